@@ -1,0 +1,129 @@
+//! A node's configuration.
+
+use crate::error::ConfigError;
+use crate::types::{Index, NO_NODE, NodeId};
+use crate::wire::Dialect;
+
+/// Where "no limit" is meant.
+pub const NO_LIMIT: u64 = u64::MAX;
+
+/// How linearizable reads are confirmed (thesis section 6.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ReadMode {
+    /// By a round of heartbeats: safe whatever the clocks do.
+    #[default]
+    Safe,
+    /// By the leader's lease: no round, but only as good as the clocks. Needs `check_quorum`.
+    Lease,
+}
+
+/// A node's configuration. `Config::new(id)` has good defaults for a tick of 10 to 100 ms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// This node; not 0.
+    pub id: NodeId,
+    /// Ticks without a leader before a follower campaigns; each time a random number from
+    /// [this, 2 x this). More than `heartbeat_ticks`.
+    pub election_ticks: u32,
+    /// Ticks between heartbeats; at least 1.
+    pub heartbeat_ticks: u32,
+    /// Seed of the randomised election timeouts. The node's id is mixed in.
+    pub seed: u64,
+    /// The last entry that the host's state machine has applied durably. 0 if it has none, or keeps
+    /// none over restarts.
+    pub applied: Index,
+    /// Encoded bytes of entries in one Append; one entry is always allowed.
+    pub max_message_bytes: u64,
+    /// Appends on their way to one peer; at least 1.
+    pub max_inflight_messages: u32,
+    /// Payload bytes on their way to one peer. At least `max_message_bytes`.
+    pub max_inflight_bytes: u64,
+    /// Payload bytes in the leader's log that are not committed; proposals beyond are refused.
+    pub max_uncommitted_bytes: u64,
+    /// Encoded bytes of committed entries handed out and not yet applied; one entry is always
+    /// allowed.
+    pub max_committed_bytes_per_ready: u64,
+    /// Bytes of recent entries kept in memory although the storage has them.
+    pub log_cache_bytes: u64,
+    /// Ask before campaigning (section 9.6): a node that was cut off does not disturb the group.
+    pub pre_vote: bool,
+    /// A leader that hears from no quorum for an election timeout steps down; a follower that hears
+    /// from its leader ignores candidates.
+    pub check_quorum: bool,
+    /// How reads are confirmed.
+    pub read_mode: ReadMode,
+    /// Whether followers pass proposals on to their leader.
+    pub forward_proposals: bool,
+    /// Whether a leader checks membership changes against unapplied ones when they are proposed.
+    pub validate_conf_changes: bool,
+    /// Whether a leader steps down when it applies its own removal or demotion.
+    pub step_down_on_removal: bool,
+    /// Storage work is handed out with acknowledgements to return, instead of one `advance`.
+    pub async_storage_writes: bool,
+    /// Which family of peers the group is shared with: how membership changes are encoded.
+    pub dialect: Dialect,
+    /// Send an Append at each proposal instead of one per `Ready`: message for message as etcd/raft
+    /// does it.
+    pub eager_append: bool,
+}
+
+impl Config {
+    /// The defaults for node `id`.
+    pub fn new(id: NodeId) -> Self {
+        Self {
+            id,
+            election_ticks: 10,
+            heartbeat_ticks: 1,
+            seed: 0,
+            applied: 0,
+            max_message_bytes: 1 << 20,
+            max_inflight_messages: 256,
+            max_inflight_bytes: 64 << 20,
+            max_uncommitted_bytes: 1 << 30,
+            max_committed_bytes_per_ready: 64 << 20,
+            log_cache_bytes: 8 << 20,
+            pre_vote: true,
+            check_quorum: true,
+            read_mode: ReadMode::Safe,
+            forward_proposals: true,
+            validate_conf_changes: true,
+            step_down_on_removal: true,
+            async_storage_writes: false,
+            dialect: Dialect::Etcd,
+            eager_append: false,
+        }
+    }
+
+    /// Whether the configuration is usable; names the first field that is not.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let problem = |field, problem| Err(ConfigError { field, problem });
+        if self.id == NO_NODE {
+            return problem("id", "must not be 0");
+        }
+        if self.heartbeat_ticks == 0 {
+            return problem("heartbeat_ticks", "must be at least 1");
+        }
+        if self.election_ticks <= self.heartbeat_ticks {
+            return problem("election_ticks", "must be greater than heartbeat_ticks");
+        }
+        if self.election_ticks > 1 << 30 {
+            return problem("election_ticks", "must be at most 2^30");
+        }
+        if self.max_inflight_messages == 0 {
+            return problem("max_inflight_messages", "must be at least 1");
+        }
+        if self.max_inflight_bytes < self.max_message_bytes {
+            return problem("max_inflight_bytes", "must be at least max_message_bytes");
+        }
+        if self.max_uncommitted_bytes == 0 {
+            return problem("max_uncommitted_bytes", "must not be 0");
+        }
+        if self.max_committed_bytes_per_ready == 0 {
+            return problem("max_committed_bytes_per_ready", "must not be 0");
+        }
+        if self.read_mode == ReadMode::Lease && !self.check_quorum {
+            return problem("read_mode", "may be Lease only with check_quorum");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,177 @@
+//! Everything that can go wrong, as values. Nothing that a peer sends, a storage answers or a
+//! caller passes makes the library panic.
+
+use thiserror::Error;
+
+use crate::types::{Index, NodeId};
+
+/// Why a call on a node failed. Unless said otherwise the node is as it was before the call.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration is not usable.
+    #[error("invalid configuration: {0}")]
+    Config(#[from] ConfigError),
+    /// The storage could not answer.
+    #[error("storage: {0}")]
+    Storage(#[from] StorageError),
+    /// What the storage holds does not fit together; the node cannot start from it.
+    #[error("inconsistent storage: {0}")]
+    InconsistentStorage(String),
+    /// The proposal was not taken and will not take effect.
+    #[error("proposal dropped: {0}")]
+    ProposalDropped(#[from] DropReason),
+    /// A reply came from a node that is not a member.
+    #[error("message from node {0}, which is not a member of the group")]
+    PeerNotFound(NodeId),
+    /// A message breaks the protocol. It was ignored.
+    #[error("invalid message: {0}")]
+    InvalidMessage(&'static str),
+    /// A leader says that an entry is committed that this node acknowledged and no longer has: its
+    /// storage lost data. The commit index stays where it was.
+    #[error("commit index {commit} is beyond the last index {last}: the log lost entries")]
+    CommitBeyondLog {
+        /// What the leader says.
+        commit: Index,
+        /// The end of this node's log.
+        last: Index,
+    },
+    /// A leader sent an entry that contradicts a committed one: two groups were mixed up, or a
+    /// storage lost data.
+    #[error("entry {index} contradicts a committed one (committed: {committed})")]
+    CommittedConflict {
+        /// The first contradicting entry.
+        index: Index,
+        /// This node's commit index.
+        committed: Index,
+    },
+    /// A membership change cannot be applied.
+    #[error("membership change: {0}")]
+    ConfChange(#[from] ConfChangeError),
+    /// Bytes could not be decoded.
+    #[error("cannot decode: {0}")]
+    Decode(#[from] DecodeError),
+    /// The last `Ready` has not been advanced yet.
+    #[error("a Ready is outstanding: advance it first")]
+    ReadyOutstanding,
+    /// The `Ready` is not the node's outstanding one.
+    #[error("this Ready is not the outstanding one of this node")]
+    ForeignReady,
+    /// The call is for the other mode of storage writes.
+    #[error("not in this mode of storage writes")]
+    WrongWriteMode,
+    /// An acknowledgement of work that was never handed out.
+    #[error("acknowledgement of work that was not handed out")]
+    UnknownAck,
+    /// Leadership cannot go to this node: it is not a voter of the group.
+    #[error("node {0} is not a voter and cannot lead")]
+    InvalidTransferee(NodeId),
+    /// The node knows no leader to pass the request to.
+    #[error("no leader known")]
+    NoLeader,
+}
+
+/// Why a proposal was not taken.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// No leader is known; try again later.
+    #[error("no leader known")]
+    NoLeader,
+    /// The node follows and is configured not to forward.
+    #[error("not the leader, and forwarding is off")]
+    NotLeader,
+    /// The leader is no longer a member of the group.
+    #[error("the leader is not a member any more")]
+    Removed,
+    /// Leadership is being transferred; try again soon, at the new leader.
+    #[error("leadership is being transferred")]
+    Transferring,
+    /// Too many bytes are waiting to be committed; try again later.
+    #[error("too many uncommitted bytes")]
+    TooManyUncommittedBytes,
+    /// A proposal without entries.
+    #[error("nothing proposed")]
+    Empty,
+    /// A membership change that cannot be decoded.
+    #[error("the membership change cannot be decoded")]
+    MalformedConfChange,
+    /// The log has no further index.
+    #[error("the log is full")]
+    LogFull,
+}
+
+/// Why a storage could not answer.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StorageError {
+    /// The entry is covered by a snapshot and gone.
+    #[error("the entry was compacted")]
+    Compacted,
+    /// The entry is beyond the end of the log.
+    #[error("the entry is not there")]
+    Unavailable,
+    /// A snapshot is being made; ask again.
+    #[error("the snapshot is not available right now")]
+    SnapshotUnavailable,
+    /// The snapshot is older than the one the storage has.
+    #[error("the snapshot is older than the storage's own")]
+    SnapshotOutOfDate,
+    /// What the storage answered breaks its contract.
+    #[error("the storage broke its contract: {0}")]
+    Contract(String),
+    /// The host's storage failed.
+    #[error("the host's storage failed with code {code}: {message}")]
+    Host {
+        /// The host's own code.
+        code: i32,
+        /// The host's own words.
+        message: String,
+    },
+}
+
+/// What is wrong with a configuration.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("{field} {problem}")]
+pub struct ConfigError {
+    /// Which field.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub problem: &'static str,
+}
+
+/// Why a membership change cannot be applied.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfChangeError {
+    /// The configuration is joint; it must be left first.
+    #[error("the configuration is joint")]
+    AlreadyJoint,
+    /// The configuration is not joint and cannot be left.
+    #[error("the configuration is not joint")]
+    NotJoint,
+    /// No voter would remain.
+    #[error("no voter would remain")]
+    NoVoters,
+    /// More than one voter changes without joint consensus.
+    #[error("more than one voter changes without joint consensus")]
+    TooManyVotersChanged,
+    /// A stored membership contradicts itself.
+    #[error("the membership contradicts itself: {0}")]
+    InvalidState(&'static str),
+}
+
+/// Why bytes are not what they should be.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// Not the encoding of a message.
+    #[error("malformed bytes: {0}")]
+    Malformed(&'static str),
+    /// A kind of message that no peer may send, or none at all.
+    #[error("message type {0} may not come from a peer")]
+    NotFromPeer(u64),
+    /// A field that the message needs is missing or makes no sense.
+    #[error("{0}")]
+    Invalid(&'static str),
+}

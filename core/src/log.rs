@@ -1,0 +1,383 @@
+//! The log: the host's storage with a window of recent entries in front of it, and the pointers
+//!
+//! ```text
+//! snapshot < first .. applied .. applying .. committed
+//!                                  stabled .. handed .. last
+//! ```
+//!
+//! `stabled` and `committed` may be in either order: an entry can be committed by others before this
+//! node has stored it, and stored before it is committed.
+
+mod recent;
+mod slice;
+
+pub(crate) use slice::{Fit, LogSlice};
+
+use recent::Recent;
+
+use crate::config::{Config, NO_LIMIT};
+use crate::entry::{Entries, Entry, encoded_len};
+use crate::error::{Error, StorageError};
+use crate::message::Snapshot;
+use crate::storage::Storage;
+use crate::types::{EntryId, Index, Term};
+
+#[derive(Debug)]
+pub(crate) struct RaftLog<S> {
+    storage: S,
+    recent: Recent,
+    /// A snapshot received and not yet stored.
+    snapshot: Option<Box<Snapshot>>,
+    snapshot_handed: bool,
+    last: EntryId,
+    /// Handed out for storing up to here.
+    handed: Index,
+    /// Known to be stored up to here, and not to be overwritten by a write under way.
+    stabled: Index,
+    committed: Index,
+    /// Handed out for applying up to here.
+    applying: Index,
+    applied: Index,
+    /// Encoded bytes handed out and not yet applied.
+    applying_bytes: u64,
+    max_applying_bytes: u64,
+    applying_paused: bool,
+    cache_bytes: u64,
+}
+
+impl<S: Storage> RaftLog<S> {
+    pub(crate) fn new(storage: S, config: &Config) -> Result<Self, Error> {
+        let first = storage.first_index()?;
+        let last = storage.last_index()?;
+        if first == 0 || last.checked_add(1).is_none_or(|next| next < first) {
+            let text = format!("first index {first}, last index {last}");
+            return Err(Error::InconsistentStorage(text));
+        }
+        let last = EntryId::new(storage.term(last)?, last);
+        Ok(Self {
+            recent: Recent::new(last.index + 1),
+            snapshot: None,
+            snapshot_handed: false,
+            last,
+            handed: last.index,
+            stabled: last.index,
+            committed: first - 1,
+            applying: first - 1,
+            applied: first - 1,
+            applying_bytes: 0,
+            max_applying_bytes: config.max_committed_bytes_per_ready,
+            applying_paused: false,
+            cache_bytes: config.log_cache_bytes,
+            storage,
+        })
+    }
+
+    pub(crate) fn storage(&self) -> &S {
+        &self.storage
+    }
+
+    pub(crate) fn storage_mut(&mut self) -> &mut S {
+        &mut self.storage
+    }
+
+    /// The last entry.
+    pub(crate) fn last(&self) -> EntryId {
+        self.last
+    }
+
+    pub(crate) fn committed(&self) -> Index {
+        self.committed
+    }
+
+    pub(crate) fn applying(&self) -> Index {
+        self.applying
+    }
+
+    pub(crate) fn applied(&self) -> Index {
+        self.applied
+    }
+
+    pub(crate) fn handed(&self) -> Index {
+        self.handed
+    }
+
+    pub(crate) fn stabled(&self) -> Index {
+        self.stabled
+    }
+
+    /// Takes over the pointers that the host found after a restart.
+    pub(crate) fn restart_at(&mut self, committed: Index, applied: Index) -> Result<(), Error> {
+        let compacted = self.committed;
+        if committed != 0 && !(compacted..=self.last.index).contains(&committed) {
+            return Err(Error::InconsistentStorage(format!(
+                "commit index {committed} is outside of {compacted}..={}",
+                self.last.index
+            )));
+        }
+        self.committed = committed.max(compacted);
+        if applied != 0 && !(compacted..=self.committed).contains(&applied) {
+            return Err(Error::InconsistentStorage(format!(
+                "applied index {applied} is outside of {compacted}..={}",
+                self.committed
+            )));
+        }
+        self.applied = applied.max(compacted);
+        self.applying = self.applied;
+        Ok(())
+    }
+
+    pub(crate) fn first_index(&self) -> Result<Index, StorageError> {
+        match &self.snapshot {
+            Some(snapshot) => Ok(snapshot.id.index + 1),
+            None => self.storage.first_index(),
+        }
+    }
+
+    /// Term of the entry at `index`; None if it is compacted or beyond the end.
+    pub(crate) fn term(&self, index: Index) -> Result<Option<Term>, StorageError> {
+        if index == self.last.index {
+            return Ok(Some(self.last.term));
+        }
+        if index > self.last.index {
+            return Ok(None);
+        }
+        if let Some(snapshot) = &self.snapshot {
+            if index <= snapshot.id.index {
+                return Ok((index == snapshot.id.index).then_some(snapshot.id.term));
+            }
+        }
+        // Nothing above the applied index can have been compacted.
+        if index < self.applied && index + 1 < self.first_index()? {
+            return Ok(None);
+        }
+        if let Some(term) = self.recent.term(index) {
+            return Ok(Some(term));
+        }
+        match self.storage.term(index) {
+            Ok(term) => Ok(Some(term)),
+            Err(StorageError::Compacted | StorageError::Unavailable) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn matches(&self, id: EntryId) -> Result<bool, StorageError> {
+        Ok(self.term(id.index)? == Some(id.term))
+    }
+
+    /// Entries from `low` to the end of the log, as far as they fit; None if they are compacted.
+    pub(crate) fn tail(&mut self, low: Index, max_bytes: u64) -> Result<Option<Entries>, StorageError> {
+        if low > self.last.index {
+            return Ok(Some(Entries::new()));
+        }
+        self.slice(low, self.last.index + 1, max_bytes)
+    }
+
+    /// Entries `low..high` of the log, as far as they fit and at least one; None if compacted.
+    pub(crate) fn slice(
+        &mut self,
+        low: Index,
+        high: Index,
+        max_bytes: u64,
+    ) -> Result<Option<Entries>, StorageError> {
+        if low <= self.applied && low < self.first_index()? {
+            return Ok(None);
+        }
+        let cut = high.min(self.recent.first());
+        if low >= cut {
+            return Ok(Some(self.recent.slice(low, high, max_bytes)));
+        }
+        let stored = match self.storage.entries(low, cut, max_bytes) {
+            Ok(stored) => stored,
+            Err(StorageError::Compacted) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        check_answer(&stored, low, cut)?;
+        let size = encoded_len(&stored);
+        if (stored.len() as u64) < cut - low || cut == high || size >= max_bytes {
+            return Ok(Some(stored.into()));
+        }
+        let more = self.recent.slice(cut, high, max_bytes - size);
+        if encoded_len(&more) > max_bytes - size {
+            return Ok(Some(stored.into()));
+        }
+        let mut all = stored;
+        all.extend(more.iter().cloned());
+        Ok(Some(all.into()))
+    }
+
+    /// Adds entries that continue the log or replace its end. The caller has made sure that they
+    /// are consecutive and touch nothing committed.
+    pub(crate) fn append(&mut self, entries: Entries) {
+        let Some((first, last)) = entries.first().zip(entries.last()) else { return };
+        debug_assert!(first.index() > self.committed, "overwrites what is committed");
+        let (kept, last) = (first.index() - 1, last.id);
+        if kept < self.last.index {
+            self.recent.truncate(first.index());
+            self.handed = self.handed.min(kept);
+            self.stabled = self.stabled.min(kept);
+        }
+        self.recent.append(entries);
+        self.last = last;
+    }
+
+    /// Adds one entry of the leader's own at the end.
+    pub(crate) fn push(&mut self, entry: Entry) {
+        self.last = entry.id;
+        self.recent.push(entry);
+    }
+
+    pub(crate) fn commit_to(&mut self, index: Index) -> Result<(), Error> {
+        if index > self.last.index {
+            return Err(Error::CommitBeyondLog { commit: index, last: self.last.index });
+        }
+        self.committed = self.committed.max(index);
+        Ok(())
+    }
+
+    /// The best guess where another log, of which one entry is known, may match this one: the
+    /// highest index up to the entry's whose term is not newer. The guess has term 0 if unknown.
+    pub(crate) fn conflict_hint(&self, their: EntryId) -> Result<EntryId, StorageError> {
+        let mut index = their.index.min(self.last.index);
+        while index > 0 {
+            match self.term(index)? {
+                None => return Ok(EntryId::new(0, index)),
+                Some(term) if term <= their.term => return Ok(EntryId::new(term, index)),
+                Some(_) => index -= 1,
+            }
+        }
+        Ok(EntryId::default())
+    }
+
+    /// Whether part of the log is not known to be stored.
+    pub(crate) fn has_unstable(&self) -> bool {
+        self.stabled < self.last.index
+    }
+
+    pub(crate) fn has_entries_to_store(&self) -> bool {
+        self.handed < self.last.index
+    }
+
+    /// Entries to be stored that were not handed out yet.
+    pub(crate) fn entries_to_store(&mut self) -> Entries {
+        self.recent.slice(self.handed + 1, self.last.index + 1, NO_LIMIT)
+    }
+
+    /// A snapshot to be stored that was not handed out yet.
+    pub(crate) fn snapshot_to_store(&self) -> Option<&Snapshot> {
+        self.snapshot.as_deref().filter(|_| !self.snapshot_handed)
+    }
+
+    /// All that is to be stored has been handed out.
+    pub(crate) fn handed_out(&mut self) {
+        self.handed = self.last.index;
+        self.snapshot_handed = self.snapshot.is_some();
+    }
+
+    /// The log is stored up to `id`, unless that part of it has been replaced since.
+    pub(crate) fn stored(&mut self, id: EntryId) {
+        if id.index <= self.stabled || self.recent.term(id.index) != Some(id.term) {
+            return;
+        }
+        self.stabled = id.index;
+        self.handed = self.handed.max(id.index);
+        self.recent.evict(self.stabled, self.cache_bytes);
+    }
+
+    pub(crate) fn snapshot_stored(&mut self, index: Index) {
+        if self.snapshot.as_ref().is_some_and(|snapshot| snapshot.id.index == index) {
+            self.snapshot = None;
+            self.snapshot_handed = false;
+        }
+    }
+
+    /// Whether a received snapshot is waiting or being stored.
+    pub(crate) fn has_pending_snapshot(&self) -> bool {
+        self.snapshot.is_some()
+    }
+
+    /// The snapshot to send to a peer.
+    pub(crate) fn snapshot_to_send(&self) -> Result<Snapshot, StorageError> {
+        match &self.snapshot {
+            Some(snapshot) => Ok((**snapshot).clone()),
+            None => self.storage.snapshot(),
+        }
+    }
+
+    /// The snapshot replaces the log.
+    pub(crate) fn restore(&mut self, snapshot: Box<Snapshot>) {
+        let id = snapshot.id;
+        self.recent = Recent::new(id.index + 1);
+        self.last = id;
+        self.handed = id.index;
+        self.stabled = id.index;
+        self.committed = id.index;
+        self.snapshot = Some(snapshot);
+        self.snapshot_handed = false;
+    }
+
+    fn appliable(&self, allow_unstable: bool) -> Index {
+        if allow_unstable { self.committed } else { self.committed.min(self.stabled) }
+    }
+
+    pub(crate) fn has_entries_to_apply(&self, allow_unstable: bool) -> bool {
+        !self.applying_paused && self.snapshot.is_none() && self.applying < self.appliable(allow_unstable)
+    }
+
+    /// Committed entries that were not handed out yet, within the limit.
+    pub(crate) fn entries_to_apply(&mut self, allow_unstable: bool) -> Result<Entries, StorageError> {
+        if !self.has_entries_to_apply(allow_unstable) {
+            return Ok(Entries::new());
+        }
+        let budget = self.max_applying_bytes - self.applying_bytes;
+        let high = self.appliable(allow_unstable) + 1;
+        match self.slice(self.applying + 1, high, budget)? {
+            Some(entries) => Ok(entries),
+            None => Err(StorageError::Contract("an entry was compacted before it was applied".into())),
+        }
+    }
+
+    /// Entries up to `index` have been handed out for applying.
+    pub(crate) fn handed_out_to_apply(&mut self, index: Index, bytes: u64, allow_unstable: bool) {
+        self.applying = index;
+        self.applying_bytes = self.applying_bytes.saturating_add(bytes);
+        self.applying_paused =
+            self.applying_bytes >= self.max_applying_bytes || index < self.appliable(allow_unstable);
+    }
+
+    pub(crate) fn applied_to(&mut self, index: Index, bytes: u64) {
+        debug_assert!(index <= self.committed, "applied what is not committed");
+        self.applied = self.applied.max(index);
+        self.applying = self.applying.max(self.applied);
+        self.applying_bytes = self.applying_bytes.saturating_sub(bytes);
+        self.applying_paused = self.applying_bytes >= self.max_applying_bytes;
+    }
+
+    /// Whether a committed membership change waits to be applied.
+    pub(crate) fn has_unapplied_conf_change(&mut self) -> Result<bool, StorageError> {
+        let mut low = self.applied + 1;
+        while low <= self.committed {
+            let page = self.slice(low, self.committed + 1, self.max_applying_bytes)?.unwrap_or_default();
+            if page.is_empty() {
+                return Err(StorageError::Contract(format!("entry {low} is missing")));
+            }
+            if page.iter().any(Entry::is_conf_change) {
+                return Ok(true);
+            }
+            low += page.len() as u64;
+        }
+        Ok(false)
+    }
+}
+
+/// Whether a storage answered what it was asked for.
+fn check_answer(entries: &[Entry], low: Index, high: Index) -> Result<(), StorageError> {
+    let asked = high - low;
+    let in_order = entries.iter().zip(low..high).all(|(entry, index)| entry.index() == index);
+    if entries.is_empty() || entries.len() as u64 > asked || !in_order {
+        return Err(StorageError::Contract(format!("asked for entries {low}..{high}, got others")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {}

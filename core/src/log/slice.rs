@@ -1,0 +1,86 @@
+//! Where an Append fits into the log: validated first, decided without changing anything.
+
+use crate::entry::Entries;
+use crate::error::{Error, StorageError};
+use crate::log::RaftLog;
+use crate::message::Append;
+use crate::storage::Storage;
+use crate::types::{EntryId, Index, Term};
+
+/// A part of a leader's log: consecutive entries after `prev`, their terms not falling and not
+/// beyond the leader's. Made only by validation.
+#[derive(Debug)]
+pub(crate) struct LogSlice {
+    pub(crate) prev: EntryId,
+    pub(crate) entries: Entries,
+}
+
+impl LogSlice {
+    /// The log slice that an Append of the leader of `term` carries.
+    pub(crate) fn new(append: Append, term: Term) -> Result<(Self, Index), Error> {
+        let mut before = append.prev;
+        if append.prev.index.checked_add(append.entries.len() as u64 + 1).is_none() {
+            return Err(Error::InvalidMessage("the Append reaches beyond the last possible index"));
+        }
+        for entry in append.entries.iter() {
+            if entry.id.index != before.index + 1 {
+                return Err(Error::InvalidMessage("the Append's entries are not consecutive"));
+            }
+            if entry.id.term < before.term || entry.id.term == 0 || entry.id.term > term {
+                return Err(Error::InvalidMessage("the Append's entries have impossible terms"));
+            }
+            before = entry.id;
+        }
+        Ok((Self { prev: append.prev, entries: append.entries }, append.commit))
+    }
+
+    /// Index of the last entry, or of the one before them.
+    pub(crate) fn last_index(&self) -> Index {
+        self.prev.index + self.entries.len() as u64
+    }
+}
+
+/// How a slice fits a log.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Fit {
+    /// It begins in the committed part, which cannot differ.
+    BelowCommitted,
+    /// The log has another entry, or none, where the slice begins. It may match at the hint.
+    Mismatch { hint: EntryId },
+    /// The log already has all of it.
+    Known,
+    /// The entries from this place in the slice on are new, or replace others.
+    New { from: usize },
+}
+
+impl<S: Storage> RaftLog<S> {
+    /// How `slice` fits. An error if it contradicts what is committed.
+    pub(crate) fn fit(&self, slice: &LogSlice) -> Result<Fit, Error> {
+        if slice.prev.index < self.committed() {
+            return Ok(Fit::BelowCommitted);
+        }
+        if !self.matches(slice.prev)? {
+            return Ok(Fit::Mismatch { hint: self.conflict_hint(slice.prev)? });
+        }
+        match self.first_unknown(slice)? {
+            None => Ok(Fit::Known),
+            Some(from) => {
+                let index = slice.prev.index + 1 + from as u64;
+                if index <= self.committed() {
+                    return Err(Error::CommittedConflict { index, committed: self.committed() });
+                }
+                Ok(Fit::New { from })
+            }
+        }
+    }
+
+    /// Place of the first entry of `slice` that the log does not have.
+    fn first_unknown(&self, slice: &LogSlice) -> Result<Option<usize>, StorageError> {
+        for (place, entry) in slice.entries.iter().enumerate() {
+            if entry.id.index > self.last().index || !self.matches(entry.id)? {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
+    }
+}

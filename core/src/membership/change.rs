@@ -1,0 +1,154 @@
+//! Applying a membership change: a pure function from one configuration to the next.
+
+use crate::error::ConfChangeError;
+use crate::membership::{ConfChangeKind, ConfChangeOp, ConfChangeV2, Configuration};
+use crate::quorum::Majority;
+use crate::types::NodeId;
+
+/// The outcome of a change.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Changed {
+    pub(crate) configuration: Configuration,
+    /// Members of which nothing known before may be believed: new ones, and those that were removed
+    /// and added again in one change.
+    pub(crate) fresh: Vec<NodeId>,
+}
+
+/// The configuration that `change` leads to from `current`.
+pub(crate) fn apply(current: &Configuration, change: &ConfChangeV2) -> Result<Changed, ConfChangeError> {
+    if change.leaves_joint() {
+        return leave_joint(current);
+    }
+    match change.enters_joint() {
+        Some(auto_leave) => enter_joint(current, &change.ops, auto_leave),
+        None => simple(current, &change.ops),
+    }
+}
+
+fn enter_joint(
+    current: &Configuration,
+    ops: &[ConfChangeOp],
+    auto_leave: bool,
+) -> Result<Changed, ConfChangeError> {
+    if current.is_joint() {
+        return Err(ConfChangeError::AlreadyJoint);
+    }
+    if current.voters.incoming.is_empty() {
+        return Err(ConfChangeError::NoVoters);
+    }
+    let mut draft = Draft::new(current);
+    draft.next.voters.outgoing = current.voters.incoming.clone();
+    draft.run(ops)?;
+    draft.next.auto_leave = auto_leave;
+    draft.finish()
+}
+
+fn leave_joint(current: &Configuration) -> Result<Changed, ConfChangeError> {
+    if !current.is_joint() {
+        return Err(ConfChangeError::NotJoint);
+    }
+    let mut draft = Draft::new(current);
+    let staged = std::mem::take(&mut draft.next.learners_next);
+    for id in staged {
+        insert(&mut draft.next.learners, id);
+    }
+    draft.next.voters.outgoing = Majority::default();
+    draft.next.auto_leave = false;
+    draft.finish()
+}
+
+/// A change of at most one voter (thesis section 4.1): any two quorums before and after it overlap.
+fn simple(current: &Configuration, ops: &[ConfChangeOp]) -> Result<Changed, ConfChangeError> {
+    if current.is_joint() {
+        return Err(ConfChangeError::AlreadyJoint);
+    }
+    let mut draft = Draft::new(current);
+    draft.run(ops)?;
+    let (old, new) = (&current.voters.incoming, &draft.next.voters.incoming);
+    let removed = old.ids().iter().filter(|id| !new.contains(**id)).count();
+    let added = new.ids().iter().filter(|id| !old.contains(**id)).count();
+    if removed + added > 1 {
+        return Err(ConfChangeError::TooManyVotersChanged);
+    }
+    draft.finish()
+}
+
+struct Draft {
+    next: Configuration,
+    fresh: Vec<NodeId>,
+}
+
+impl Draft {
+    fn new(current: &Configuration) -> Self {
+        Self { next: current.clone(), fresh: Vec::new() }
+    }
+
+    fn run(&mut self, ops: &[ConfChangeOp]) -> Result<(), ConfChangeError> {
+        for op in ops.iter().filter(|op| op.node != 0) {
+            match op.kind {
+                ConfChangeKind::AddVoter => self.make_voter(op.node),
+                ConfChangeKind::AddLearner => self.make_learner(op.node),
+                ConfChangeKind::Remove => self.remove(op.node),
+                ConfChangeKind::Update => {}
+            }
+        }
+        if self.next.voters.incoming.is_empty() {
+            return Err(ConfChangeError::NoVoters);
+        }
+        Ok(())
+    }
+
+    fn make_voter(&mut self, id: NodeId) {
+        self.note_if_new(id);
+        take(&mut self.next.learners, id);
+        take(&mut self.next.learners_next, id);
+        self.next.voters.incoming.insert(id);
+    }
+
+    /// A voter of the outgoing half cannot be a learner yet: it is staged until that half is left.
+    fn make_learner(&mut self, id: NodeId) {
+        if self.next.is_learner(id) {
+            return;
+        }
+        self.note_if_new(id);
+        self.next.voters.incoming.remove(id);
+        if self.next.voters.outgoing.contains(id) {
+            insert(&mut self.next.learners_next, id);
+        } else {
+            insert(&mut self.next.learners, id);
+        }
+    }
+
+    fn remove(&mut self, id: NodeId) {
+        self.next.voters.incoming.remove(id);
+        take(&mut self.next.learners, id);
+        take(&mut self.next.learners_next, id);
+        take(&mut self.fresh, id);
+    }
+
+    fn note_if_new(&mut self, id: NodeId) {
+        if !self.next.contains(id) {
+            insert(&mut self.fresh, id);
+        }
+    }
+
+    fn finish(self) -> Result<Changed, ConfChangeError> {
+        self.next.check()?;
+        Ok(Changed { configuration: self.next, fresh: self.fresh })
+    }
+}
+
+fn insert(ids: &mut Vec<NodeId>, id: NodeId) {
+    if let Err(place) = ids.binary_search(&id) {
+        ids.insert(place, id);
+    }
+}
+
+fn take(ids: &mut Vec<NodeId>, id: NodeId) {
+    if let Ok(place) = ids.binary_search(&id) {
+        ids.remove(place);
+    }
+}
+
+#[cfg(test)]
+mod tests {}

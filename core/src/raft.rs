@@ -1,0 +1,382 @@
+//! The state machine: what every role shares, how messages and local events reach the role, and the
+//! one place where a role changes.
+
+pub(crate) mod election;
+mod heartbeat;
+pub(crate) mod invariants;
+pub(crate) mod membership;
+mod outbox;
+mod read_index;
+mod replication;
+pub(crate) mod role;
+mod snapshot;
+mod term_gate;
+mod transfer;
+
+pub(crate) use outbox::{Deferred, Outbox};
+
+use crate::config::Config;
+use crate::entry::Entry;
+use crate::error::{DropReason, Error, StorageError};
+use crate::input::{Ack, Proposed, SnapshotStatus};
+use crate::log::RaftLog;
+use crate::membership::Configuration;
+use crate::message::{Body, Message, Propose, ReadIndex, TransferLeader};
+use crate::ready::ReadState;
+use crate::storage::Storage;
+use crate::types::{EntryId, HardState, NO_NODE, NodeId, RoleKind, SoftState, Term};
+use election::Campaign;
+use role::{Candidate, Follower, Leader, Role};
+use term_gate::Admission;
+
+/// What every role has.
+#[derive(Debug)]
+pub(crate) struct Shared<S> {
+    pub(crate) config: Config,
+    pub(crate) log: RaftLog<S>,
+    pub(crate) term: Term,
+    pub(crate) vote: NodeId,
+    pub(crate) configuration: Configuration,
+    /// Ticks since the leader was heard from, a vote was given, a campaign began; on a leader, since
+    /// the last quorum check.
+    pub(crate) election_elapsed: u32,
+    pub(crate) randomized_timeout: u32,
+    random: u64,
+    pub(crate) outbox: Outbox,
+    pub(crate) read_states: Vec<ReadState>,
+    /// The last failure to read what was to be sent to a member.
+    pub(crate) storage_error: Option<StorageError>,
+}
+
+/// What shall become of the node's role.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Stay,
+    Follow { term: Term, leader: NodeId },
+    Campaign(Campaign),
+    Lead,
+}
+
+#[derive(Debug)]
+pub(crate) struct Raft<S> {
+    pub(crate) shared: Shared<S>,
+    pub(crate) role: Role,
+}
+
+impl<S: Storage> Shared<S> {
+    pub(crate) fn id(&self) -> NodeId {
+        self.config.id
+    }
+
+    /// Queues a message in the node's own term.
+    pub(crate) fn send(&mut self, to: NodeId, body: Body) {
+        self.send_in_term(to, self.term, body);
+    }
+
+    pub(crate) fn send_in_term(&mut self, to: NodeId, term: Term, body: Body) {
+        self.outbox.push(Message { from: self.config.id, to, term, body });
+    }
+
+    /// Whether the node may campaign: it votes, and no snapshot is about to change its log.
+    pub(crate) fn is_promotable(&self) -> bool {
+        self.configuration.is_voter(self.config.id) && !self.log.has_pending_snapshot()
+    }
+
+    pub(crate) fn hard_state(&self) -> HardState {
+        HardState { term: self.term, vote: self.vote, commit: self.log.committed() }
+    }
+
+    /// Begins a term, or the same one anew.
+    fn reset(&mut self, term: Term) {
+        if self.term != term {
+            self.term = term;
+            self.vote = NO_NODE;
+        }
+        self.election_elapsed = 0;
+        self.draw_election_timeout();
+    }
+
+    /// Draws from [election, 2 x election) ticks, so that elections seldom collide (thesis section
+    /// 3.4). The generator is SplitMix64.
+    fn draw_election_timeout(&mut self) {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^= z >> 31;
+        let span = u64::from(self.config.election_ticks);
+        self.randomized_timeout = self.config.election_ticks + (z % span.max(1)) as u32;
+    }
+}
+
+impl<S: Storage> Raft<S> {
+    pub(crate) fn new(config: Config, storage: S) -> Result<Self, Error> {
+        config.validate()?;
+        let (hard_state, conf_state) = storage.initial_state()?;
+        let configuration = Configuration::restore(&conf_state)?;
+        let mut log = RaftLog::new(storage, &config)?;
+        log.restart_at(hard_state.commit, config.applied)?;
+        if log.last().term > hard_state.term && !hard_state.is_empty() {
+            return Err(Error::InconsistentStorage(format!(
+                "the log ends in term {}, but the saved term is {}",
+                log.last().term,
+                hard_state.term
+            )));
+        }
+        let mut shared = Shared {
+            random: config.seed ^ config.id.wrapping_mul(0xd6e8_feb8_6659_fd93),
+            config,
+            log,
+            term: hard_state.term,
+            vote: hard_state.vote,
+            configuration,
+            election_elapsed: 0,
+            randomized_timeout: 0,
+            outbox: Outbox::default(),
+            read_states: Vec::new(),
+            storage_error: None,
+        };
+        shared.draw_election_timeout();
+        Ok(Self { shared, role: Role::Follower(Follower { leader: NO_NODE }) })
+    }
+
+    pub(crate) fn soft_state(&self) -> SoftState {
+        SoftState { leader: self.role.leader(self.shared.id()), role: self.role.kind() }
+    }
+
+    /// A message from a peer.
+    pub(crate) fn step(&mut self, message: Message) -> Result<(), Error> {
+        term_gate::check_envelope(&self.shared, &message)?;
+        match term_gate::admit(&self.shared, &self.role, &message) {
+            Admission::Ignore => return Ok(()),
+            Admission::Answer(body) => {
+                self.shared.send(message.from, body);
+                return Ok(());
+            }
+            Admission::Follow { term, leader } => self.become_(Next::Follow { term, leader })?,
+            Admission::Proceed => {}
+        }
+        let next = self.dispatch(message)?;
+        self.become_(next)?;
+        invariants::check(self);
+        Ok(())
+    }
+
+    fn dispatch(&mut self, message: Message) -> Result<Next, Error> {
+        let Self { shared, role } = self;
+        match (role, message.body) {
+            (role, Body::Vote(vote)) => {
+                let leader = role.leader(shared.id());
+                election::answer_vote(shared, leader, message.from, message.term, vote);
+                Ok(Next::Stay)
+            }
+            (role, Body::Propose(Propose { entries })) => {
+                role.propose(shared, message.from, &entries)?;
+                Ok(Next::Stay)
+            }
+            (role, Body::ReadIndex(ReadIndex { context })) => {
+                // A reader whose request gets lost on the way asks again; there is nobody to tell.
+                let _ = role.read_index(shared, message.from, context);
+                Ok(Next::Stay)
+            }
+            (Role::Follower(follower), body) => follower.step(shared, message.from, message.term, body),
+            (Role::PreCandidate(candidate), Body::VoteReply(reply)) if reply.pre => {
+                Ok(candidate.count(shared, message.from, reply.granted, Next::Campaign(Campaign::Election)))
+            }
+            (Role::Candidate(candidate), Body::VoteReply(reply)) if !reply.pre => {
+                Ok(candidate.count(shared, message.from, reply.granted, Next::Lead))
+            }
+            (Role::Leader(leader), body) => leader.step(shared, message.from, body),
+            (Role::PreCandidate(_) | Role::Candidate(_), _) => Ok(Next::Stay),
+        }
+    }
+
+    /// The one place where a role changes.
+    pub(crate) fn become_(&mut self, next: Next) -> Result<(), Error> {
+        match next {
+            Next::Stay => {}
+            Next::Follow { term, leader } => {
+                self.shared.reset(term);
+                self.role = Role::Follower(Follower { leader });
+            }
+            Next::Campaign(Campaign::Pre) => {
+                // Neither term nor vote nor timer change: asking must not disturb anybody.
+                self.role = Role::PreCandidate(Candidate::default());
+                election::ask_for_votes(&mut self.shared, Campaign::Pre);
+            }
+            Next::Campaign(campaign) => {
+                let Some(term) = self.shared.term.checked_add(1) else { return Ok(()) };
+                self.shared.reset(term);
+                self.shared.vote = self.shared.id();
+                self.role = Role::Candidate(Candidate::default());
+                election::ask_for_votes(&mut self.shared, campaign);
+            }
+            Next::Lead => {
+                self.shared.reset(self.shared.term);
+                let leader = Leader::elected(&mut self.shared);
+                self.role = Role::Leader(Box::new(leader));
+            }
+        }
+        Ok(())
+    }
+
+    /// One tick of the host's clock.
+    pub(crate) fn tick(&mut self) -> Result<(), Error> {
+        self.shared.election_elapsed = self.shared.election_elapsed.saturating_add(1);
+        match &mut self.role {
+            Role::Leader(leader) => {
+                let next = leader.tick(&mut self.shared)?;
+                self.become_(next)
+            }
+            _ if self.shared.is_promotable()
+                && self.shared.election_elapsed >= self.shared.randomized_timeout =>
+            {
+                self.shared.election_elapsed = 0;
+                self.campaign()
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Starts an election, as an expired timer does.
+    pub(crate) fn campaign(&mut self) -> Result<(), Error> {
+        let campaign = if self.shared.config.pre_vote { Campaign::Pre } else { Campaign::Election };
+        if self.role.kind() == RoleKind::Leader {
+            return Ok(());
+        }
+        let next = election::start(&mut self.shared, campaign)?;
+        self.become_(next)
+    }
+
+    pub(crate) fn propose(&mut self, entries: &[Entry]) -> Result<Proposed, Error> {
+        let from = self.shared.id();
+        let proposed = self.role.propose(&mut self.shared, from, entries)?;
+        invariants::check(self);
+        Ok(proposed)
+    }
+
+    pub(crate) fn read_index(&mut self, context: bytes::Bytes) -> Result<(), Error> {
+        let from = self.shared.id();
+        self.role.read_index(&mut self.shared, from, context)
+    }
+
+    pub(crate) fn transfer_leader(&mut self, to: NodeId) -> Result<(), Error> {
+        match &mut self.role {
+            Role::Leader(leader) => transfer::start(&mut self.shared, leader, to),
+            Role::Follower(follower) if follower.leader != NO_NODE => {
+                let (term, body) = (self.shared.term, Body::TransferLeader(TransferLeader));
+                self.shared.outbox.push(Message { from: to, to: follower.leader, term, body });
+                Ok(())
+            }
+            _ => Err(Error::NoLeader),
+        }
+    }
+
+    /// A follower forgets its leader: it may vote at once. A lease must not be given up like that.
+    pub(crate) fn forget_leader(&mut self) {
+        if self.shared.config.read_mode == crate::config::ReadMode::Lease {
+            return;
+        }
+        if let Role::Follower(follower) = &mut self.role {
+            follower.leader = NO_NODE;
+        }
+    }
+
+    pub(crate) fn report_unreachable(&mut self, id: NodeId) {
+        if let Role::Leader(leader) = &mut self.role {
+            replication::unreachable(leader, id);
+        }
+    }
+
+    pub(crate) fn report_snapshot(&mut self, id: NodeId, status: SnapshotStatus) {
+        if let Role::Leader(leader) = &mut self.role {
+            if let Some(progress) = leader.progress.get_mut(id) {
+                progress.snapshot_reported(status == SnapshotStatus::Delivered);
+            }
+        }
+    }
+
+    /// Notice of finished storage work.
+    pub(crate) fn acknowledge(&mut self, ack: &Ack) -> Result<(), Error> {
+        match *ack {
+            Ack::OwnAppend { term, index } => self.own_append(term, index)?,
+            Ack::OwnVote { term, pre } => self.own_vote(term, pre)?,
+            Ack::Stored { term, last, snapshot } => self.stored(term, last, snapshot)?,
+            Ack::Applied { index, bytes, payload_bytes } => {
+                self.applied(index, bytes)?;
+                if let Role::Leader(leader) = &mut self.role {
+                    leader.uncommitted_bytes = leader.uncommitted_bytes.saturating_sub(payload_bytes);
+                }
+            }
+        }
+        invariants::check(self);
+        Ok(())
+    }
+
+    fn own_append(&mut self, term: Term, index: u64) -> Result<(), Error> {
+        match &mut self.role {
+            Role::Leader(leader) if term == self.shared.term => {
+                let own = self.shared.id();
+                replication::accepted(&mut self.shared, leader, own, index)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn own_vote(&mut self, term: Term, pre: bool) -> Result<(), Error> {
+        let own = self.shared.id();
+        let next = match &mut self.role {
+            Role::PreCandidate(candidate) if pre && term >= self.shared.term => {
+                candidate.count(&self.shared, own, true, Next::Campaign(Campaign::Election))
+            }
+            Role::Candidate(candidate) if !pre && term == self.shared.term => {
+                candidate.count(&self.shared, own, true, Next::Lead)
+            }
+            _ => Next::Stay,
+        };
+        self.become_(next)
+    }
+
+    fn stored(&mut self, term: Term, last: Option<EntryId>, snapshot: Option<u64>) -> Result<(), Error> {
+        // In a later term the same entry may have been overwritten and written again: the write that
+        // finished is then not the last one under way (the ABA problem). A later notice will do.
+        if term == self.shared.term {
+            if let Some(last) = last {
+                self.shared.log.stored(last);
+            }
+        }
+        if let Some(index) = snapshot {
+            self.shared.log.snapshot_stored(index);
+            self.applied(index, 0)?;
+        }
+        Ok(())
+    }
+
+    fn applied(&mut self, index: u64, bytes: u64) -> Result<(), Error> {
+        if index > self.shared.log.committed() {
+            return Err(Error::UnknownAck);
+        }
+        self.shared.log.applied_to(index, bytes);
+        membership::leave_joint_if_due(self)
+    }
+
+    /// Builds the messages that are due. Called when a `Ready` is taken.
+    pub(crate) fn flush(&mut self) {
+        if let Role::Leader(leader) = &mut self.role {
+            replication::flush(&mut self.shared, leader);
+        }
+    }
+
+    /// Whether [`Self::flush`] would send something.
+    pub(crate) fn has_messages_due(&self) -> bool {
+        match &self.role {
+            Role::Leader(leader) => replication::is_due(leader),
+            _ => false,
+        }
+    }
+}
+
+/// Refuses a proposal.
+fn dropped<T>(reason: DropReason) -> Result<T, Error> {
+    Err(Error::ProposalDropped(reason))
+}

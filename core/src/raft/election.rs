@@ -1,0 +1,71 @@
+//! Elections: asking for votes, and giving them (thesis sections 3.4, 3.6.1 and 9.6).
+
+use crate::error::Error;
+use crate::message::{Body, Vote, VoteReply};
+use crate::raft::{Next, Shared};
+use crate::storage::Storage;
+use crate::types::{NO_NODE, NodeId, Term};
+
+/// Why and how a node campaigns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Campaign {
+    /// Ask first whether an election could be won.
+    Pre,
+    /// Ask for votes.
+    Election,
+    /// Ask for votes because the leader wants it: no PreVote, and leases do not protect it.
+    Transfer,
+}
+
+/// Whether a node that does not lead may campaign now. Silently not if it does not vote, is about to
+/// install a snapshot, or has a membership change to apply: that one might have removed it, or
+/// might have added voters that it must ask.
+pub(crate) fn start<S: Storage>(shared: &mut Shared<S>, campaign: Campaign) -> Result<Next, Error> {
+    if !shared.is_promotable() || shared.log.has_unapplied_conf_change()? {
+        return Ok(Next::Stay);
+    }
+    Ok(Next::Campaign(campaign))
+}
+
+/// Asks all voters, itself included.
+pub(crate) fn ask_for_votes<S: Storage>(shared: &mut Shared<S>, campaign: Campaign) {
+    let pre = campaign == Campaign::Pre;
+    let term = if pre { shared.term.saturating_add(1) } else { shared.term };
+    let vote = Vote { pre, last: shared.log.last(), transfer: campaign == Campaign::Transfer };
+    for id in shared.configuration.voters().ids() {
+        if id == shared.id() {
+            shared.outbox.own_vote(term, pre);
+        } else {
+            shared.send_in_term(id, term, Body::Vote(vote));
+        }
+    }
+}
+
+/// Whether a vote may be given: once a term, and to no one while there is a leader; a PreVote for a
+/// coming term is free. Only to logs that are up-to-date. Learners vote too: one may have been made
+/// a voter without knowing it yet.
+fn may_vote<S: Storage>(shared: &Shared<S>, leader: NodeId, from: NodeId, term: Term, vote: &Vote) -> bool {
+    let free = shared.vote == from
+        || (shared.vote == NO_NODE && leader == NO_NODE)
+        || (vote.pre && term > shared.term);
+    free && vote.last.is_up_to_date(shared.log.last())
+}
+
+/// Answers a request for a vote.
+pub(crate) fn answer_vote<S: Storage>(
+    shared: &mut Shared<S>,
+    leader: NodeId,
+    from: NodeId,
+    term: Term,
+    vote: Vote,
+) {
+    let granted = may_vote(shared, leader, from, term, &vote);
+    // A granted PreVote names the term that was asked about, else the candidate would take the
+    // answer for an outdated one.
+    let term = if granted { term } else { shared.term };
+    shared.send_in_term(from, term, Body::VoteReply(VoteReply { pre: vote.pre, granted }));
+    if granted && !vote.pre {
+        shared.election_elapsed = 0;
+        shared.vote = from;
+    }
+}

@@ -1,0 +1,40 @@
+//! Heartbeats: they keep followers from campaigning, confirm reads, and wake up lagging members.
+
+use bytes::Bytes;
+
+use crate::error::Error;
+use crate::message::{Body, Heartbeat, HeartbeatReply};
+use crate::raft::role::Leader;
+use crate::raft::{Shared, read_index, replication};
+use crate::storage::Storage;
+use crate::types::NodeId;
+
+/// Sends a heartbeat to all other members.
+pub(crate) fn broadcast<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader) {
+    let context = leader.reads.round_context();
+    let (own, committed) = (shared.config.id, shared.log.committed());
+    for (id, progress) in leader.progress.iter_mut().filter(|(id, _)| *id != own) {
+        // The receiver may lack committed entries; it must not be told of more than it has.
+        let commit = progress.matched.min(committed);
+        progress.sent_commit(commit);
+        shared.send(*id, Body::Heartbeat(Heartbeat { commit, context: context.clone() }));
+    }
+}
+
+/// A follower's answer.
+pub(crate) fn answer<S: Storage>(shared: &mut Shared<S>, from: NodeId, beat: Heartbeat) -> Result<(), Error> {
+    shared.log.commit_to(beat.commit)?;
+    shared.send(from, Body::HeartbeatReply(HeartbeatReply { context: beat.context }));
+    Ok(())
+}
+
+/// A follower has answered.
+pub(crate) fn answered<S: Storage>(
+    shared: &mut Shared<S>,
+    leader: &mut Leader,
+    from: NodeId,
+    context: &Bytes,
+) {
+    replication::wake(shared, leader, from);
+    read_index::confirm(shared, leader, from, context);
+}

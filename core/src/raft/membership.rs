@@ -1,0 +1,64 @@
+//! Putting an applied membership change into force (thesis chapter 4).
+
+use crate::entry::Entry;
+use crate::entry::EntryKind;
+use crate::error::Error;
+use crate::membership::change::{self, Changed};
+use crate::membership::{ConfChangeV2, ConfState};
+use crate::progress::Due;
+use crate::raft::role::{Leader, Role};
+use crate::raft::{Next, Raft, Shared, replication};
+use crate::storage::Storage;
+use crate::types::{EntryId, NO_NODE};
+
+/// Applies a committed change. Returns the membership that it leads to.
+pub(crate) fn apply<S: Storage>(raft: &mut Raft<S>, change: &ConfChangeV2) -> Result<ConfState, Error> {
+    let Changed { configuration, fresh } = change::apply(&raft.shared.configuration, change)?;
+    let Raft { shared, role } = raft;
+    shared.configuration = configuration;
+    let mut next = Next::Stay;
+    if let Role::Leader(leader) = role {
+        let last = shared.log.last().index;
+        leader.progress.reconcile(&shared.configuration, &fresh, last, &shared.config);
+        next = react(shared, leader)?;
+    }
+    let conf_state = raft.shared.configuration.to_conf_state();
+    raft.become_(next)?;
+    Ok(conf_state)
+}
+
+/// A leader in a new configuration.
+fn react<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader) -> Result<Next, Error> {
+    if !shared.configuration.is_voter(shared.config.id) {
+        // Removed or demoted: it may still lead until its successor is found, or step down.
+        let term = shared.term;
+        let steps_down = shared.config.step_down_on_removal;
+        return Ok(if steps_down { Next::Follow { term, leader: NO_NODE } } else { Next::Stay });
+    }
+    // A smaller quorum may have more.
+    if replication::commit(shared, leader)? {
+        replication::broadcast(shared, leader, Due::Append);
+    } else {
+        replication::broadcast(shared, leader, Due::Entries);
+    }
+    if leader.transferee.is_some_and(|id| !shared.configuration.is_voter(id)) {
+        leader.transferee = None;
+    }
+    Ok(Next::Stay)
+}
+
+/// Leaves a joint configuration that is to be left automatically, as soon as the change that
+/// entered it is applied. A pending leadership transfer gets in the way: then the next entry that is
+/// applied leads here again, on this leader or the next.
+pub(crate) fn leave_joint_if_due<S: Storage>(raft: &mut Raft<S>) -> Result<(), Error> {
+    let Raft { shared, role: Role::Leader(leader) } = raft else { return Ok(()) };
+    if !shared.configuration.auto_leave() || shared.log.applied() < leader.pending_conf_index {
+        return Ok(());
+    }
+    // An empty change has no payload, so that no limit can refuse it.
+    let leave = Entry::new(EntryId::default(), EntryKind::ConfChangeV2, bytes::Bytes::new());
+    match replication::propose(shared, leader, &[leave]) {
+        Ok(_) | Err(Error::ProposalDropped(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}

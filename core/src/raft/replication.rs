@@ -1,0 +1,337 @@
+//! Log replication (thesis section 3.5): from a proposal to the commit index.
+
+use std::borrow::Cow;
+
+use crate::entry::{Entries, Entry, payload_len};
+use crate::error::{DropReason, Error, StorageError};
+use crate::log::{Fit, LogSlice};
+use crate::message::{Append, AppendReject, AppendReply, Body};
+use crate::progress::{Due, Progress, ProgressState};
+use crate::raft::role::Leader;
+use crate::raft::{Shared, dropped, read_index, transfer};
+use crate::storage::Storage;
+use crate::types::{EntryId, Index, NodeId, Term};
+use crate::wire;
+
+/// Appends proposals to the leader's log. Returns the id of the first.
+pub(crate) fn propose<S: Storage>(
+    shared: &mut Shared<S>,
+    leader: &mut Leader,
+    entries: &[Entry],
+) -> Result<EntryId, Error> {
+    if leader.progress.get(shared.id()).is_none() {
+        return dropped(DropReason::Removed);
+    }
+    if leader.transferee.is_some() {
+        return dropped(DropReason::Transferring);
+    }
+    let last = shared.log.last().index;
+    if last.checked_add(entries.len() as u64 + 1).is_none() {
+        return dropped(DropReason::LogFull);
+    }
+    let vetted = vet(shared, leader, entries)?;
+    let payload = payload_len(&vetted.entries);
+    let exceeds = leader.uncommitted_bytes.saturating_add(payload) > shared.config.max_uncommitted_bytes;
+    // An empty payload is always taken: a term's first entry, leaving a joint configuration. And so
+    // is any first one, whatever its size.
+    if leader.uncommitted_bytes > 0 && payload > 0 && exceeds {
+        return dropped(DropReason::TooManyUncommittedBytes);
+    }
+    leader.uncommitted_bytes = leader.uncommitted_bytes.saturating_add(payload);
+    leader.pending_conf_index = vetted.pending_conf_index;
+    let first = EntryId::new(shared.term, last + 1);
+    for (index, entry) in (last + 1..).zip(vetted.entries.iter()) {
+        shared.log.push(entry.clone().at(EntryId::new(shared.term, index)));
+    }
+    let last = shared.log.last();
+    shared.outbox.own_append(last.term, last.index, !shared.config.eager_append);
+    broadcast(shared, leader, Due::Append);
+    Ok(first)
+}
+
+struct Vetted<'a> {
+    entries: Cow<'a, [Entry]>,
+    pending_conf_index: Index,
+}
+
+/// Replaces the membership changes that cannot follow the current state by empty entries.
+fn vet<'a, S: Storage>(
+    shared: &Shared<S>,
+    leader: &Leader,
+    entries: &'a [Entry],
+) -> Result<Vetted<'a>, Error> {
+    let mut vetted = Vetted { entries: Cow::Borrowed(entries), pending_conf_index: leader.pending_conf_index };
+    let is_joint = shared.configuration.is_joint();
+    for (place, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.is_conf_change()) {
+        let Ok(change) = wire::decode_conf_change(entry, shared.config.dialect) else {
+            return dropped(DropReason::MalformedConfChange);
+        };
+        let is_pending = vetted.pending_conf_index > shared.log.applied();
+        let leaves = change.ops.is_empty();
+        if shared.config.validate_conf_changes && (is_pending || is_joint != leaves) {
+            if let Some(refused) = vetted.entries.to_mut().get_mut(place) {
+                *refused = Entry::refused();
+            }
+        } else {
+            vetted.pending_conf_index = shared.log.last().index + 1 + place as u64;
+        }
+    }
+    Ok(vetted)
+}
+
+/// Sends to all other members, now or when the next `Ready` is taken.
+pub(crate) fn broadcast<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader, due: Due) {
+    let (own, last) = (shared.config.id, shared.log.last().index);
+    for (id, progress) in leader.progress.iter_mut().filter(|(id, _)| *id != own) {
+        if shared.config.eager_append {
+            send_append(shared, *id, progress, due == Due::Append);
+        } else {
+            mark(progress, due, last);
+        }
+    }
+}
+
+/// Sends to one member, now or when the next `Ready` is taken: an Append, empty if need be, or as
+/// many as it takes for all its entries.
+fn send<S: Storage>(shared: &mut Shared<S>, id: NodeId, progress: &mut Progress, due: Due) {
+    if !shared.config.eager_append {
+        mark(progress, due, shared.log.last().index);
+    } else if due == Due::Append {
+        send_append(shared, id, progress, true);
+    } else {
+        while send_append(shared, id, progress, false) {}
+    }
+}
+
+fn mark(progress: &mut Progress, due: Due, last: Index) {
+    let is_useful = due == Due::Append || progress.next <= last;
+    if is_useful && !progress.is_paused() {
+        progress.due = progress.due.max(due);
+    }
+}
+
+/// Whether [`flush`] would send something.
+pub(crate) fn is_due(leader: &Leader) -> bool {
+    leader.reads.is_round_due()
+        || leader.progress.iter().any(|(_, progress)| progress.due != Due::Nothing && !progress.is_paused())
+}
+
+/// Sends what is due: however many proposals came, each member gets as few Appends as fit them.
+pub(crate) fn flush<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader) {
+    for (id, progress) in leader.progress.iter_mut() {
+        let due = std::mem::take(&mut progress.due);
+        if due != Due::Nothing && send_append(shared, *id, progress, due == Due::Append) {
+            while send_append(shared, *id, progress, false) {}
+        }
+    }
+    read_index::begin_round(shared, leader);
+}
+
+/// Sends one Append, or a snapshot if the entries are gone. Returns whether a message went out.
+fn send_append<S: Storage>(
+    shared: &mut Shared<S>,
+    id: NodeId,
+    progress: &mut Progress,
+    if_empty: bool,
+) -> bool {
+    if progress.is_paused() {
+        return false;
+    }
+    match try_send_append(shared, id, progress, if_empty) {
+        Ok(sent) => sent,
+        Err(error) => {
+            // The other members must not suffer; the next answer of this one leads here again.
+            shared.storage_error = Some(error);
+            false
+        }
+    }
+}
+
+fn try_send_append<S: Storage>(
+    shared: &mut Shared<S>,
+    id: NodeId,
+    progress: &mut Progress,
+    if_empty: bool,
+) -> Result<bool, StorageError> {
+    let prev = progress.next - 1;
+    let Some(prev_term) = shared.log.term(prev)? else {
+        return send_snapshot(shared, id, progress);
+    };
+    let mut entries = Entries::new();
+    if progress.may_send_entries() {
+        match shared.log.tail(progress.next, shared.config.max_message_bytes)? {
+            Some(tail) => entries = tail,
+            None => return send_snapshot(shared, id, progress),
+        }
+    }
+    if entries.is_empty() && !if_empty {
+        return Ok(false);
+    }
+    let commit = shared.log.committed();
+    progress.sent_entries(entries.len(), payload_len(&entries));
+    progress.sent_commit(commit);
+    let prev = EntryId::new(prev_term, prev);
+    shared.send(id, Body::Append(Append { prev, commit, entries }));
+    Ok(true)
+}
+
+/// Sends the host's snapshot to a member that was heard from lately.
+fn send_snapshot<S: Storage>(
+    shared: &mut Shared<S>,
+    id: NodeId,
+    progress: &mut Progress,
+) -> Result<bool, StorageError> {
+    if !progress.is_active {
+        return Ok(false);
+    }
+    let snapshot = match shared.log.snapshot_to_send() {
+        Ok(snapshot) => snapshot,
+        Err(StorageError::SnapshotUnavailable) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    if snapshot.id.index == 0 {
+        return Err(StorageError::Contract("entries are gone, but there is no snapshot".into()));
+    }
+    progress.become_snapshot(snapshot.id.index);
+    shared.send(id, Body::Snapshot(Box::new(snapshot)));
+    Ok(true)
+}
+
+/// A follower's answer to an Append of its leader.
+pub(crate) fn answer_append<S: Storage>(
+    shared: &mut Shared<S>,
+    from: NodeId,
+    term: Term,
+    append: Append,
+) -> Result<(), Error> {
+    let (slice, commit) = LogSlice::new(append, term)?;
+    let reply = match shared.log.fit(&slice)? {
+        Fit::BelowCommitted => AppendReply { index: shared.log.committed(), reject: None },
+        Fit::Mismatch { hint } => {
+            AppendReply { index: slice.prev.index, reject: Some(AppendReject { hint }) }
+        }
+        fit => {
+            let last = slice.last_index();
+            if let Fit::New { from } = fit {
+                shared.log.append(slice.entries.slice(from..slice.entries.len()));
+            }
+            shared.log.commit_to(commit.min(last))?;
+            AppendReply { index: last, reject: None }
+        }
+    };
+    shared.send(from, Body::AppendReply(reply));
+    Ok(())
+}
+
+/// A member's log, or the leader's own, matches up to `index`.
+pub(crate) fn accepted<S: Storage>(
+    shared: &mut Shared<S>,
+    leader: &mut Leader,
+    from: NodeId,
+    index: Index,
+) -> Result<(), Error> {
+    if index > shared.log.last().index {
+        return Err(Error::InvalidMessage("it acknowledges entries that the leader does not have"));
+    }
+    let Some(progress) = leader.progress.get_mut(from) else { return Ok(()) };
+    progress.is_active = true;
+    let resumes = progress.matched == index && progress.state() == ProgressState::Probe;
+    if !progress.accepted(index) && !resumes {
+        return Ok(());
+    }
+    match progress.state() {
+        ProgressState::Probe => progress.become_replicate(),
+        ProgressState::Replicate => progress.free_inflights(index),
+        // Whatever the index of the snapshot that it got: the log can go on from there.
+        ProgressState::Snapshot if progress.matched + 1 >= shared.log.first_index()? => {
+            progress.become_probe();
+            progress.become_replicate();
+        }
+        ProgressState::Snapshot => {}
+    }
+    if commit(shared, leader)? {
+        read_index::release(shared, leader);
+        broadcast(shared, leader, Due::Append);
+    }
+    if from != shared.config.id {
+        continue_with(shared, leader, from);
+    }
+    Ok(())
+}
+
+/// Sends what a member's acknowledgement made room for.
+fn continue_with<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader, from: NodeId) {
+    let Some(progress) = leader.progress.get_mut(from) else { return };
+    if progress.can_bump_commit(shared.log.committed()) {
+        send(shared, from, progress, Due::Append);
+    }
+    send(shared, from, progress, Due::Entries);
+    if leader.transferee == Some(from) && progress.matched == shared.log.last().index {
+        transfer::finish(shared, from);
+    }
+}
+
+/// A member's log does not match at `index`; it may at the hint.
+pub(crate) fn rejected<S: Storage>(
+    shared: &mut Shared<S>,
+    leader: &mut Leader,
+    from: NodeId,
+    index: Index,
+    hint: EntryId,
+) -> Result<(), Error> {
+    let Some(progress) = leader.progress.get_mut(from) else { return Ok(()) };
+    progress.is_active = true;
+    // Where the hint's term is known, this log tells how far back the two can at most agree.
+    let guess = if hint.term > 0 { shared.log.conflict_hint(hint)?.index } else { hint.index };
+    if progress.rejected(index, guess) {
+        if progress.state() == ProgressState::Replicate {
+            progress.become_probe();
+        }
+        send(shared, from, progress, Due::Append);
+    }
+    Ok(())
+}
+
+/// Sends one Append to a member, empty if need be.
+pub(crate) fn send_to<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader, id: NodeId) {
+    if let Some(progress) = leader.progress.get_mut(id) {
+        send(shared, id, progress, Due::Append);
+    }
+}
+
+/// A heartbeat's answer arrived: a member that lacks entries is tried again.
+pub(crate) fn wake<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader, from: NodeId) {
+    let Some(progress) = leader.progress.get_mut(from) else { return };
+    progress.is_active = true;
+    progress.resume();
+    if progress.matched < shared.log.last().index || progress.state() == ProgressState::Probe {
+        send(shared, from, progress, Due::Append);
+    }
+}
+
+/// The host could not reach a member: what is on its way is probably lost.
+pub(crate) fn unreachable(leader: &mut Leader, id: NodeId) {
+    if let Some(progress) = leader.progress.get_mut(id) {
+        if progress.state() == ProgressState::Replicate {
+            progress.become_probe();
+        }
+    }
+}
+
+/// Commits what a quorum has, if its last entry is of this term (thesis section 3.6.2). Returns
+/// whether the commit index moved.
+pub(crate) fn commit<S: Storage>(shared: &mut Shared<S>, leader: &Leader) -> Result<bool, Error> {
+    let matched = |id| leader.progress.get(id).map_or(0, |progress| progress.matched);
+    let index = shared.configuration.voters().committed(matched);
+    if index <= shared.log.committed() || shared.log.term(index)? != Some(shared.term) {
+        return Ok(false);
+    }
+    shared.log.commit_to(index)?;
+    Ok(true)
+}
+
+/// Whether the leader has committed an entry of its own term: before that its commit index may be
+/// behind what former leaders have acknowledged.
+pub(crate) fn has_committed_in_term<S: Storage>(shared: &Shared<S>) -> Result<bool, StorageError> {
+    Ok(shared.log.term(shared.log.committed())? == Some(shared.term))
+}

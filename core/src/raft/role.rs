@@ -1,0 +1,91 @@
+//! The roles. Each owns what only it needs, so that nothing of a former role can linger.
+
+mod candidate;
+mod follower;
+mod leader;
+mod members;
+
+pub(crate) use candidate::Candidate;
+pub(crate) use follower::Follower;
+pub(crate) use leader::Leader;
+pub(crate) use members::Members;
+
+use bytes::Bytes;
+
+use crate::entry::Entry;
+use crate::error::{DropReason, Error};
+use crate::input::Proposed;
+use crate::message::{Body, Message, Propose, ReadIndex};
+use crate::raft::{Shared, dropped, read_index, replication};
+use crate::storage::Storage;
+use crate::types::{NO_NODE, NodeId, RoleKind};
+
+#[derive(Debug)]
+pub(crate) enum Role {
+    Follower(Follower),
+    PreCandidate(Candidate),
+    Candidate(Candidate),
+    Leader(Box<Leader>),
+}
+
+impl Role {
+    pub(crate) fn kind(&self) -> RoleKind {
+        match self {
+            Role::Follower(_) => RoleKind::Follower,
+            Role::PreCandidate(_) => RoleKind::PreCandidate,
+            Role::Candidate(_) => RoleKind::Candidate,
+            Role::Leader(_) => RoleKind::Leader,
+        }
+    }
+
+    /// The leader that the node knows, if it knows one. `own` is the node itself.
+    pub(crate) fn leader(&self, own: NodeId) -> NodeId {
+        match self {
+            Role::Follower(follower) => follower.leader,
+            Role::PreCandidate(_) | Role::Candidate(_) => NO_NODE,
+            Role::Leader(_) => own,
+        }
+    }
+
+    /// A leader takes proposals, a follower may pass them on.
+    pub(crate) fn propose<S: Storage>(
+        &mut self,
+        shared: &mut Shared<S>,
+        from: NodeId,
+        entries: &[Entry],
+    ) -> Result<Proposed, Error> {
+        if entries.is_empty() {
+            return dropped(DropReason::Empty);
+        }
+        match self {
+            Role::Leader(leader) => replication::propose(shared, leader, entries).map(Proposed::Appended),
+            Role::Follower(Follower { leader }) if *leader != NO_NODE => {
+                if !shared.config.forward_proposals {
+                    return dropped(DropReason::NotLeader);
+                }
+                let body = Body::Propose(Propose { entries: entries.to_vec().into() });
+                shared.outbox.push(Message { from, to: *leader, term: 0, body });
+                Ok(Proposed::Forwarded(*leader))
+            }
+            _ => dropped(DropReason::NoLeader),
+        }
+    }
+
+    /// A leader confirms reads, a follower passes the request on.
+    pub(crate) fn read_index<S: Storage>(
+        &mut self,
+        shared: &mut Shared<S>,
+        from: NodeId,
+        context: Bytes,
+    ) -> Result<(), Error> {
+        match self {
+            Role::Leader(leader) => read_index::request(shared, leader, from, context),
+            Role::Follower(Follower { leader }) if *leader != NO_NODE => {
+                let body = Body::ReadIndex(ReadIndex { context });
+                shared.outbox.push(Message { from, to: *leader, term: 0, body });
+                Ok(())
+            }
+            _ => Err(Error::NoLeader),
+        }
+    }
+}

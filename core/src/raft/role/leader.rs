@@ -1,0 +1,107 @@
+//! A leader orders the log and replicates it.
+
+use bytes::Bytes;
+
+use crate::entry::{Entry, EntryKind};
+use crate::error::Error;
+use crate::message::Body;
+use crate::progress::Due;
+use crate::quorum::VoteResult;
+use crate::raft::read_index::Reads;
+use crate::raft::role::Members;
+use crate::raft::{Next, Shared, heartbeat, replication, transfer};
+use crate::storage::Storage;
+use crate::types::{EntryId, Index, NO_NODE, NodeId};
+
+#[derive(Debug)]
+pub(crate) struct Leader {
+    pub(crate) progress: Members,
+    pub(crate) heartbeat_elapsed: u32,
+    /// Target of a leadership transfer; no proposals are taken meanwhile.
+    pub(crate) transferee: Option<NodeId>,
+    /// Whether a transfer was tried in this term: its target may campaign at any time from then on,
+    /// and leases do not stop it.
+    pub(crate) lease_given_up: bool,
+    pub(crate) reads: Reads,
+    /// No further membership change until this entry is applied: it may be one.
+    pub(crate) pending_conf_index: Index,
+    /// Payload bytes in the log that are not applied here; an estimate, never too high.
+    pub(crate) uncommitted_bytes: u64,
+}
+
+impl Leader {
+    /// The leader of the term that begins. Its first entry is empty: with it everything before is
+    /// committed (thesis section 3.6.2).
+    pub(crate) fn elected<S: Storage>(shared: &mut Shared<S>) -> Self {
+        let last = shared.log.last();
+        let mut progress = Members::new(&shared.configuration, last.index + 1, &shared.config);
+        if let Some(own) = progress.get_mut(shared.config.id) {
+            own.matched = last.index;
+            own.become_replicate();
+            own.is_active = true;
+        }
+        let mut leader = Self {
+            progress,
+            heartbeat_elapsed: 0,
+            transferee: None,
+            lease_given_up: false,
+            reads: Reads::default(),
+            // There may be a membership change among the entries of former terms: do not search.
+            pending_conf_index: last.index,
+            uncommitted_bytes: 0,
+        };
+        let id = EntryId::new(shared.term, last.index + 1);
+        shared.log.push(Entry::new(id, EntryKind::Normal, Bytes::new()));
+        shared.outbox.own_append(id.term, id.index, !shared.config.eager_append);
+        replication::broadcast(shared, &mut leader, Due::Append);
+        leader
+    }
+
+    pub(crate) fn step<S: Storage>(
+        &mut self,
+        shared: &mut Shared<S>,
+        from: NodeId,
+        body: Body,
+    ) -> Result<Next, Error> {
+        match body {
+            Body::AppendReply(reply) => match reply.reject {
+                None => replication::accepted(shared, self, from, reply.index)?,
+                Some(reject) => replication::rejected(shared, self, from, reply.index, reject.hint)?,
+            },
+            Body::HeartbeatReply(reply) => heartbeat::answered(shared, self, from, &reply.context),
+            Body::TransferLeader(_) => {
+                // There is nobody to tell that the wish cannot be granted.
+                let _ = transfer::start(shared, self, from);
+            }
+            _ => {}
+        }
+        Ok(Next::Stay)
+    }
+
+    pub(crate) fn tick<S: Storage>(&mut self, shared: &mut Shared<S>) -> Result<Next, Error> {
+        self.heartbeat_elapsed += 1;
+        if shared.election_elapsed >= shared.config.election_ticks {
+            shared.election_elapsed = 0;
+            if shared.config.check_quorum && !self.has_active_quorum(shared) {
+                return Ok(Next::Follow { term: shared.term, leader: NO_NODE });
+            }
+            // A transfer has to succeed within an election timeout.
+            self.transferee = None;
+        }
+        if self.heartbeat_elapsed >= shared.config.heartbeat_ticks {
+            self.heartbeat_elapsed = 0;
+            heartbeat::broadcast(shared, self);
+        }
+        Ok(Next::Stay)
+    }
+
+    /// Whether a quorum was heard from since the last time this was asked (thesis section 6.2).
+    fn has_active_quorum<S: Storage>(&mut self, shared: &Shared<S>) -> bool {
+        let voters = shared.configuration.voters();
+        let result = voters.vote_result(|id| Some(self.progress.get(id).is_some_and(|p| p.is_active)));
+        for (id, progress) in self.progress.iter_mut() {
+            progress.is_active = *id == shared.config.id;
+        }
+        result == VoteResult::Won
+    }
+}

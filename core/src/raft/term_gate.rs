@@ -1,0 +1,101 @@
+//! What a message's term means before anybody looks into it: a decision that changes nothing.
+
+use crate::error::Error;
+use crate::message::{AppendReply, Body, Message, VoteReply};
+use crate::raft::Shared;
+use crate::raft::role::Role;
+use crate::storage::Storage;
+use crate::types::{NO_NODE, NodeId, RoleKind, Term};
+
+/// What is done with a message.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// Nothing.
+    Ignore,
+    /// It is answered like this, and otherwise ignored.
+    Answer(Body),
+    /// The node follows, then the message is handled.
+    Follow { term: Term, leader: NodeId },
+    /// It is handled.
+    Proceed,
+}
+
+/// Whether the envelope can be genuine.
+pub(crate) fn check_envelope<S: Storage>(shared: &Shared<S>, message: &Message) -> Result<(), Error> {
+    if message.to != shared.id() {
+        return Err(Error::InvalidMessage("it is for another node"));
+    }
+    // Forwarded requests may come back to where they began.
+    let may_be_own = is_termless(&message.body) || matches!(message.body, Body::TransferLeader(_));
+    if message.from == shared.id() && !may_be_own {
+        return Err(Error::InvalidMessage("it claims to be from this node itself"));
+    }
+    if message.from == NO_NODE {
+        return Err(Error::InvalidMessage("it has no sender"));
+    }
+    if message.is_reply() && !shared.configuration.contains(message.from) {
+        return Err(Error::PeerNotFound(message.from));
+    }
+    Ok(())
+}
+
+/// What the message's term means (thesis section 3.3, with sections 6.2 and 9.6).
+pub(crate) fn admit<S: Storage>(shared: &Shared<S>, role: &Role, message: &Message) -> Admission {
+    if is_termless(&message.body) || message.term == shared.term {
+        return same_term(role, message);
+    }
+    if message.term > shared.term { later_term(shared, role, message) } else { earlier_term(shared, message) }
+}
+
+fn same_term(role: &Role, message: &Message) -> Admission {
+    let electing = matches!(role.kind(), RoleKind::Candidate | RoleKind::PreCandidate);
+    match message.body {
+        // Somebody else has won this term's election.
+        _ if is_from_leader(&message.body) && electing => {
+            Admission::Follow { term: message.term, leader: message.from }
+        }
+        _ => Admission::Proceed,
+    }
+}
+
+fn later_term<S: Storage>(shared: &Shared<S>, role: &Role, message: &Message) -> Admission {
+    match &message.body {
+        // A node that hears from its leader does not help to replace it (section 4.2.3), unless the
+        // leader itself wants that.
+        Body::Vote(vote) if !vote.transfer && is_leased(shared, role) => Admission::Ignore,
+        // A PreVote asks about a term that does not exist yet.
+        Body::Vote(vote) if vote.pre => Admission::Proceed,
+        Body::VoteReply(reply) if reply.pre && reply.granted => Admission::Proceed,
+        body if is_from_leader(body) => Admission::Follow { term: message.term, leader: message.from },
+        _ => Admission::Follow { term: message.term, leader: NO_NODE },
+    }
+}
+
+fn earlier_term<S: Storage>(shared: &Shared<S>, message: &Message) -> Admission {
+    match &message.body {
+        // Where candidates are ignored, a node with a higher term would never get back in: its
+        // answer makes the leader step down, once, and a new election lets it in.
+        Body::Append(_) | Body::Heartbeat(_) if shared.config.check_quorum || shared.config.pre_vote => {
+            Admission::Answer(Body::AppendReply(AppendReply { index: 0, reject: None }))
+        }
+        // A pre-candidate with an old term has to learn of the new one, or it asks for ever.
+        Body::Vote(vote) if vote.pre => Admission::Answer(Body::VoteReply(VoteReply { pre: true, granted: false })),
+        _ => Admission::Ignore,
+    }
+}
+
+/// Whether the node has heard from a leader within the shortest election timeout.
+fn is_leased<S: Storage>(shared: &Shared<S>, role: &Role) -> bool {
+    shared.config.check_quorum
+        && role.leader(shared.id()) != NO_NODE
+        && shared.election_elapsed < shared.config.election_ticks
+}
+
+/// Forwarded requests belong to no term: whoever leads takes them.
+fn is_termless(body: &Body) -> bool {
+    matches!(body, Body::Propose(_) | Body::ReadIndex(_))
+}
+
+fn is_from_leader(body: &Body) -> bool {
+    matches!(body, Body::Append(_) | Body::Heartbeat(_) | Body::Snapshot(_))
+}

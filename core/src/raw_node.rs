@@ -1,0 +1,386 @@
+//! The public API: inputs go in, a [`Ready`] comes out.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::config::Config;
+use crate::entry::{Entry, EntryKind, encoded_len, payload_len};
+use crate::error::{Error, StorageError};
+use crate::input::{Ack, Proposed, SnapshotStatus};
+use crate::membership::{ConfChange, ConfChangeV2, ConfState};
+use crate::message::Message;
+use crate::raft::role::Role;
+use crate::raft::{Deferred, Raft, membership};
+use crate::ready::{Ready, Response, StorageAppend, StorageApply};
+use crate::status::{ProgressStatus, Status};
+use crate::storage::Storage;
+use crate::types::{EntryId, HardState, NodeId, SoftState};
+use crate::wire;
+
+/// A node of a Raft group. See the crate's documentation for the loop that drives it.
+#[derive(Debug)]
+pub struct RawNode<S: Storage> {
+    raft: Raft<S>,
+    /// What the last `Ready` told.
+    told_hard_state: HardState,
+    told_soft_state: SoftState,
+    /// Identifies this node's `Ready`s.
+    ticket: Arc<()>,
+    number: u64,
+    /// Synchronous writes: notices for this node, due when the outstanding `Ready` is advanced.
+    on_advance: Option<Vec<Ack>>,
+    spare_acks: Vec<Ack>,
+    spare_messages: Vec<Message>,
+}
+
+impl<S: Storage> RawNode<S> {
+    /// A node that continues from what `storage` holds, as a follower.
+    ///
+    /// [`Error::Config`] if the configuration is not usable, [`Error::Storage`] if the storage cannot
+    /// be read, [`Error::InconsistentStorage`] or [`Error::ConfChange`] if what it holds does not fit
+    /// together.
+    pub fn new(config: Config, storage: S) -> Result<Self, Error> {
+        let raft = Raft::new(config, storage)?;
+        Ok(Self {
+            told_hard_state: raft.shared.hard_state(),
+            told_soft_state: raft.soft_state(),
+            raft,
+            ticket: Arc::new(()),
+            number: 0,
+            on_advance: None,
+            spare_acks: Vec::new(),
+            spare_messages: Vec::new(),
+        })
+    }
+
+    /// The node's id.
+    pub fn id(&self) -> NodeId {
+        self.raft.shared.id()
+    }
+
+    /// The configuration it was made with.
+    pub fn config(&self) -> &Config {
+        &self.raft.shared.config
+    }
+
+    /// The host's storage.
+    pub fn storage(&self) -> &S {
+        self.raft.shared.log.storage()
+    }
+
+    /// The host's storage, to store what a [`Ready`] hands out.
+    pub fn storage_mut(&mut self) -> &mut S {
+        self.raft.shared.log.storage_mut()
+    }
+
+    /// One tick of the clock: elections and heartbeats are counted in ticks.
+    pub fn tick(&mut self) -> Result<(), Error> {
+        self.raft.tick()
+    }
+
+    /// A message from a peer.
+    ///
+    /// Errors tell that the message was refused ([`Error::InvalidMessage`], [`Error::PeerNotFound`],
+    /// [`Error::ProposalDropped`]), or that this node's storage is damaged or unreadable
+    /// ([`Error::CommitBeyondLog`], [`Error::CommittedConflict`], [`Error::Storage`]). The node stays
+    /// consistent in every case; a host may go on after logging them.
+    pub fn step(&mut self, message: Message) -> Result<(), Error> {
+        self.raft.step(message)
+    }
+
+    /// Proposes an entry. On a leader the answer is the entry's place in the log, with which the
+    /// host recognises it among the committed entries; a follower passes it on.
+    pub fn propose(&mut self, data: impl Into<Bytes>) -> Result<Proposed, Error> {
+        self.raft.propose(&[Entry::normal(data)])
+    }
+
+    /// Proposes entries that get consecutive places; the answer is the first one's. All or none are
+    /// taken.
+    pub fn propose_batch(&mut self, payloads: impl IntoIterator<Item = Bytes>) -> Result<Proposed, Error> {
+        let entries: Vec<_> = payloads.into_iter().map(Entry::normal).collect();
+        self.raft.propose(&entries)
+    }
+
+    /// Proposes a membership change. One that cannot follow the current state is replaced by an empty
+    /// entry at the same place: the host learns it when that is committed.
+    pub fn propose_conf_change(&mut self, change: &ConfChangeV2) -> Result<Proposed, Error> {
+        self.propose_kind(EntryKind::ConfChangeV2, wire::encode_conf_change(change, self.config().dialect))
+    }
+
+    /// Proposes a membership change in the encoding of the first version, for groups with members
+    /// that know no other.
+    pub fn propose_conf_change_v1(&mut self, change: &ConfChange) -> Result<Proposed, Error> {
+        self.propose_kind(EntryKind::ConfChange, wire::encode_conf_change_v1(change, self.config().dialect))
+    }
+
+    fn propose_kind(&mut self, kind: EntryKind, data: Bytes) -> Result<Proposed, Error> {
+        self.raft.propose(&[Entry::new(EntryId::default(), kind, data)])
+    }
+
+    /// Puts a committed membership change into force; [`wire::decode_conf_change`] reads it from its
+    /// entry. Called on every node when the entry is applied, before the `Ready` is advanced, unless
+    /// the host decides to withdraw the change. The answer is the membership to save.
+    pub fn apply_conf_change(&mut self, change: &ConfChangeV2) -> Result<ConfState, Error> {
+        membership::apply(&mut self.raft, change)
+    }
+
+    /// Starts an election now. Without effect on a leader, on a node that does not vote, and while a
+    /// snapshot or a membership change waits to be applied.
+    pub fn campaign(&mut self) -> Result<(), Error> {
+        self.raft.campaign()
+    }
+
+    /// Hands leadership to a voter; a follower passes the wish on. [`Error::InvalidTransferee`] if the
+    /// leader knows that it cannot be granted, [`Error::NoLeader`] if there is nobody to ask. Given up
+    /// after an election timeout; proposals are refused meanwhile.
+    pub fn transfer_leader(&mut self, to: NodeId) -> Result<(), Error> {
+        self.raft.transfer_leader(to)
+    }
+
+    /// A follower forgets its leader and may vote at once, although it heard from it lately. Without
+    /// effect on other roles, and with lease-based reads.
+    pub fn forget_leader(&mut self) {
+        self.raft.forget_leader();
+    }
+
+    /// Requests a linearizable read. A [`crate::ReadState`] with the same context comes in a later
+    /// `Ready`; it never comes if leadership or messages are lost: ask again after a while.
+    /// [`Error::NoLeader`] if there is nobody to ask.
+    pub fn read_index(&mut self, context: impl Into<Bytes>) -> Result<(), Error> {
+        self.raft.read_index(context.into())
+    }
+
+    /// The host could not deliver to a peer.
+    pub fn report_unreachable(&mut self, id: NodeId) {
+        self.raft.report_unreachable(id);
+    }
+
+    /// What became of a snapshot that was sent to a peer. A leader waits for this.
+    pub fn report_snapshot(&mut self, id: NodeId, status: SnapshotStatus) {
+        self.raft.report_snapshot(id, status);
+    }
+
+    /// The last failure to read from the storage what was to be sent to a member, once. Such a
+    /// failure stops nothing else, and the read is tried again.
+    pub fn take_storage_error(&mut self) -> Option<StorageError> {
+        self.raft.shared.storage_error.take()
+    }
+
+    /// Whether there is work for the host.
+    pub fn has_ready(&self) -> bool {
+        let shared = &self.raft.shared;
+        let hard_state = shared.hard_state();
+        self.raft.soft_state() != self.told_soft_state
+            || (hard_state != self.told_hard_state && !hard_state.is_empty())
+            || shared.log.snapshot_to_store().is_some()
+            || !shared.outbox.is_empty()
+            || shared.log.has_entries_to_store()
+            || shared.log.has_entries_to_apply(self.may_apply_unstable())
+            || !shared.read_states.is_empty()
+            || self.raft.has_messages_due()
+    }
+
+    /// With synchronous writes the host stores before it applies, within one `Ready`.
+    fn may_apply_unstable(&self) -> bool {
+        !self.config().async_storage_writes
+    }
+
+    /// Takes the work that there is; perhaps none. With synchronous writes it has to be advanced
+    /// before the next is taken, else [`Error::ReadyOutstanding`]. [`Error::Storage`] if entries to
+    /// apply cannot be read: nothing is taken then.
+    pub fn ready(&mut self) -> Result<Ready, Error> {
+        if self.on_advance.is_some() {
+            return Err(Error::ReadyOutstanding);
+        }
+        self.raft.flush();
+        let may_apply_unstable = self.may_apply_unstable();
+        let shared = &mut self.raft.shared;
+        let committed_entries = shared.log.entries_to_apply(may_apply_unstable)?;
+        let hard_state = shared.hard_state();
+        let told = self.told_hard_state;
+        let entries = shared.log.entries_to_store();
+        let snapshot = shared.log.snapshot_to_store().cloned();
+        let soft_state = self.raft.soft_state();
+        let shared = &mut self.raft.shared;
+        self.number += 1;
+        let mut ready = Ready {
+            soft_state: (soft_state != self.told_soft_state).then_some(soft_state),
+            hard_state: (hard_state != told).then_some(hard_state),
+            read_states: std::mem::take(&mut shared.read_states),
+            must_sync: !entries.is_empty()
+                || snapshot.is_some()
+                || (hard_state.term, hard_state.vote) != (told.term, told.vote),
+            messages: shared.outbox.take_now(std::mem::take(&mut self.spare_messages)),
+            entries,
+            snapshot,
+            committed_entries,
+            storage_append: None,
+            storage_apply: None,
+            ticket: Some(Arc::clone(&self.ticket)),
+            number: self.number,
+        };
+        self.told_soft_state = soft_state;
+        self.told_hard_state = hard_state;
+        self.hand_out_completions(&mut ready);
+        self.mark_handed_out(&ready);
+        Ok(ready)
+    }
+
+    /// What is to happen when the work is done: by `advance`, or by the host.
+    fn hand_out_completions(&mut self, ready: &mut Ready) {
+        let stored = self.stored_ack(ready);
+        let applied = applied_ack(&ready.committed_entries);
+        let shared = &mut self.raft.shared;
+        if shared.config.async_storage_writes {
+            let is_due = !ready.entries.is_empty()
+                || ready.hard_state.is_some()
+                || ready.snapshot.is_some()
+                || shared.outbox.has_deferred();
+            let mut responses: Vec<_> = shared
+                .outbox
+                .drain_deferred()
+                .map(|deferred| match deferred {
+                    Deferred::Send(message) => Response::Send(message),
+                    Deferred::Acknowledge(ack) => Response::Acknowledge(ack),
+                })
+                .collect();
+            if is_due {
+                responses.extend(stored.map(Response::Acknowledge));
+                ready.storage_append = Some(StorageAppend { responses });
+            }
+            ready.storage_apply = applied.map(|ack| StorageApply { ack });
+        } else {
+            let mut acks = std::mem::take(&mut self.spare_acks);
+            for deferred in shared.outbox.drain_deferred() {
+                match deferred {
+                    Deferred::Send(message) => ready.messages.push(message),
+                    Deferred::Acknowledge(ack) => acks.push(ack),
+                }
+            }
+            acks.extend(stored);
+            acks.extend(applied);
+            self.on_advance = Some(acks);
+        }
+    }
+
+    /// The notice that all which is not stored yet has been stored. It names the end of the log even
+    /// if this `Ready` has no entries: notices of earlier writes may have been void, because the
+    /// term changed.
+    fn stored_ack(&self, ready: &Ready) -> Option<Ack> {
+        let shared = &self.raft.shared;
+        let last = shared.log.has_unstable().then_some(shared.log.last());
+        let snapshot = ready.snapshot.as_ref().map(|snapshot| snapshot.id.index);
+        (last.is_some() || snapshot.is_some()).then_some(Ack::Stored { term: shared.term, last, snapshot })
+    }
+
+    fn mark_handed_out(&mut self, ready: &Ready) {
+        let may_apply_unstable = self.may_apply_unstable();
+        let log = &mut self.raft.shared.log;
+        log.handed_out();
+        if let Some(last) = ready.committed_entries.last() {
+            let bytes = encoded_len(&ready.committed_entries);
+            log.handed_out_to_apply(last.index(), bytes, may_apply_unstable);
+        }
+    }
+
+    /// The work of `ready` is done (synchronous writes). [`Error::ForeignReady`] if it is not the
+    /// outstanding one, [`Error::WrongWriteMode`] with asynchronous writes.
+    pub fn advance(&mut self, ready: Ready) -> Result<(), Error> {
+        if self.config().async_storage_writes {
+            return Err(Error::WrongWriteMode);
+        }
+        let is_own = ready.ticket.as_ref().is_some_and(|ticket| Arc::ptr_eq(ticket, &self.ticket));
+        if !is_own || ready.number != self.number {
+            return Err(Error::ForeignReady);
+        }
+        let Some(mut acks) = self.on_advance.take() else { return Err(Error::ForeignReady) };
+        let mut first_error = None;
+        for ack in acks.drain(..) {
+            // Each notice is a fact of its own: a failure to act on one must not swallow the next.
+            if let Err(error) = self.raft.acknowledge(&ack) {
+                first_error.get_or_insert(error);
+            }
+        }
+        self.spare_acks = acks;
+        self.spare_messages = ready.messages;
+        self.spare_messages.clear();
+        first_error.map_or(Ok(()), Err)
+    }
+
+    /// Storage work is done (asynchronous writes): hands back the notice that came with it.
+    /// [`Error::WrongWriteMode`] with synchronous writes; [`Error::PeerNotFound`] if the node is no
+    /// member any more and its own acknowledgement does not count.
+    pub fn acknowledge(&mut self, ack: Ack) -> Result<(), Error> {
+        if !self.config().async_storage_writes {
+            return Err(Error::WrongWriteMode);
+        }
+        let counts_members = matches!(ack, Ack::OwnAppend { .. } | Ack::OwnVote { .. });
+        if counts_members && !self.raft.shared.configuration.contains(self.id()) {
+            return Err(Error::PeerNotFound(self.id()));
+        }
+        self.raft.acknowledge(&ack)
+    }
+
+    /// Term, vote and commit index as they are now, perhaps not stored yet.
+    pub fn hard_state(&self) -> HardState {
+        self.raft.shared.hard_state()
+    }
+
+    /// Leader and role.
+    pub fn soft_state(&self) -> SoftState {
+        self.raft.soft_state()
+    }
+
+    /// The node's state, for people and for metrics.
+    pub fn status(&self) -> Status {
+        let shared = &self.raft.shared;
+        let (progress, transferee) = match &self.raft.role {
+            Role::Leader(leader) => (leader.progress.iter().map(progress_status).collect(), leader.transferee),
+            _ => (Vec::new(), None),
+        };
+        Status {
+            id: self.id(),
+            hard_state: shared.hard_state(),
+            soft_state: self.raft.soft_state(),
+            applied: shared.log.applied(),
+            stabled: shared.log.stabled(),
+            last: shared.log.last(),
+            conf_state: shared.configuration.to_conf_state(),
+            is_voter: shared.configuration.is_voter(self.id()),
+            transferee,
+            progress,
+        }
+    }
+
+    /// Sets the current election timeout until the next one is drawn. For scripted tests.
+    #[doc(hidden)]
+    pub fn set_randomized_election_timeout(&mut self, ticks: u32) {
+        self.raft.shared.randomized_timeout = ticks;
+    }
+}
+
+fn applied_ack(entries: &[Entry]) -> Option<Ack> {
+    let last = entries.last()?;
+    Some(Ack::Applied {
+        index: last.index(),
+        bytes: encoded_len(entries),
+        payload_bytes: payload_len(entries),
+    })
+}
+
+fn progress_status((id, progress): &(NodeId, crate::progress::Progress)) -> ProgressStatus {
+    ProgressStatus {
+        id: *id,
+        state: progress.state(),
+        matched: progress.matched,
+        next: progress.next,
+        is_learner: progress.is_learner,
+        is_paused: progress.is_paused(),
+        is_active: progress.is_active,
+        pending_snapshot: progress.pending_snapshot(),
+        inflight_messages: progress.inflights().len(),
+        inflight_bytes: progress.inflights().bytes(),
+        is_inflight_full: progress.inflights().is_full(),
+    }
+}

@@ -1,0 +1,64 @@
+//! A node's state, for people and for metrics.
+
+use crate::membership::ConfState;
+use crate::progress::ProgressState;
+use crate::types::{EntryId, HardState, Index, NodeId, RoleKind, SoftState};
+
+/// A node's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The node.
+    pub id: NodeId,
+    /// Term, vote and commit index (perhaps not stored yet).
+    pub hard_state: HardState,
+    /// Leader and role.
+    pub soft_state: SoftState,
+    /// Last entry known to be applied.
+    pub applied: Index,
+    /// Last entry known to be stored.
+    pub stabled: Index,
+    /// Last entry of the log.
+    pub last: EntryId,
+    /// The membership in force.
+    pub conf_state: ConfState,
+    /// Whether the node itself votes.
+    pub is_voter: bool,
+    /// Target of a pending leadership transfer.
+    pub transferee: Option<NodeId>,
+    /// On a leader, each member's progress in order of ids, its own included.
+    pub progress: Vec<ProgressStatus>,
+}
+
+impl Status {
+    /// Whether the node leads.
+    pub fn is_leader(&self) -> bool {
+        self.soft_state.role == RoleKind::Leader
+    }
+}
+
+/// What a leader knows of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgressStatus {
+    /// The member.
+    pub id: NodeId,
+    /// How it is replicated to.
+    pub state: ProgressState,
+    /// Highest index known to be in its log.
+    pub matched: Index,
+    /// Next index to send.
+    pub next: Index,
+    /// Whether it is a learner.
+    pub is_learner: bool,
+    /// Whether nothing is sent until it answers.
+    pub is_paused: bool,
+    /// Whether it was heard from since the last quorum check.
+    pub is_active: bool,
+    /// Index of a snapshot on its way; 0 if there is none.
+    pub pending_snapshot: Index,
+    /// Appends on their way.
+    pub inflight_messages: usize,
+    /// Payload bytes on their way.
+    pub inflight_bytes: u64,
+    /// Whether the window of Appends is full.
+    pub is_inflight_full: bool,
+}

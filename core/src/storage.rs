@@ -1,0 +1,73 @@
+//! What a node reads from its host's storage.
+
+pub(crate) mod memory;
+
+pub use memory::MemoryStorage;
+
+use crate::entry::Entry;
+use crate::error::StorageError;
+use crate::membership::ConfState;
+use crate::message::Snapshot;
+use crate::types::{HardState, Index, Term};
+
+/// The host's durable log, as the node reads it. The node never writes: all that must be stored is
+/// in a `Ready`, and the host stores it.
+///
+/// The log holds consecutive entries `first_index()..=last_index()`, preceded by a compacted prefix
+/// that a snapshot covers. A log that holds nothing has `last_index() == first_index() - 1`.
+///
+/// Contract:
+/// - What a `Ready` handed out for storing is visible here from the moment the host advances
+///   (or acknowledges) it, and not lost by a restart.
+/// - Entries stored at an index replace what was stored there and everything after it.
+/// - The answers change only by what the host stores, by compaction, and by installing a snapshot.
+/// - An error is handed to whoever called the node; the node stays usable and asks again later.
+pub trait Storage {
+    /// What was saved: the hard state, and the membership as it was after entry `Config::applied`
+    /// (after `first_index() - 1` if that is 0). Both empty for a node that has yet to join a group.
+    fn initial_state(&self) -> Result<(HardState, ConfState), StorageError>;
+
+    /// Entries `low..high` (`low < high`): a prefix of them with an encoded size of at most
+    /// `max_bytes`, and at least one. [`StorageError::Compacted`] if `low` is below the first index,
+    /// [`StorageError::Unavailable`] if `high - 1` is beyond the last.
+    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Vec<Entry>, StorageError>;
+
+    /// Term of the entry at `index`. Known for `first_index() - 1` too, the last compacted one.
+    fn term(&self, index: Index) -> Result<Term, StorageError>;
+
+    /// Index of the first entry that is there; 1 for an empty storage.
+    fn first_index(&self) -> Result<Index, StorageError>;
+
+    /// Index of the last entry; 0 for an empty storage.
+    fn last_index(&self) -> Result<Index, StorageError>;
+
+    /// The latest snapshot, to be sent to a peer that needs compacted entries. Its index is at least
+    /// `first_index() - 1`. [`StorageError::SnapshotUnavailable`] to be asked again later.
+    fn snapshot(&self) -> Result<Snapshot, StorageError>;
+}
+
+impl<S: Storage + ?Sized> Storage for Box<S> {
+    fn initial_state(&self) -> Result<(HardState, ConfState), StorageError> {
+        (**self).initial_state()
+    }
+
+    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Vec<Entry>, StorageError> {
+        (**self).entries(low, high, max_bytes)
+    }
+
+    fn term(&self, index: Index) -> Result<Term, StorageError> {
+        (**self).term(index)
+    }
+
+    fn first_index(&self) -> Result<Index, StorageError> {
+        (**self).first_index()
+    }
+
+    fn last_index(&self) -> Result<Index, StorageError> {
+        (**self).last_index()
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, StorageError> {
+        (**self).snapshot()
+    }
+}

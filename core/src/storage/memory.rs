@@ -1,0 +1,166 @@
+//! A storage in memory: for tests, and for groups that need not survive their process.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::entry::Entry;
+use crate::error::StorageError;
+use crate::membership::ConfState;
+use crate::message::Snapshot;
+use crate::storage::Storage;
+use crate::types::{EntryId, HardState, Index, Term};
+
+/// A storage in memory.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStorage {
+    hard_state: HardState,
+    /// The membership in force, which may be newer than the snapshot's.
+    conf_state: ConfState,
+    snapshot: Snapshot,
+    /// The last compacted entry: at or beyond the snapshot's.
+    offset: EntryId,
+    entries: VecDeque<Entry>,
+}
+
+impl MemoryStorage {
+    /// An empty storage: a node that has yet to join.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The storage of a node that starts a group with the given members.
+    pub fn with_conf_state(conf_state: ConfState) -> Self {
+        Self { conf_state, ..Self::default() }
+    }
+
+    /// The storage of a node that starts from a snapshot.
+    pub fn with_snapshot(snapshot: Snapshot) -> Self {
+        Self {
+            conf_state: snapshot.conf_state.clone(),
+            offset: snapshot.id,
+            snapshot,
+            ..Self::default()
+        }
+    }
+
+    /// Saves the hard state.
+    pub fn set_hard_state(&mut self, hard_state: HardState) {
+        self.hard_state = hard_state;
+    }
+
+    /// The hard state saved last.
+    pub fn hard_state(&self) -> HardState {
+        self.hard_state
+    }
+
+    /// Saves the membership that applying a change led to.
+    pub fn set_conf_state(&mut self, conf_state: ConfState) {
+        self.conf_state = conf_state;
+    }
+
+    /// Saves entries: they replace what is stored at their indexes and after. Those already
+    /// compacted are passed over. [`StorageError::Unavailable`] if they leave a gap.
+    pub fn append(&mut self, entries: &[Entry]) -> Result<(), StorageError> {
+        let compacted = entries.iter().take_while(|entry| entry.id.index <= self.offset.index).count();
+        let entries = entries.get(compacted..).unwrap_or(&[]);
+        let Some(first) = entries.first() else { return Ok(()) };
+        let keep = first.id.index - self.offset.index - 1;
+        if keep > self.entries.len() as u64 {
+            return Err(StorageError::Unavailable);
+        }
+        self.entries.truncate(keep as usize);
+        self.entries.extend(entries.iter().cloned());
+        Ok(())
+    }
+
+    /// Installs a snapshot received from a leader: it replaces the log.
+    /// [`StorageError::SnapshotOutOfDate`] if the storage has one at least as new.
+    pub fn apply_snapshot(&mut self, snapshot: Snapshot) -> Result<(), StorageError> {
+        if snapshot.id.index <= self.snapshot.id.index && self.snapshot.id.index != 0 {
+            return Err(StorageError::SnapshotOutOfDate);
+        }
+        self.offset = snapshot.id;
+        self.entries.clear();
+        self.conf_state = snapshot.conf_state.clone();
+        self.snapshot = snapshot;
+        Ok(())
+    }
+
+    /// Makes a snapshot of the state after `index`, which must be stored and applied.
+    pub fn create_snapshot(
+        &mut self,
+        index: Index,
+        conf_state: ConfState,
+        data: impl Into<Bytes>,
+    ) -> Result<&Snapshot, StorageError> {
+        if index <= self.snapshot.id.index {
+            return Err(StorageError::SnapshotOutOfDate);
+        }
+        let id = EntryId::new(self.term(index)?, index);
+        self.snapshot = Snapshot { id, conf_state, data: data.into() };
+        Ok(&self.snapshot)
+    }
+
+    /// Forgets the entries up to and including `index`. Only entries that a snapshot covers should
+    /// go: a peer that needs older ones gets the snapshot.
+    pub fn compact(&mut self, index: Index) -> Result<(), StorageError> {
+        if index <= self.offset.index {
+            return Err(StorageError::Compacted);
+        }
+        let term = self.term(index)?;
+        self.entries.drain(..(index - self.offset.index) as usize);
+        self.offset = EntryId::new(term, index);
+        Ok(())
+    }
+}
+
+impl Storage for MemoryStorage {
+    fn initial_state(&self) -> Result<(HardState, ConfState), StorageError> {
+        Ok((self.hard_state, self.conf_state.clone()))
+    }
+
+    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Vec<Entry>, StorageError> {
+        if low <= self.offset.index {
+            return Err(StorageError::Compacted);
+        }
+        let last = self.offset.index + self.entries.len() as u64;
+        if high <= low || high > last + 1 {
+            return Err(StorageError::Unavailable);
+        }
+        let start = (low - self.offset.index - 1) as usize;
+        let mut found = Vec::with_capacity(((high - low) as usize).min(1024));
+        let mut size = 0u64;
+        for entry in self.entries.range(start..start + (high - low) as usize) {
+            size = size.saturating_add(entry.encoded_len());
+            if size > max_bytes && !found.is_empty() {
+                break;
+            }
+            found.push(entry.clone());
+        }
+        Ok(found)
+    }
+
+    fn term(&self, index: Index) -> Result<Term, StorageError> {
+        if index == self.offset.index {
+            return Ok(self.offset.term);
+        }
+        let place = index.checked_sub(self.offset.index + 1).ok_or(StorageError::Compacted)?;
+        self.entries.get(place as usize).map(Entry::term).ok_or(StorageError::Unavailable)
+    }
+
+    fn first_index(&self) -> Result<Index, StorageError> {
+        Ok(self.offset.index + 1)
+    }
+
+    fn last_index(&self) -> Result<Index, StorageError> {
+        Ok(self.offset.index + self.entries.len() as u64)
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, StorageError> {
+        Ok(self.snapshot.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {}
