@@ -2,5 +2,8 @@
 //!
 //! - [`interaction`] runs scripts in the format of etcd/raft's data-driven tests: what a small
 //!   cluster does, message by message, as text that a reviewer can read.
+//! - [`sim`] runs groups of nodes under faults and checks what must hold, all from one seed.
 
 pub mod interaction;
+mod rng;
+pub mod sim;

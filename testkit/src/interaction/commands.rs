@@ -48,7 +48,10 @@ impl World {
             "campaign" => Ok(self.node(directive.positional(0)?)?.raft.campaign()?),
             "compact" => self.compact(directive),
             "deliver-msgs" => self.deliver_messages(directive),
-            "forget-leader" => Ok(self.node(directive.positional(0)?)?.raft.forget_leader()?),
+            "forget-leader" => {
+                self.node(directive.positional(0)?)?.raft.forget_leader();
+                Ok(())
+            }
             "log-level" => {
                 let level = directive.args.first().map_or("", |arg| &arg.key);
                 self.set_log_level(level)

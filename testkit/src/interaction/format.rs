@@ -31,7 +31,7 @@ pub(super) fn entry(entry: &Entry) -> String {
 
 /// The operations of a membership change, each with a space in front.
 fn operations(entry: &Entry) -> String {
-    let change = match wire::decode_conf_change(entry) {
+    let change = match wire::decode_conf_change(entry, wire::Dialect::Etcd) {
         Ok(change) => change,
         Err(error) => return format!(" ({error})"),
     };
@@ -126,10 +126,7 @@ fn role(role: RoleKind) -> &'static str {
 
 /// A Ready whose messages, those to the node's threads included, are `messages`.
 pub(super) fn ready(ready: &Ready, must_sync: bool, messages: &[Packet]) -> String {
-    if ready.is_empty() {
-        return "<empty Ready>".to_owned();
-    }
-    let mut text = format!("Ready MustSync={must_sync}:\n");
+    let mut text = String::new();
     if let Some(state) = ready.soft_state {
         text += &format!("Lead:{} State:{}\n", state.leader, role(state.role));
     }
@@ -146,7 +143,7 @@ pub(super) fn ready(ready: &Ready, must_sync: bool, messages: &[Packet]) -> Stri
     }
     part(&mut text, "CommittedEntries", ready.committed_entries.iter().map(entry));
     part(&mut text, "Messages", messages.iter().map(packet));
-    text
+    if text.is_empty() { "<empty Ready>".to_owned() } else { format!("Ready MustSync={must_sync}:\n{text}") }
 }
 
 /// A titled list; nothing if it is empty.

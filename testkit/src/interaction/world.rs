@@ -291,7 +291,7 @@ impl ScriptNode {
     fn apply(&mut self, entries: &[Entry]) -> Result<(), CommandError> {
         for entry in entries {
             if entry.is_conf_change() {
-                let change = wire::decode_conf_change(entry).map_err(CommandError::fatal)?;
+                let change = wire::decode_conf_change(entry, wire::Dialect::Etcd).map_err(CommandError::fatal)?;
                 let conf_state = self.raft.apply_conf_change(&change)?;
                 self.raft.storage_mut().applied(entry, &change.context, Some(conf_state));
             } else {

@@ -1,0 +1,72 @@
+//! Runs the deterministic simulation; see [`raftcore_testkit::sim`].
+
+use std::ops::Range;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use raftcore_testkit::sim::{self, Failure};
+
+/// Simulate groups of nodes under faults and check that Raft's invariants hold.
+///
+/// Every seed is a run of its own: cluster size, configuration, faults and load follow from it.
+/// A failing run is repeated to show what happened last. The last line is a summary; succeeds if
+/// there was no violation.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Run this one seed.
+    #[arg(long, conflicts_with = "seeds")]
+    seed: Option<u64>,
+    /// Run the seeds from A up to, but not including, B.
+    #[arg(long, value_name = "A..B", value_parser = parse_range, default_value = "0..100")]
+    seeds: Range<u64>,
+    /// Events of each run, before the faults stop.
+    #[arg(long, default_value_t = 20_000)]
+    steps: u64,
+    /// Lines to show of what happened last in a failing run.
+    #[arg(long, default_value_t = 60)]
+    story: usize,
+    /// Print a line for each seed.
+    #[arg(long)]
+    verbose: bool,
+}
+
+fn parse_range(text: &str) -> Result<Range<u64>, String> {
+    let (first, end) = text.split_once("..").ok_or("expected A..B")?;
+    let number = |text: &str| text.trim().parse::<u64>().map_err(|error| format!("{text}: {error}"));
+    let range = number(first)?..number(end)?;
+    if range.is_empty() { Err("the range is empty".to_owned()) } else { Ok(range) }
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let seeds = args.seed.map_or(args.seeds, |seed| seed..seed + 1);
+    let count = seeds.end - seeds.start;
+    let start = Instant::now();
+    let (mut events, mut violations) = (0, 0);
+    for seed in seeds {
+        match sim::run(seed, args.steps, args.story) {
+            Ok(report) => {
+                events += report.events;
+                if args.verbose {
+                    println!("seed {seed}: {report:?}");
+                }
+            }
+            Err(failure) => {
+                events += failure.events;
+                violations += 1;
+                print_failure(&failure);
+            }
+        }
+    }
+    let rate = events as f64 / start.elapsed().as_secs_f64();
+    println!("seeds: {count}, events: {events}, events per second: {rate:.0}, violations: {violations}");
+    if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn print_failure(failure: &Failure) {
+    for line in &failure.story {
+        println!("{line}");
+    }
+    println!("seed {}: after {} events: {}\n", failure.seed, failure.events, failure.violation);
+}

@@ -1,0 +1,71 @@
+//! The one source of chance.
+
+/// SplitMix64: small, fast, and good enough to choose test cases. Not for secrets.
+#[derive(Clone, Debug)]
+pub(crate) struct Rng {
+    state: u64,
+}
+
+impl Rng {
+    /// The sequence that belongs to `seed`.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { state: seed }
+    }
+
+    /// Any number.
+    pub(crate) fn next_u64(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `bound`; 0 if the bound is 0.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        ((u128::from(self.next_u64()) * u128::from(bound)) >> 64) as u64
+    }
+
+    /// A number from `low..=high`.
+    pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
+        low + self.below(high.saturating_sub(low) + 1)
+    }
+
+    /// True in `permille` of a thousand cases.
+    pub(crate) fn chance(&mut self, permille: u32) -> bool {
+        self.below(1000) < u64::from(permille)
+    }
+
+    /// One of `items`, each equally likely; None if there are none.
+    pub(crate) fn pick<T: Copy>(&mut self, items: &[T]) -> Option<T> {
+        items.get(self.below(items.len() as u64) as usize).copied()
+    }
+
+    /// One of `items`, each equally likely.
+    pub(crate) fn choose<T: Copy, const N: usize>(&mut self, items: [T; N]) -> T {
+        const { assert!(N > 0) };
+        items[self.below(N as u64) as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_stay_in_range_and_reach_its_ends() {
+        let mut rng = Rng::new(1);
+        let drawn: std::collections::BTreeSet<_> = (0..200).map(|_| rng.between(3, 6)).collect();
+        assert_eq!(drawn.into_iter().collect::<Vec<_>>(), [3, 4, 5, 6]);
+        assert_eq!(rng.below(0), 0);
+        assert_eq!(rng.between(u64::MAX, u64::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn a_seed_determines_the_sequence() {
+        let draw = |seed| (0..4).scan(Rng::new(seed), |rng, _| Some(rng.next_u64())).collect();
+        let (first, second): (Vec<_>, Vec<_>) = (draw(5), draw(5));
+        assert_eq!(first, second);
+        assert_ne!(first, draw(6));
+    }
+}

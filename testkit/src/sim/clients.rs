@@ -1,0 +1,126 @@
+//! What clients and operators ask for.
+
+use raftcore::{
+    Bytes, ConfChange, ConfChangeKind, ConfChangeOp, ConfChangeV2, EntryId, NodeId, Proposed,
+    Snapshot, Transition,
+};
+
+use super::violation::Check;
+use super::world::{Event, World};
+
+/// Node ids are taken from `1..=MOST_NODES`.
+const MOST_NODES: u64 = 7;
+
+impl World {
+    /// Lets clients act, and schedules the next time.
+    pub(super) fn client_acts(&mut self) -> Check {
+        if !self.is_stormy {
+            return Ok(());
+        }
+        let delay = self.rng.between(1, 2 * self.plan.client_interval);
+        self.schedule(delay, Event::Client);
+        let Some(id) = self.client_choice() else { return Ok(()) };
+        match self.rng.below(100) {
+            0..60 => self.propose(id),
+            60..75 => self.read(id),
+            75..82 => self.compact(id),
+            82..90 if self.plan.membership_changes => self.change_membership(id),
+            90..94 => {
+                let to = self.rng.between(1, self.replicas.len() as u64);
+                self.trace.note(self.now, || format!("{id} is asked to make {to} leader"));
+                self.input(id, |raft| raft.transfer_leader(to)).map(drop)
+            }
+            94..96 => self.input(id, |raft| raft.campaign()).map(drop),
+            96 => self.input(id, |raft| Ok(raft.forget_leader())).map(drop),
+            97..99 => {
+                let busy = self.rng.chance(500);
+                if let Some(replica) = self.replicas.get(&id) {
+                    replica.disk.set_snapshot_busy(busy);
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A node to ask: mostly one that leads, at times any.
+    fn client_choice(&mut self) -> Option<NodeId> {
+        let leaders: Vec<_> =
+            self.hosts().filter(|host| host.is_leader()).map(|host| host.id).collect();
+        let leader = self.rng.pick(&leaders).filter(|_| self.rng.chance(600));
+        leader.or_else(|| self.rng.pick(&self.running()))
+    }
+
+    pub(super) fn propose(&mut self, id: NodeId) -> Check {
+        let count = if self.rng.chance(200) { self.rng.between(2, 6) } else { 1 };
+        let payloads: Vec<_> = (0..count).map(|_| self.payload()).collect();
+        self.trace.note(self.now, || format!("{id} is to propose {count} entries"));
+        let batch = payloads.clone();
+        let proposed = self.input(id, |raft| raft.propose_batch(batch))?;
+        let Some(Proposed::Appended(first)) = proposed else { return Ok(()) };
+        for (place, payload) in payloads.into_iter().enumerate() {
+            let id = EntryId::new(first.term, first.index + place as u64);
+            self.oracle.observe_proposal(id, payload)?;
+        }
+        Ok(())
+    }
+
+    /// Different each time.
+    fn payload(&mut self) -> Bytes {
+        let length = self.rng.choose([8, 8, 30, 300]);
+        let mut payload = vec![0; length];
+        payload[..8].copy_from_slice(&self.rng.next_u64().to_le_bytes());
+        payload.into()
+    }
+
+    pub(super) fn read(&mut self, id: NodeId) -> Check {
+        let Some(replica) = self.replicas.get_mut(&id) else { return Ok(()) };
+        // Unique on the node, over all incarnations; other nodes use the same ones.
+        replica.reads += 1;
+        let context = replica.reads;
+        self.oracle.observe_read_request(id, context);
+        self.trace.note(self.now, || format!("{id} is to read, context {context}"));
+        let bytes = Bytes::copy_from_slice(&context.to_le_bytes());
+        self.input(id, |raft| raft.read_index(bytes)).map(drop)
+    }
+
+    fn compact(&mut self, id: NodeId) -> Check {
+        let host = self.replicas.get_mut(&id).and_then(|replica| replica.host.as_mut());
+        match host {
+            Some(host) => host.compact(&mut self.rng),
+            None => Ok(()),
+        }
+    }
+
+    fn change_membership(&mut self, id: NodeId) -> Check {
+        let count = self.rng.choose([1, 1, 1, 2, 3]);
+        let ops: Vec<_> = (0..count).map(|_| self.operation()).collect();
+        for op in &ops {
+            if !self.replicas.contains_key(&op.node) {
+                self.add_replica(op.node, Snapshot::default())?;
+            }
+        }
+        self.trace.note(self.now, || format!("{id} is to propose {ops:?}"));
+        if let [op] = ops[..] {
+            if self.rng.chance(300) {
+                let change = ConfChange { op, context: Bytes::new() };
+                return self.input(id, |raft| raft.propose_conf_change_v1(&change)).map(drop);
+            }
+        }
+        let leave = self.rng.chance(300);
+        let transition =
+            self.rng.choose([Transition::Auto, Transition::Implicit, Transition::Explicit]);
+        let change = if leave {
+            ConfChangeV2::default()
+        } else {
+            ConfChangeV2 { transition, ops, context: Bytes::new() }
+        };
+        self.input(id, |raft| raft.propose_conf_change(&change)).map(drop)
+    }
+
+    fn operation(&mut self) -> ConfChangeOp {
+        use ConfChangeKind::{AddLearner, AddVoter, Remove, Update};
+        let kind = self.rng.choose([AddVoter, AddVoter, AddVoter, AddLearner, Remove, Remove, Update]);
+        ConfChangeOp { kind, node: self.rng.between(1, MOST_NODES) }
+    }
+}

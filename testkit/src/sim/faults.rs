@@ -1,0 +1,58 @@
+//! What goes wrong.
+
+use super::plan::{NetworkPlan, TICK};
+use super::world::{Event, World};
+
+impl World {
+    /// Lets one thing go wrong, or some things be mended, and schedules the next time.
+    pub(super) fn something_fails(&mut self) {
+        let Some(interval) = self.plan.faults.interval.filter(|_| self.is_stormy) else { return };
+        match self.rng.below(10) {
+            0..=2 => self.crash_one(),
+            3 => {
+                for id in self.running() {
+                    self.crash(id);
+                    let delay = self.rng.between(1, 20 * TICK);
+                    self.schedule(delay, Event::Restart(id));
+                }
+            }
+            4..=5 => {
+                let ids: Vec<_> = self.replicas.keys().copied().collect();
+                self.network.cut_some(&ids, &mut self.rng);
+                self.trace.note(self.now, || "links are cut".to_owned());
+            }
+            6..=7 => {
+                self.network.mend();
+                self.trace.note(self.now, || "all links are mended".to_owned());
+            }
+            8 => self.pause_one(),
+            _ => self.change_weather(),
+        }
+        let delay = self.rng.between(1, 2 * interval);
+        self.schedule(delay, Event::Fault);
+    }
+
+    fn crash_one(&mut self) {
+        if let Some(id) = self.rng.pick(&self.running()) {
+            self.crash(id);
+            let longest = self.rng.choose([5, 50, 500]) * TICK;
+            let delay = self.rng.between(1, longest);
+            self.schedule(delay, Event::Restart(id));
+        }
+    }
+
+    fn pause_one(&mut self) {
+        let Some(id) = self.rng.pick(&self.running()) else { return };
+        let until = self.now + self.rng.between(1, 50 * TICK);
+        if let Some(replica) = self.replicas.get_mut(&id) {
+            replica.paused_until = until;
+        }
+        self.trace.note(self.now, || format!("{id} pauses until {until}"));
+    }
+
+    /// The network becomes reliable for some time, or again as it was.
+    fn change_weather(&mut self) {
+        let calm = self.rng.chance(500);
+        self.network.plan = if calm { NetworkPlan::RELIABLE } else { self.plan.network };
+    }
+}

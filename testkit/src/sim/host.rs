@@ -1,0 +1,261 @@
+//! A host: what a program around the library does, in pieces between which it may crash.
+
+mod pieces;
+
+use std::collections::VecDeque;
+
+use raftcore::{
+    ConfChangeV2, Config, Entry, Error, HardState, Index, Message, NodeId, RawNode, Ready,
+    RoleKind, Snapshot, SoftState,
+};
+
+use super::disk::Disk;
+use super::log_view::{Link, LogView};
+use super::machine::{Checkpoint, chain};
+use super::oracle::Oracle;
+use super::violation::{Check, Invariant};
+use crate::rng::Rng;
+
+pub(super) use pieces::Lane;
+use pieces::{AppendWork, ApplyWork, Cycle};
+
+/// A running node.
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) id: NodeId,
+    pub(super) raft: RawNode<Disk>,
+    disk: Disk,
+    pub(super) machine: Checkpoint,
+    /// Whether the machine saves its state by itself.
+    durable_machine: bool,
+    pub(super) log: LogView,
+    seen: (HardState, SoftState),
+    /// Synchronous writes: the Ready that is being worked on.
+    cycle: Option<Cycle>,
+    /// Asynchronous writes: what the threads have to do.
+    append_queue: VecDeque<AppendWork>,
+    apply_queue: VecDeque<ApplyWork>,
+    /// Reads that are served once this index is applied: context, index.
+    pub(super) reads: Vec<(u64, Index)>,
+}
+
+/// What a host acts on besides itself.
+pub(super) struct Surroundings<'a> {
+    pub(super) oracle: &'a mut Oracle,
+    pub(super) rng: &'a mut Rng,
+    /// Messages to send.
+    pub(super) outbox: &'a mut Vec<Message>,
+}
+
+impl Host {
+    /// Starts a node on a disk.
+    pub(super) fn start(
+        config: impl FnOnce(Index) -> Config,
+        disk: Disk,
+        durable_machine: bool,
+        oracle: &mut Oracle,
+    ) -> Check<Self> {
+        let machine = disk.recover_machine();
+        let config = config(machine.index());
+        let id = config.id;
+        let durable = disk.durable_hard_state();
+        let raft = RawNode::new(config, disk.clone())
+            .or_else(|error| Invariant::NoUnexpectedErrors.broken(format!("{id} restarts: {error}")))?;
+        let seen = (raft.hard_state(), raft.soft_state());
+        let as_left = (seen.0.term, seen.0.vote) == (durable.term, durable.vote);
+        Invariant::RestartEquivalence
+            .require(as_left && seen.0.commit >= durable.commit.max(machine.index()), || {
+                let applied = machine.index();
+                format!("{id} starts with {:?} from {durable:?}, applied {applied}", seen.0)
+            })?;
+        let log = recover_log(id, &disk, oracle)?;
+        let host = Self {
+            id,
+            raft,
+            disk,
+            machine,
+            durable_machine,
+            log,
+            seen,
+            cycle: None,
+            append_queue: VecDeque::new(),
+            apply_queue: VecDeque::new(),
+            reads: Vec::new(),
+        };
+        if host.machine.index() > 0 {
+            oracle.observe_machine(id, &host.machine)?;
+        }
+        Ok(host)
+    }
+
+    pub(super) fn is_leader(&self) -> bool {
+        self.seen.1.role == RoleKind::Leader
+    }
+
+    pub(super) fn term(&self) -> u64 {
+        self.seen.0.term
+    }
+
+    /// Gives the node an input. What the library refuses is no breach, unless it takes data loss to
+    /// explain it.
+    pub(super) fn input<T>(
+        &mut self,
+        oracle: &mut Oracle,
+        call: impl FnOnce(&mut RawNode<Disk>) -> Result<T, Error>,
+    ) -> Check<Option<T>> {
+        let result = call(&mut self.raft);
+        self.observe(oracle)?;
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => {
+                let harmless = matches!(
+                    error,
+                    Error::ProposalDropped(_)
+                        | Error::PeerNotFound(_)
+                        | Error::NoLeader
+                        | Error::InvalidMessage(_)
+                );
+                Invariant::NoUnexpectedErrors
+                    .require(harmless, || format!("{} answers: {error}", self.id))?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Looks at the node after it was given something to do.
+    fn observe(&mut self, oracle: &mut Oracle) -> Check {
+        let (state, soft) = (self.raft.hard_state(), self.raft.soft_state());
+        let (seen, seen_soft) = std::mem::replace(&mut self.seen, (state, soft));
+        let id = self.id;
+        Invariant::Monotonicity
+            .require(state.term >= seen.term && state.commit >= seen.commit, || {
+                format!("{id} goes from {seen:?} to {state:?}")
+            })?;
+        let leads = soft.role == RoleKind::Leader;
+        if leads && (seen_soft.role != RoleKind::Leader || seen.term != state.term) {
+            oracle.observe_leader(id, state.term, &self.log)?;
+        }
+        if state.commit == seen.commit {
+            Ok(())
+        } else if leads {
+            let membership = &self.machine.conf_state;
+            oracle.observe_leader_commit(id, state.term, state.commit, &self.log, membership)
+        } else {
+            oracle.observe_follower_commit(id, state.commit)
+        }
+    }
+
+    /// Notes what a Ready hands out to be stored.
+    fn note_handed_out(&mut self, ready: &Ready, oracle: &mut Oracle) -> Check {
+        if let Some(snapshot) = &ready.snapshot {
+            let Some(chain) = oracle.chain_of(snapshot.id) else {
+                return Invariant::LogMatching
+                    .broken(format!("{} gets a snapshot of {:?}", self.id, snapshot.id));
+            };
+            self.log = LogView::new(Link { id: snapshot.id, chain });
+        }
+        if let Some(first) = ready.entries.first() {
+            let last = self.log.last().id.index;
+            let appends = first.id.index == last + 1;
+            Invariant::LeaderAppendOnly.require(!self.is_leader() || appends, || {
+                format!("{} leads and replaces its entries from {:?} on", self.id, first.id)
+            })?;
+        }
+        for entry in ready.entries.iter() {
+            let Some(link) = self.log.put(entry) else {
+                let last = self.log.last().id;
+                return Invariant::LogMatching
+                    .broken(format!("{} is to store {entry:?} after {last:?}", self.id));
+            };
+            oracle.observe_entry(self.id, link)?;
+        }
+        Ok(())
+    }
+
+    /// Applies entries to the state machine; those that a snapshot has overtaken are passed over.
+    fn apply(&mut self, entries: &[Entry], oracle: &mut Oracle) -> Check {
+        for entry in entries {
+            let applied = self.machine.index();
+            if entry.id.index <= applied {
+                continue;
+            }
+            Invariant::StateMachineSafety.require(entry.id.index == applied + 1, || {
+                format!("{} is to apply {entry:?} after {applied}", self.id)
+            })?;
+            oracle.check_proposal(entry)?;
+            if entry.is_conf_change() {
+                self.apply_conf_change(entry)?;
+            }
+            self.machine.chain = chain(self.machine.chain, entry);
+            self.machine.applied = entry.id;
+            oracle.observe_machine(self.id, &self.machine)?;
+            self.observe(oracle)?;
+        }
+        Ok(())
+    }
+
+    fn apply_conf_change(&mut self, entry: &Entry) -> Check {
+        let decoded = raftcore::wire::decode_conf_change(entry, raftcore::wire::Dialect::Etcd);
+        let change: ConfChangeV2 = decoded.or_else(|error| {
+            Invariant::NoUnexpectedErrors.broken(format!("{entry:?} cannot be decoded: {error}"))
+        })?;
+        match self.raft.apply_conf_change(&change) {
+            Ok(conf_state) => self.machine.conf_state = conf_state,
+            // A change that cannot be applied has no effect, on no node.
+            Err(Error::ConfChange(_)) => {}
+            Err(error) => {
+                return Invariant::NoUnexpectedErrors.broken(format!("{change:?}: {error}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Replaces the state machine's state by that in a snapshot.
+    fn install(&mut self, snapshot: &Snapshot, oracle: &mut Oracle) -> Check {
+        let state = Checkpoint::of(snapshot);
+        let applied = self.machine.index();
+        Invariant::Monotonicity.require(state.index() > applied, || {
+            format!("{} installs a snapshot of {:?} over {applied}", self.id, snapshot.id)
+        })?;
+        self.machine = state;
+        oracle.observe_machine(self.id, &self.machine)
+    }
+
+    /// Makes a snapshot of the state machine, and removes entries that it covers.
+    pub(super) fn compact(&mut self, rng: &mut Rng) -> Check {
+        use super::disk::Write;
+        let checkpoint = self.machine.clone();
+        let (index, conf_state) = (checkpoint.index(), checkpoint.conf_state.clone());
+        let data = checkpoint.data();
+        // Out of date if nothing was applied since the last one; then only compact.
+        let _ = self.disk.write(Write::Snapshot { index, conf_state, data });
+        if rng.chance(700) {
+            let target = rng.between(index.saturating_sub(20), index);
+            // Refused if it was compacted that far already.
+            if self.disk.write(Write::Compact(target)).is_ok() {
+                self.log.compact(target);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The log on a disk, its hashes looked up.
+fn recover_log(id: NodeId, disk: &Disk, oracle: &mut Oracle) -> Check<LogView> {
+    use raftcore::{EntryId, Storage};
+    let base = disk.first_index().unwrap_or(1) - 1;
+    let base = EntryId::new(disk.term(base).unwrap_or_default(), base);
+    let chain = match oracle.chain_of(base) {
+        Some(chain) => chain,
+        None if base == EntryId::default() => 0,
+        None => return Invariant::RestartEquivalence.broken(format!("{id} begins after {base:?}")),
+    };
+    let mut log = LogView::new(Link { id: base, chain });
+    for entry in disk.all_entries() {
+        match log.put(&entry) {
+            Some(link) => oracle.observe_entry(id, link)?,
+            None => return Invariant::RestartEquivalence.broken(format!("{id}: gap at {entry:?}")),
+        }
+    }
+    Ok(log)
+}

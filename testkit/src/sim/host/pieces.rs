@@ -1,0 +1,255 @@
+//! A host's work on a Ready, cut into pieces. Between two of them anything may happen.
+
+use raftcore::{Ack, Entries, HardState, Message, Ready, Response, Snapshot};
+
+use super::super::disk::Write;
+use super::super::violation::{Check, Invariant};
+use super::{Host, Surroundings};
+
+/// What works on its own: with synchronous writes only the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in super::super) enum Lane {
+    /// Takes Readies; with synchronous writes does all that is in them.
+    Ready,
+    /// Stores (asynchronous writes).
+    Append,
+    /// Applies (asynchronous writes).
+    Apply,
+}
+
+/// How far the work on a Ready is, with synchronous writes.
+#[derive(Debug)]
+pub(super) struct Cycle {
+    ready: Ready,
+    next: Piece,
+    /// Messages that wait until everything is stored.
+    held_back: Vec<Message>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Piece {
+    Store,
+    Send,
+    Apply,
+    Advance,
+}
+
+#[derive(Debug)]
+pub(super) struct AppendWork {
+    hard_state: Option<HardState>,
+    entries: Entries,
+    snapshot: Option<Snapshot>,
+    must_sync: bool,
+    responses: Vec<Response>,
+    is_stored: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct ApplyWork {
+    entries: Entries,
+    ack: Ack,
+    is_applied: bool,
+}
+
+impl Host {
+    /// Whether a lane has something to do.
+    pub(in super::super) fn has_work(&self, lane: Lane) -> bool {
+        match lane {
+            Lane::Ready => self.cycle.is_some() || self.raft.has_ready(),
+            Lane::Append => !self.append_queue.is_empty(),
+            Lane::Apply => !self.apply_queue.is_empty(),
+        }
+    }
+
+    /// Does the next piece of a lane's work; says what it was.
+    pub(in super::super) fn work(
+        &mut self,
+        lane: Lane,
+        around: &mut Surroundings<'_>,
+    ) -> Check<&'static str> {
+        match lane {
+            Lane::Ready => match self.cycle.take() {
+                Some(cycle) => self.continue_cycle(cycle, around),
+                None if self.raft.has_ready() => self.take_ready(around),
+                None => Ok("nothing"),
+            },
+            Lane::Append => self.append_piece(around),
+            Lane::Apply => self.apply_piece(around),
+        }
+    }
+
+    fn take_ready(&mut self, around: &mut Surroundings<'_>) -> Check<&'static str> {
+        let mut ready = self.raft.ready().or_else(|error| {
+            Invariant::NoUnexpectedErrors.broken(format!("{} gives no Ready: {error}", self.id))
+        })?;
+        self.note_handed_out(&ready, around.oracle)?;
+        self.serve_reads(&ready, around)?;
+        let messages = std::mem::take(&mut ready.messages);
+        if self.raft.config().async_storage_writes {
+            around.outbox.extend(messages);
+            self.queue_for_threads(ready)?;
+        } else {
+            let (held_back, at_once) = messages
+                .into_iter()
+                .partition(|message| message.requires_persistence() || around.rng.chance(300));
+            around.outbox.extend::<Vec<_>>(at_once);
+            self.cycle = Some(Cycle { ready, next: Piece::Store, held_back });
+        }
+        self.observe(around.oracle)?;
+        Ok("takes a Ready")
+    }
+
+    fn serve_reads(&mut self, ready: &Ready, around: &mut Surroundings<'_>) -> Check {
+        for read in &ready.read_states {
+            let context = <[u8; 8]>::try_from(&read.context[..]).map(u64::from_le_bytes);
+            let Ok(context) = context else {
+                return Invariant::LinearizableReads.broken(format!("{} reads {read:?}", self.id));
+            };
+            around.oracle.check_read(self.id, context, read.index)?;
+            self.reads.push((context, read.index));
+        }
+        Ok(())
+    }
+
+    fn queue_for_threads(&mut self, ready: Ready) -> Check {
+        let stores =
+            ready.hard_state.is_some() || !ready.entries.is_empty() || ready.snapshot.is_some();
+        Invariant::NoUnexpectedErrors
+            .require(!stores || ready.storage_append.is_some(), || {
+                format!("{} hands out work without storage_append", self.id)
+            })?;
+        if let Some(append) = ready.storage_append {
+            self.append_queue.push_back(AppendWork {
+                hard_state: ready.hard_state,
+                entries: ready.entries,
+                snapshot: ready.snapshot,
+                must_sync: ready.must_sync,
+                responses: append.responses,
+                is_stored: false,
+            });
+        }
+        let applies = !ready.committed_entries.is_empty();
+        Invariant::NoUnexpectedErrors.require(applies == ready.storage_apply.is_some(), || {
+            format!("{}: committed entries and storage_apply disagree", self.id)
+        })?;
+        if let Some(apply) = ready.storage_apply {
+            let entries = ready.committed_entries;
+            self.apply_queue.push_back(ApplyWork { entries, ack: apply.ack, is_applied: false });
+        }
+        Ok(())
+    }
+
+    fn continue_cycle(
+        &mut self,
+        mut cycle: Cycle,
+        around: &mut Surroundings<'_>,
+    ) -> Check<&'static str> {
+        let ready = &cycle.ready;
+        let (done, next) = match cycle.next {
+            Piece::Store => {
+                let write = Write::Log {
+                    hard_state: ready.hard_state,
+                    snapshot: ready.snapshot.clone(),
+                    entries: ready.entries.clone(),
+                };
+                self.store(write, ready.must_sync, around)?;
+                if let Some(snapshot) = &ready.snapshot {
+                    self.install(snapshot, around.oracle)?;
+                }
+                // The documentation leaves the order of the next two to the host.
+                ("stores", if around.rng.chance(500) { Piece::Send } else { Piece::Apply })
+            }
+            Piece::Send => {
+                around.outbox.append(&mut cycle.held_back);
+                let applied = ready
+                    .committed_entries
+                    .last()
+                    .is_none_or(|entry| entry.id.index <= self.machine.index());
+                ("sends", if applied { Piece::Advance } else { Piece::Apply })
+            }
+            Piece::Apply => {
+                self.apply(&ready.committed_entries, around.oracle)?;
+                self.save_machine(around);
+                ("applies", if cycle.held_back.is_empty() { Piece::Advance } else { Piece::Send })
+            }
+            Piece::Advance => {
+                let result = self.raft.advance(cycle.ready);
+                self.accept(result.map_err(|error| format!("advance: {error}")), around)?;
+                return Ok("advances");
+            }
+        };
+        self.cycle = Some(Cycle { next, ..cycle });
+        Ok(done)
+    }
+
+    fn append_piece(&mut self, around: &mut Surroundings<'_>) -> Check<&'static str> {
+        let Some(mut work) = self.append_queue.pop_front() else { return Ok("nothing") };
+        if !work.is_stored {
+            let write = Write::Log {
+                hard_state: work.hard_state,
+                snapshot: work.snapshot.clone(),
+                entries: work.entries.clone(),
+            };
+            self.store(write, work.must_sync, around)?;
+            if let Some(snapshot) = &work.snapshot {
+                self.install(snapshot, around.oracle)?;
+            }
+            work.is_stored = true;
+            self.append_queue.push_front(work);
+            return Ok("stores");
+        }
+        for response in work.responses {
+            match response {
+                Response::Send(message) => around.outbox.push(message),
+                Response::Acknowledge(ack) => self.acknowledge(ack, around)?,
+            }
+        }
+        Ok("has stored")
+    }
+
+    fn apply_piece(&mut self, around: &mut Surroundings<'_>) -> Check<&'static str> {
+        let Some(mut work) = self.apply_queue.pop_front() else { return Ok("nothing") };
+        if work.is_applied {
+            self.acknowledge(work.ack, around)?;
+            return Ok("has applied");
+        }
+        self.apply(&work.entries, around.oracle)?;
+        self.save_machine(around);
+        work.is_applied = true;
+        self.apply_queue.push_front(work);
+        Ok("applies")
+    }
+
+    fn acknowledge(&mut self, ack: Ack, around: &mut Surroundings<'_>) -> Check {
+        let result = self.raft.acknowledge(ack.clone());
+        // A removed node's messages to itself are refused like anybody else's.
+        let result = match result {
+            Err(raftcore::Error::PeerNotFound(_)) => Ok(()),
+            other => other,
+        };
+        self.accept(result.map_err(|error| format!("{ack:?}: {error}")), around)
+    }
+
+    fn accept(&mut self, result: Result<(), String>, around: &mut Surroundings<'_>) -> Check {
+        if let Err(problem) = result {
+            return Invariant::NoUnexpectedErrors.broken(format!("{}: {problem}", self.id));
+        }
+        self.observe(around.oracle)
+    }
+
+    fn store(&mut self, write: Write, must_sync: bool, around: &mut Surroundings<'_>) -> Check {
+        self.disk.write(write).or_else(|error| {
+            Invariant::NoUnexpectedErrors.broken(format!("{} cannot store: {error}", self.id))
+        })?;
+        if must_sync || around.rng.chance(100) {
+            self.disk.sync();
+        }
+        around.oracle.observe_vote(self.id, self.disk.durable_hard_state())
+    }
+
+    fn save_machine(&mut self, around: &mut Surroundings<'_>) {
+        if self.durable_machine {
+            self.disk.save_machine(self.machine.clone(), around.rng.chance(300));
+        }
+    }
+}

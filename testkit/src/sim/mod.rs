@@ -1,0 +1,98 @@
+//! A deterministic simulation: a group of nodes under faults, everything chosen by one seed.
+//!
+//! The nodes are real; time, network, disks and hosts are simulated. Messages are lost, duplicated,
+//! delayed and reordered, links are cut one way or both, nodes pause, and crash between any two
+//! pieces of their hosts' work, losing what was not synced. Clients propose, read, change the
+//! membership, compact logs and move leadership meanwhile. After every event the invariants in
+//! [`Invariant`] are checked against the whole group's history. In the end the faults stop, and the
+//! group has to recover.
+//!
+//! A run depends on nothing but its seed and length, so a failure is explained by running it again.
+
+mod checks;
+mod clients;
+mod disk;
+mod faults;
+mod healing;
+mod host;
+mod log_view;
+mod machine;
+mod network;
+mod oracle;
+mod plan;
+mod trace;
+mod violation;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+pub use violation::{Invariant, Violation};
+
+use trace::Trace;
+use violation::Check;
+use world::World;
+
+/// What a run without a breach was like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Events that happened.
+    pub events: u64,
+    /// Entries that were committed.
+    pub committed: u64,
+    /// Terms that had a leader.
+    pub elections: u64,
+    /// Depends on everything that happened: equal for equal seeds and lengths.
+    pub digest: u64,
+}
+
+/// A run that ended in a breach.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The run.
+    pub seed: u64,
+    /// How many events had happened.
+    pub events: u64,
+    /// What was breached.
+    pub violation: Violation,
+    /// What happened last, oldest first.
+    pub story: Vec<String>,
+}
+
+/// Runs the simulation that belongs to `seed`: so many events under faults, and the recovery. If it
+/// fails, runs it again to tell the story of its last `story_lines` events.
+pub fn run(seed: u64, steps: u64, story_lines: usize) -> Result<Report, Box<Failure>> {
+    let first = run_once(seed, steps, Trace::default());
+    match first {
+        Err(_) if story_lines > 0 => run_once(seed, steps, Trace::last(story_lines)),
+        other => other,
+    }
+}
+
+fn run_once(seed: u64, steps: u64, trace: Trace) -> Result<Report, Box<Failure>> {
+    let failure = |violation, events, story| Box::new(Failure { seed, events, violation, story });
+    let mut world =
+        World::new(seed, trace).map_err(|violation| failure(violation, 0, Vec::new()))?;
+    let result = catch_unwind(AssertUnwindSafe(|| run_world(&mut world, steps)));
+    let result = result.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Invariant::NoPanics.broken(text.unwrap_or_default())
+    });
+    let events = world.count;
+    match result {
+        Ok(()) => Ok(Report {
+            events,
+            committed: world.oracle.last_committed().id.index,
+            elections: world.oracle.elections() as u64,
+            digest: world.digest(),
+        }),
+        Err(violation) => Err(failure(violation, events, world.trace.into_lines())),
+    }
+}
+
+fn run_world(world: &mut World, steps: u64) -> Check {
+    while world.count < steps {
+        world.step()?;
+    }
+    world.heal()
+}

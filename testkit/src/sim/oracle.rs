@@ -1,0 +1,217 @@
+//! What an observer of all nodes knows, and the checks that need it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use raftcore::{Bytes, ConfState, Entry, EntryId, HardState, Index, NodeId, Term};
+
+use super::disk::Disk;
+use super::log_view::{Link, LogView};
+use super::machine::Checkpoint;
+use super::violation::{Check, Invariant};
+
+/// The history of a group, all nodes and incarnations together.
+#[derive(Debug)]
+pub(super) struct Oracle {
+    /// Where the group's common history begins.
+    origin: Index,
+    /// The committed log, from the origin on.
+    committed: Vec<Link>,
+    /// The membership after each applied entry, from the origin on.
+    memberships: Vec<ConfState>,
+    /// Who has led.
+    leaders: BTreeMap<Term, NodeId>,
+    /// The hash over every entry that ever was in a log, and all before it.
+    chains: BTreeMap<EntryId, u64>,
+    /// Votes that are durable or were sent.
+    votes: BTreeMap<(NodeId, Term), NodeId>,
+    /// What proposers were told about their proposals.
+    proposals: BTreeMap<EntryId, Bytes>,
+    /// What was committed when a read was requested.
+    reads: BTreeMap<(NodeId, u64), Index>,
+    /// All disks, those of stopped nodes included.
+    disks: BTreeMap<NodeId, Disk>,
+}
+
+impl Oracle {
+    /// A history that begins with `start`, on all nodes.
+    pub(super) fn new(start: &Checkpoint) -> Self {
+        let link = Link { id: start.applied, chain: start.chain };
+        Self {
+            origin: start.index(),
+            committed: vec![link],
+            memberships: vec![start.conf_state.clone()],
+            leaders: BTreeMap::new(),
+            chains: BTreeMap::from([(link.id, link.chain)]),
+            votes: BTreeMap::new(),
+            proposals: BTreeMap::new(),
+            reads: BTreeMap::new(),
+            disks: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn add_disk(&mut self, id: NodeId, disk: Disk) {
+        self.disks.insert(id, disk);
+    }
+
+    pub(super) fn disk(&self, id: NodeId) -> Option<&Disk> {
+        self.disks.get(&id)
+    }
+
+    /// The last entry known to be committed.
+    pub(super) fn last_committed(&self) -> Link {
+        *self.committed.last().expect("begins with one link and only grows")
+    }
+
+    fn committed_at(&self, index: Index) -> Option<Link> {
+        self.committed.get(index.checked_sub(self.origin)? as usize).copied()
+    }
+
+    /// The membership after the last entry that any node has applied.
+    pub(super) fn newest_membership(&self) -> &ConfState {
+        self.memberships.last().expect("begins with one membership and only grows")
+    }
+
+    /// The hash over the log up to an entry, if a log ever had it.
+    pub(super) fn chain_of(&self, id: EntryId) -> Option<u64> {
+        self.chains.get(&id).copied()
+    }
+
+    /// How many terms have had a leader.
+    pub(super) fn elections(&self) -> usize {
+        self.leaders.len()
+    }
+
+    /// A node leads in `term`, with this log.
+    pub(super) fn observe_leader(&mut self, id: NodeId, term: Term, log: &LogView) -> Check {
+        let leader = *self.leaders.entry(term).or_insert(id);
+        Invariant::ElectionSafety
+            .require(leader == id, || format!("{leader} and {id} both lead in term {term}"))?;
+        let last = self.last_committed();
+        Invariant::LeaderCompleteness.require(log.contains(last.id), || {
+            let id_at = log.get(last.id.index).map(|link| link.id);
+            format!("{id} leads in term {term} without {:?}; it has {id_at:?} there", last.id)
+        })
+    }
+
+    /// An entry is in some log.
+    pub(super) fn observe_entry(&mut self, node: NodeId, link: Link) -> Check {
+        let known = *self.chains.entry(link.id).or_insert(link.chain);
+        Invariant::LogMatching.require(known == link.chain, || {
+            format!("{:?} on {node}, or something before it, differs from other logs", link.id)
+        })
+    }
+
+    /// A leader with this log and membership has committed up to `commit`.
+    pub(super) fn observe_leader_commit(
+        &mut self,
+        leader: NodeId,
+        term: Term,
+        commit: Index,
+        log: &LogView,
+        membership: &ConfState,
+    ) -> Check {
+        let known = self.last_committed().id.index;
+        if commit <= known {
+            return Ok(());
+        }
+        let Some(last) = log.get(commit) else {
+            return Invariant::CommitRule
+                .broken(format!("{leader} commits {commit}, beyond its log's end {:?}", log.last().id));
+        };
+        Invariant::CommitRule.require(last.id.term == term, || {
+            format!("{leader} leads in term {term} and commits {:?} by counting", last.id)
+        })?;
+        for voters in [&membership.voters, &membership.voters_outgoing] {
+            let holders: Vec<_> = voters.iter().filter(|id| self.holds(**id, last.id)).collect();
+            Invariant::CommitRule.require(voters.is_empty() || holders.len() > voters.len() / 2, || {
+                format!("{leader} commits {:?}, durable only on {holders:?} of {voters:?}", last.id)
+            })?;
+        }
+        for index in known + 1..=commit {
+            match log.get(index) {
+                Some(link) => self.committed.push(link),
+                None => return Invariant::CommitRule.broken(format!("{leader} lacks entry {index}")),
+            }
+        }
+        Ok(())
+    }
+
+    fn holds(&self, node: NodeId, id: EntryId) -> bool {
+        self.disks.get(&node).is_some_and(|disk| disk.holds(id))
+    }
+
+    /// A node that does not lead believes that everything up to `commit` is committed.
+    pub(super) fn observe_follower_commit(&self, node: NodeId, commit: Index) -> Check {
+        let known = self.last_committed().id.index;
+        Invariant::CommitRule.require(commit <= known, || {
+            format!("{node} believes in commit index {commit}, leaders committed only {known}")
+        })
+    }
+
+    /// A node's state machine has this state.
+    pub(super) fn observe_machine(&mut self, node: NodeId, state: &Checkpoint) -> Check {
+        let (index, safety) = (state.index(), Invariant::StateMachineSafety);
+        let link = Link { id: state.applied, chain: state.chain };
+        let committed = self.committed_at(index);
+        safety.require(committed == Some(link), || {
+            format!("{node} applied {:?}, committed there is {committed:?}", state.applied)
+        })?;
+        let place = (index - self.origin) as usize;
+        if place == self.memberships.len() {
+            self.memberships.push(state.conf_state.clone());
+        }
+        let known = self.memberships.get(place);
+        safety.require(known == Some(&state.conf_state), || {
+            let mine = &state.conf_state;
+            format!("after {:?} the membership is {mine:?} on {node}, {known:?} elsewhere", link.id)
+        })
+    }
+
+    /// A node's durable hard state, or a vote it sent.
+    pub(super) fn observe_vote(&mut self, node: NodeId, state: HardState) -> Check {
+        if state.vote == raftcore::NO_NODE {
+            return Ok(());
+        }
+        let vote = *self.votes.entry((node, state.term)).or_insert(state.vote);
+        Invariant::OneVotePerTerm.require(vote == state.vote, || {
+            format!("{node} voted for {vote} and for {} in term {}", state.vote, state.term)
+        })
+    }
+
+    /// A proposer was told that this is its entry.
+    pub(super) fn observe_proposal(&mut self, id: EntryId, data: Bytes) -> Check {
+        let earlier = self.proposals.insert(id, data);
+        Invariant::ProposalIdentity
+            .require(earlier.is_none(), || format!("{id:?} was given to two proposals"))
+    }
+
+    /// An entry is applied: if somebody was told about it, it is what they proposed.
+    pub(super) fn check_proposal(&self, entry: &Entry) -> Check {
+        let data = self.proposals.get(&entry.id);
+        Invariant::ProposalIdentity
+            .require(data.is_none_or(|data| *data == entry.data), || {
+                format!("{entry:?} is not what was proposed")
+            })
+    }
+
+    /// A node requests a read.
+    pub(super) fn observe_read_request(&mut self, node: NodeId, context: u64) {
+        self.reads.insert((node, context), self.last_committed().id.index);
+    }
+
+    /// A node may serve a read at `index`.
+    pub(super) fn check_read(&self, node: NodeId, context: u64, index: Index) -> Check {
+        let reads = Invariant::LinearizableReads;
+        let Some(&committed) = self.reads.get(&(node, context)) else {
+            return reads.broken(format!("{node} was given a read that it did not request: {context}"));
+        };
+        reads.require(index >= committed, || {
+            format!("{node} may read at {index}, but {committed} was committed when it asked")
+        })
+    }
+
+    /// All nodes that ever were.
+    pub(super) fn nodes(&self) -> BTreeSet<NodeId> {
+        self.disks.keys().copied().collect()
+    }
+}

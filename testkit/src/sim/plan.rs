@@ -1,0 +1,126 @@
+//! What kind of run a seed stands for: all settings are drawn before the first event.
+
+use raftcore::{Config, NO_LIMIT, NodeId};
+
+use crate::rng::Rng;
+
+/// Units of simulated time in a tick of an average node.
+pub(super) const TICK: u64 = 100;
+
+/// The settings of a run.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// How many voters the group begins with.
+    pub(super) voters: u64,
+    /// Index of the snapshot that the group begins with.
+    pub(super) first_index: u64,
+    /// Settings of all nodes; ids and seeds are filled in for each.
+    config: Config,
+    /// Whether the state machine survives a crash by itself, or is rebuilt from the last snapshot.
+    pub(super) durable_machine: bool,
+    /// Whether every message is encoded and decoded on its way.
+    pub(super) through_wire: bool,
+    /// Most time between the pieces of a host's work.
+    pub(super) work_latency: u64,
+    pub(super) network: NetworkPlan,
+    pub(super) faults: FaultPlan,
+    /// Mean time between client requests.
+    pub(super) client_interval: u64,
+    /// Whether clients change the membership.
+    pub(super) membership_changes: bool,
+}
+
+/// How the network treats messages; of a thousand, where nothing else is said.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NetworkPlan {
+    pub(super) dropped: u32,
+    pub(super) duplicated: u32,
+    /// Messages that take up to `slow_latency`.
+    pub(super) slow: u32,
+    /// Most time that other messages take.
+    pub(super) latency: u64,
+    pub(super) slow_latency: u64,
+}
+
+/// What goes wrong and how often.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FaultPlan {
+    /// Mean time between faults; None: there are none.
+    pub(super) interval: Option<u64>,
+    /// Of a thousand pieces of work, before how many the node crashes.
+    pub(super) crash_at_work: u32,
+}
+
+impl NetworkPlan {
+    /// A network without faults.
+    pub(super) const RELIABLE: Self =
+        Self { dropped: 0, duplicated: 0, slow: 0, latency: TICK / 10, slow_latency: 0 };
+}
+
+impl Plan {
+    pub(super) fn draw(rng: &mut Rng) -> Self {
+        Self {
+            voters: rng.choose([1, 3, 3, 3, 3, 5, 5]),
+            first_index: rng.between(1, 10),
+            config: draw_config(rng),
+            durable_machine: rng.chance(600),
+            through_wire: rng.chance(250),
+            work_latency: rng.choose([0, TICK / 20, TICK / 2, 4 * TICK]),
+            network: draw_network(rng),
+            faults: FaultPlan {
+                interval: rng.choose([None, Some(400), Some(100), Some(20)]).map(|ticks: u64| ticks * TICK),
+                crash_at_work: rng.choose([0, 0, 1, 5]),
+            },
+            client_interval: rng.choose([TICK / 10, TICK / 2, 2 * TICK]),
+            membership_changes: rng.chance(600),
+        }
+    }
+
+    /// The configuration of a node.
+    pub(super) fn config(&self, id: NodeId, incarnation: u64, applied: u64) -> Config {
+        let seed = self.config.seed.wrapping_add(incarnation);
+        Config { id, seed, applied, ..self.config.clone() }
+    }
+
+    pub(super) fn async_writes(&self) -> bool {
+        self.config.async_storage_writes
+    }
+
+    /// An election timeout, in units of time.
+    pub(super) fn election_timeout(&self) -> u64 {
+        u64::from(self.config.election_ticks) * TICK
+    }
+}
+
+fn draw_config(rng: &mut Rng) -> Config {
+    let max_message_bytes = rng.choose([1, 100, 1000, NO_LIMIT]);
+    let max_inflight_bytes = rng.choose([0, 500, 10_000, NO_LIMIT]);
+    Config {
+        election_ticks: rng.choose([5, 10, 20]),
+        heartbeat_ticks: rng.choose([1, 1, 2]),
+        seed: rng.next_u64(),
+        max_message_bytes,
+        max_inflight_messages: rng.choose([1, 2, 16, 256]),
+        max_inflight_bytes: max_message_bytes.max(max_inflight_bytes),
+        max_uncommitted_bytes: rng.choose([500, 10_000, NO_LIMIT]),
+        max_committed_bytes_per_ready: rng.choose([1, 200, NO_LIMIT]),
+        log_cache_bytes: rng.choose([0, 100, 2000, 1 << 20]),
+        pre_vote: rng.chance(500),
+        check_quorum: rng.chance(500),
+        forward_proposals: rng.chance(700),
+        step_down_on_removal: rng.chance(500),
+        async_storage_writes: rng.chance(500),
+        eager_append: rng.chance(500),
+        ..Config::new(1)
+    }
+}
+
+fn draw_network(rng: &mut Rng) -> NetworkPlan {
+    NetworkPlan {
+        dropped: rng.choose([0, 5, 50, 200]),
+        duplicated: rng.choose([0, 5, 50]),
+        slow: rng.choose([0, 10, 100]),
+        latency: rng.choose([TICK / 10, TICK, 3 * TICK]),
+        slow_latency: rng.choose([10, 100, 1000]) * TICK,
+    }
+}

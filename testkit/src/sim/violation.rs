@@ -1,0 +1,71 @@
+//! What must hold, by name, and how a breach is reported.
+
+use std::fmt;
+
+/// A property of the protocol, of a host's contract with the library, or of the simulation as a
+/// whole, that is checked after every event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Invariant {
+    /// At most one node ever leads in a term.
+    ElectionSafety,
+    /// A leader never overwrites its own log.
+    LeaderAppendOnly,
+    /// Entries with the same index and term are the same, and so is everything before them.
+    LogMatching,
+    /// A leader has every entry that was committed before its election or in an older term.
+    LeaderCompleteness,
+    /// All nodes apply the same entries in the same order, without gaps, in all incarnations, and
+    /// have the same membership after each.
+    StateMachineSafety,
+    /// What a leader commits is of its own term and durable on a quorum (on both, while joint).
+    CommitRule,
+    /// Term, commit index and applied index never go back while a node runs.
+    Monotonicity,
+    /// A node votes for at most one candidate in a term, over all its incarnations.
+    OneVotePerTerm,
+    /// Nothing leaves a node that promises what is not durable there.
+    PersistBeforeSend,
+    /// A linearizable read sees everything that was committed when it was requested.
+    LinearizableReads,
+    /// The entry that a proposer was told about is the one it proposed.
+    ProposalIdentity,
+    /// A restarted node is where its disk says.
+    RestartEquivalence,
+    /// The library reports no error that needs a broken storage or a broken peer to explain it.
+    NoUnexpectedErrors,
+    /// The library does not panic.
+    NoPanics,
+    /// Once the faults have stopped, the group elects a leader, commits, brings all members up to
+    /// date and answers reads, all within a bounded time.
+    Liveness,
+}
+
+/// A breach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Of what.
+    pub invariant: Invariant,
+    /// Where and how.
+    pub detail: String,
+}
+
+/// What every check returns.
+pub(super) type Check<T = ()> = Result<T, Violation>;
+
+impl Invariant {
+    /// A breach of this invariant.
+    pub(super) fn broken<T>(self, detail: impl Into<String>) -> Check<T> {
+        Err(Violation { invariant: self, detail: detail.into() })
+    }
+
+    /// Breaks unless `holds`.
+    pub(super) fn require(self, holds: bool, detail: impl FnOnce() -> String) -> Check {
+        if holds { Ok(()) } else { self.broken(detail()) }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.invariant, self.detail)
+    }
+}

@@ -1,0 +1,366 @@
+//! The event loop: simulated time, and everything that happens in it.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use raftcore::{
+    Body, Bytes, ConfState, EntryId, Message, NodeId, Snapshot, SnapshotStatus, wire,
+};
+
+use super::checks;
+use super::disk::Disk;
+use super::host::{Host, Lane, Surroundings};
+use super::machine::Checkpoint;
+use super::network::Network;
+use super::oracle::Oracle;
+use super::plan::{Plan, TICK};
+use super::trace::{Trace, describe};
+use super::violation::{Check, Invariant};
+use crate::rng::Rng;
+
+/// A group of nodes, the network between them, and what is going to happen.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) plan: Plan,
+    pub(super) rng: Rng,
+    pub(super) now: u64,
+    /// How many events there have been.
+    pub(super) count: u64,
+    scheduled: u64,
+    events: BinaryHeap<Reverse<Scheduled>>,
+    pub(super) replicas: BTreeMap<NodeId, Replica>,
+    pub(super) network: Network,
+    pub(super) oracle: Oracle,
+    pub(super) trace: Trace,
+    digest: DefaultHasher,
+    /// Whether clients and faults are still at work.
+    pub(super) is_stormy: bool,
+}
+
+/// A node and what outlives it.
+#[derive(Debug)]
+pub(super) struct Replica {
+    pub(super) disk: Disk,
+    /// The running node, if it runs.
+    pub(super) host: Option<Host>,
+    /// How often it was started.
+    incarnation: u64,
+    /// How long its ticks take.
+    tick: u64,
+    /// Nothing happens to it until then.
+    pub(super) paused_until: u64,
+    /// Which lanes have their next piece of work scheduled.
+    busy: [bool; 3],
+    /// Reads requested so far; numbers them.
+    pub(super) reads: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Event {
+    Tick { node: NodeId, incarnation: u64 },
+    Work { node: NodeId, incarnation: u64, lane: Lane },
+    Deliver(Box<Message>),
+    SnapshotReport { node: NodeId, about: NodeId, status: SnapshotStatus },
+    Restart(NodeId),
+    Client,
+    Fault,
+}
+
+/// An event and when it happens; ties go by order of scheduling.
+#[derive(Debug)]
+struct Scheduled {
+    time: u64,
+    number: u64,
+    event: Event,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, trace: Trace) -> Check<Self> {
+        let mut rng = Rng::new(seed);
+        let plan = Plan::draw(&mut rng);
+        let voters: Vec<_> = (1..=plan.voters).collect();
+        let start = Snapshot {
+            id: EntryId::new(1, plan.first_index),
+            conf_state: ConfState::new(voters.clone(), []),
+            data: Bytes::copy_from_slice(&0u64.to_le_bytes()),
+        };
+        let mut world = Self {
+            rng,
+            now: 0,
+            count: 0,
+            scheduled: 0,
+            events: BinaryHeap::new(),
+            replicas: BTreeMap::new(),
+            network: Network::new(plan.network),
+            oracle: Oracle::new(&Checkpoint::of(&start)),
+            trace,
+            digest: DefaultHasher::new(),
+            is_stormy: true,
+            plan,
+        };
+        world.trace.note(0, || format!("{:?}", world.plan));
+        for id in voters {
+            world.add_replica(id, start.clone())?;
+        }
+        world.schedule(TICK, Event::Client);
+        if world.plan.faults.interval.is_some() {
+            world.schedule(10 * TICK, Event::Fault);
+        }
+        Ok(world)
+    }
+
+    /// Creates a node that has never run, and starts it.
+    pub(super) fn add_replica(&mut self, id: NodeId, snapshot: Snapshot) -> Check {
+        let disk = Disk::new(snapshot);
+        self.oracle.add_disk(id, disk.clone());
+        let tick = self.rng.between(TICK * 9 / 10, TICK * 11 / 10);
+        self.replicas.insert(
+            id,
+            Replica {
+                disk,
+                host: None,
+                incarnation: 0,
+                tick,
+                paused_until: 0,
+                busy: [false; 3],
+                reads: 0,
+            },
+        );
+        self.start(id)
+    }
+
+    /// Starts a node that does not run.
+    pub(super) fn start(&mut self, id: NodeId) -> Check {
+        let Some(replica) = self.replicas.get_mut(&id).filter(|replica| replica.host.is_none()) else {
+            return Ok(());
+        };
+        replica.incarnation += 1;
+        replica.busy = [false; 3];
+        let incarnation = replica.incarnation;
+        let plan = &self.plan;
+        let config = |applied| plan.config(id, incarnation, applied);
+        let (disk, durable_machine) = (replica.disk.clone(), plan.durable_machine);
+        replica.host = Some(Host::start(config, disk, durable_machine, &mut self.oracle)?);
+        let delay = self.rng.between(1, replica.tick);
+        self.schedule(delay, Event::Tick { node: id, incarnation });
+        self.trace.note(self.now, || format!("{id} starts"));
+        self.wake(id);
+        Ok(())
+    }
+
+    /// Kills a node that runs: its disk loses some of what was not synced.
+    pub(super) fn crash(&mut self, id: NodeId) {
+        let Some(replica) = self.replicas.get_mut(&id).filter(|replica| replica.host.is_some()) else {
+            return;
+        };
+        replica.host = None;
+        replica.disk.crash(&mut self.rng);
+        self.trace.note(self.now, || format!("{id} crashes"));
+    }
+
+    pub(super) fn running(&self) -> Vec<NodeId> {
+        self.hosts().map(|host| host.id).collect()
+    }
+
+    pub(super) fn hosts(&self) -> impl Iterator<Item = &Host> {
+        self.replicas.values().filter_map(|replica| replica.host.as_ref())
+    }
+
+    pub(super) fn schedule(&mut self, delay: u64, event: Event) {
+        self.scheduled += 1;
+        let (time, number) = (self.now + delay, self.scheduled);
+        self.events.push(Reverse(Scheduled { time, number, event }));
+    }
+
+    /// A number that depends on everything that happened.
+    pub(super) fn digest(&self) -> u64 {
+        self.digest.finish()
+    }
+
+    /// Lets the next event happen.
+    pub(super) fn step(&mut self) -> Check {
+        let Some(Reverse(Scheduled { time, event, .. })) = self.events.pop() else { return Ok(()) };
+        self.now = time;
+        if let Some(until) = self.pause_of(&event) {
+            self.schedule(until - self.now, event);
+            return Ok(());
+        }
+        self.count += 1;
+        (time, self.scheduled).hash(&mut self.digest);
+        let committed = self.oracle.last_committed();
+        match event {
+            Event::Tick { node, incarnation } => self.tick(node, incarnation)?,
+            Event::Work { node, incarnation, lane } => self.work(node, incarnation, lane)?,
+            Event::Deliver(message) => self.deliver(*message)?,
+            Event::SnapshotReport { node, about, status } => {
+                self.input(node, |raft| {
+                    raft.report_snapshot(about, status);
+                    Ok(())
+                })?;
+            }
+            Event::Restart(node) => self.start(node)?,
+            Event::Client => self.client_acts()?,
+            Event::Fault => self.something_fails(),
+        }
+        if self.oracle.last_committed() != committed {
+            checks::newer_leaders_have_it(self)?;
+        }
+        Ok(())
+    }
+
+    /// Until when the event's node is paused, if it is.
+    fn pause_of(&self, event: &Event) -> Option<u64> {
+        let node = match event {
+            Event::Tick { node, .. } | Event::Work { node, .. } => *node,
+            Event::Deliver(message) => message.to,
+            _ => return None,
+        };
+        let until = self.replicas.get(&node)?.paused_until;
+        (until > self.now).then_some(until)
+    }
+
+    fn tick(&mut self, node: NodeId, incarnation: u64) -> Check {
+        let Some(replica) = self.replicas.get(&node) else { return Ok(()) };
+        if replica.incarnation != incarnation || replica.host.is_none() {
+            return Ok(());
+        }
+        self.schedule(replica.tick, Event::Tick { node, incarnation });
+        self.input(node, |raft| raft.tick()).map(drop)
+    }
+
+    /// Gives a node an input, if it runs.
+    pub(super) fn input<T>(
+        &mut self,
+        id: NodeId,
+        call: impl FnOnce(&mut raftcore::RawNode<Disk>) -> Result<T, raftcore::Error>,
+    ) -> Check<Option<T>> {
+        let host = self.replicas.get_mut(&id).and_then(|replica| replica.host.as_mut());
+        let Some(host) = host else { return Ok(None) };
+        let value = host.input(&mut self.oracle, call)?;
+        self.wake(id);
+        Ok(value)
+    }
+
+    /// Schedules the node's next pieces of work.
+    fn wake(&mut self, node: NodeId) {
+        for lane in [Lane::Ready, Lane::Append, Lane::Apply] {
+            let Some(replica) = self.replicas.get_mut(&node) else { return };
+            let has_work = replica.host.as_ref().is_some_and(|host| host.has_work(lane));
+            if !has_work || replica.busy[lane as usize] {
+                continue;
+            }
+            replica.busy[lane as usize] = true;
+            let incarnation = replica.incarnation;
+            let delay = self.rng.between(0, self.plan.work_latency);
+            self.schedule(delay, Event::Work { node, incarnation, lane });
+        }
+    }
+
+    fn work(&mut self, node: NodeId, incarnation: u64, lane: Lane) -> Check {
+        let Some(replica) = self.replicas.get_mut(&node) else { return Ok(()) };
+        if replica.incarnation != incarnation {
+            return Ok(());
+        }
+        let Some(host) = replica.host.as_mut() else { return Ok(()) };
+        replica.busy[lane as usize] = false;
+        if self.is_stormy && self.rng.chance(self.plan.faults.crash_at_work) {
+            self.crash(node);
+            let delay = self.rng.between(1, 50 * TICK);
+            self.schedule(delay, Event::Restart(node));
+            return Ok(());
+        }
+        let mut outbox = Vec::new();
+        let done = host.work(
+            lane,
+            &mut Surroundings { oracle: &mut self.oracle, rng: &mut self.rng, outbox: &mut outbox },
+        )?;
+        self.trace.note(self.now, || format!("{node} {done}"));
+        for message in outbox {
+            self.send(message)?;
+        }
+        self.wake(node);
+        Ok(())
+    }
+
+    fn send(&mut self, message: Message) -> Check {
+        checks::may_be_sent(self, &message)?;
+        let message = if self.plan.through_wire { through_wire(&message)? } else { message };
+        let copies = self.network.copies(message.from, message.to, &mut self.rng);
+        let fate = if copies.is_empty() { "sends in vain" } else { "sends" };
+        self.trace.note(self.now, || format!("{fate} {}", describe(&message)));
+        if copies.is_empty() {
+            self.report_loss(&message)?;
+        }
+        for delay in copies {
+            self.schedule(delay, Event::Deliver(Box::new(message.clone())));
+        }
+        Ok(())
+    }
+
+    /// A host sees at times that its peer cannot be reached, and always what became of snapshots.
+    fn report_loss(&mut self, message: &Message) -> Check {
+        let (node, about) = (message.from, message.to);
+        if matches!(message.body, Body::Snapshot(_)) {
+            let status = SnapshotStatus::Failed;
+            let delay = self.rng.between(1, 10 * TICK);
+            self.schedule(delay, Event::SnapshotReport { node, about, status });
+        } else if self.rng.chance(100) && self.term_of(node) == Some(message.term) {
+            self.input(node, |raft| {
+                raft.report_unreachable(about);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn term_of(&self, id: NodeId) -> Option<u64> {
+        self.replicas.get(&id)?.host.as_ref().map(Host::term)
+    }
+
+    fn deliver(&mut self, message: Message) -> Check {
+        let (from, to) = (message.from, message.to);
+        let is_up = self.replicas.get(&to).is_some_and(|replica| replica.host.is_some());
+        if !is_up || self.network.is_cut(from, to) {
+            return self.report_loss(&message);
+        }
+        if matches!(message.body, Body::Snapshot(_)) {
+            let status = SnapshotStatus::Delivered;
+            let delay = self.rng.between(1, 3 * TICK);
+            self.schedule(delay, Event::SnapshotReport { node: from, about: to, status });
+        }
+        self.trace.note(self.now, || format!("{to} receives {}", describe(&message)));
+        self.input(to, |raft| raft.step(message)).map(drop)
+    }
+}
+
+/// What arrives if a message is encoded and decoded.
+fn through_wire(message: &Message) -> Check<Message> {
+    let mut bytes = Vec::new();
+    wire::encode(message, &mut bytes);
+    match wire::decode(&Bytes::from(bytes)) {
+        Ok(decoded) if decoded == *message => Ok(decoded),
+        other => Invariant::NoUnexpectedErrors
+            .broken(format!("{message:?} arrives as {other:?} after encoding and decoding")),
+    }
+}
+
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Scheduled {}
+
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.time, self.number).cmp(&(other.time, other.number))
+    }
+}
