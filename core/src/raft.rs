@@ -20,7 +20,7 @@ use crate::entry::Entry;
 use crate::error::{DropReason, Error, StorageError};
 use crate::input::{Ack, Proposed, SnapshotStatus};
 use crate::log::RaftLog;
-use crate::membership::Configuration;
+use crate::membership::{ConfState, Configuration};
 use crate::message::{Body, Message, Propose, ReadIndex, TransferLeader};
 use crate::ready::ReadState;
 use crate::storage::Storage;
@@ -115,6 +115,11 @@ impl<S: Storage> Raft<S> {
         let (hard_state, conf_state) = storage.initial_state()?;
         let configuration = Configuration::restore(&conf_state)?;
         let mut log = RaftLog::new(storage, &config)?;
+        if log.last().index == 0 && conf_state != ConfState::default() {
+            return Err(Error::InconsistentStorage(
+                "there are members, but no log: a group starts from a snapshot at index 1 of term 1".into(),
+            ));
+        }
         log.restart_at(hard_state.commit, config.applied)?;
         if log.last().term > hard_state.term && !hard_state.is_empty() {
             return Err(Error::InconsistentStorage(format!(

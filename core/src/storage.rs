@@ -16,6 +16,11 @@ use crate::types::{HardState, Index, Term};
 /// The log holds consecutive entries `first_index()..=last_index()`, preceded by a compacted prefix
 /// that a snapshot covers. A log that holds nothing has `last_index() == first_index() - 1`.
 ///
+/// A group starts from a snapshot: the first members' storages hold the membership, and a log that is
+/// compacted up to index 1 of term 1 ([`MemoryStorage::with_conf_state`] is such a storage). A node
+/// that joins later starts with an empty storage and is sent that snapshot, or a later one. If it
+/// could replay the log from its first entry instead, it would never learn who the members were.
+///
 /// Contract:
 /// - What a `Ready` handed out for storing is visible here from the moment the host advances
 ///   (or acknowledges) it, and not lost by a restart.

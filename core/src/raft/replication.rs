@@ -189,8 +189,9 @@ fn send_snapshot<S: Storage>(
         Err(StorageError::SnapshotUnavailable) => return Ok(false),
         Err(error) => return Err(error),
     };
-    if snapshot.id.index == 0 {
-        return Err(StorageError::Contract("entries are gone, but there is no snapshot".into()));
+    if snapshot.id.index <= progress.matched {
+        let text = "entries are gone, and the snapshot is older than what the member has";
+        return Err(StorageError::Contract(text.into()));
     }
     progress.become_snapshot(snapshot.id.index);
     shared.send(id, Body::Snapshot(Box::new(snapshot)));

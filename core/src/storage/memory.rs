@@ -24,23 +24,25 @@ pub struct MemoryStorage {
 }
 
 impl MemoryStorage {
-    /// An empty storage: a node that has yet to join.
+    /// An empty storage: a node that has yet to join a group.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The storage of a node that starts a group with the given members.
+    /// The storage of a node that starts a group with the given members: an empty state, snapshotted
+    /// at index 1 of term 1. Members that join later get that snapshot, and so learn the membership.
     pub fn with_conf_state(conf_state: ConfState) -> Self {
-        Self { conf_state, ..Self::default() }
+        Self::with_snapshot(Snapshot { id: EntryId::new(1, 1), conf_state, data: Bytes::new() })
     }
 
     /// The storage of a node that starts from a snapshot.
     pub fn with_snapshot(snapshot: Snapshot) -> Self {
         Self {
+            hard_state: HardState { term: snapshot.id.term, vote: 0, commit: snapshot.id.index },
             conf_state: snapshot.conf_state.clone(),
             offset: snapshot.id,
             snapshot,
-            ..Self::default()
+            entries: VecDeque::new(),
         }
     }
 

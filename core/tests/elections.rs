@@ -1,0 +1,268 @@
+//! Leader election: thesis sections 3.4, 3.6.1 and 9.6.
+
+mod common;
+
+use common::{Group, config, stored};
+use raftcore::{
+    Append, Body, ConfState, EntryId, Heartbeat, MemoryStorage, Message, RawNode, RoleKind, Storage, Vote,
+    VoteReply,
+};
+
+fn message(from: u64, to: u64, term: u64, body: Body) -> Message {
+    Message { from, to, term, body }
+}
+
+fn vote(term: u64, last: EntryId) -> Message {
+    message(2, 1, term, Body::Vote(Vote { pre: false, last, transfer: false }))
+}
+
+/// The node's only message of this Ready, stored and advanced.
+fn answer(node: &mut RawNode<MemoryStorage>) -> Message {
+    let ready = node.ready().unwrap();
+    assert_eq!(ready.messages.len(), 1, "{:?}", ready.messages);
+    let message = ready.messages[0].clone();
+    if let Some(hard_state) = ready.hard_state {
+        node.storage_mut().set_hard_state(hard_state);
+    }
+    node.advance(ready).unwrap();
+    message
+}
+
+fn grants(message: &Message) -> bool {
+    matches!(message.body, Body::VoteReply(VoteReply { granted: true, .. }))
+}
+
+#[test]
+fn election_timeouts_are_spread_over_election_to_twice_election_ticks() {
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 0..400 {
+        let storage = MemoryStorage::with_conf_state(ConfState::new([1, 2], []));
+        let mut node = RawNode::new(raftcore::Config { seed, ..config(1) }, storage).unwrap();
+        let mut ticks = 0;
+        while node.soft_state().role == RoleKind::Follower {
+            node.tick().unwrap();
+            ticks += 1;
+        }
+        assert!((10..20).contains(&ticks), "campaigned after {ticks} ticks");
+        seen.insert(ticks);
+    }
+    assert_eq!(seen.len(), 10, "every timeout of the range occurs");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_timeouts() {
+    let run = || {
+        let mut group = Group::new(3);
+        (0..200).map(|_| { group.tick_all(1); group.leaders() }).collect::<Vec<_>>()
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn a_single_voter_elects_itself_without_asking_anybody() {
+    let mut group = Group::new(1);
+    group.elect(1);
+    assert_eq!((group.term(1), group.commit(1)), (2, 2));
+    assert!(group.delivered.is_empty());
+}
+
+#[test]
+fn a_single_voter_elects_itself_at_its_timeout() {
+    let mut group = Group::with(1, |config| config.pre_vote = true);
+    group.tick_all(20);
+    assert_eq!(group.leaders(), [1]);
+}
+
+#[test]
+fn a_quorum_of_votes_makes_a_leader() {
+    let mut group = Group::new(5);
+    group.cut(1, 4);
+    group.cut(1, 5);
+    group.elect(1);
+    assert_eq!(group.leaders(), [1]);
+}
+
+#[test]
+fn a_minority_of_votes_makes_no_leader() {
+    let mut group = Group::new(5);
+    for other in [3, 4, 5] {
+        group.cut(1, other);
+    }
+    group.node(1).campaign().unwrap();
+    group.settle();
+    assert_eq!(group.role(1), RoleKind::Candidate);
+}
+
+#[test]
+fn a_quorum_of_rejections_ends_the_candidacy() {
+    let mut group = Group::new(3);
+    group.elect(2);
+    group.propose(2, "newer");
+    group.isolate(1);
+    group.settle();
+    group.heal();
+    // Nodes 2 and 3 have an entry that node 1 lacks.
+    group.node(1).campaign().unwrap();
+    group.node(1).campaign().unwrap();
+    group.settle();
+    assert_eq!(group.role(1), RoleKind::Follower, "both others said no");
+    assert!(group.count(|m| matches!(m.body, Body::VoteReply(VoteReply { granted: false, .. }))) >= 2);
+}
+
+#[test]
+fn votes_go_only_to_logs_that_are_up_to_date() {
+    // The voter's log ends at term 2, index 3.
+    for (last, expected) in [
+        (EntryId::new(2, 3), true),
+        (EntryId::new(2, 4), true),
+        (EntryId::new(3, 1), true),
+        (EntryId::new(2, 2), false),
+        (EntryId::new(1, 9), false),
+        (EntryId::new(0, 0), false),
+    ] {
+        let mut node = RawNode::new(config(1), stored(3, 2, &[1, 1, 2])).unwrap();
+        node.step(vote(3, last)).unwrap();
+        assert_eq!(grants(&answer(&mut node)), expected, "{last:?}");
+    }
+}
+
+#[test]
+fn one_vote_a_term_also_over_a_restart() {
+    let mut node = RawNode::new(config(1), stored(3, 0, &[1])).unwrap();
+    node.step(vote(2, EntryId::new(1, 1))).unwrap();
+    assert!(grants(&answer(&mut node)));
+    let mut node = RawNode::new(config(1), node.storage().clone()).unwrap();
+    assert_eq!(node.hard_state().vote, 2);
+    let other = Message { from: 3, ..vote(2, EntryId::new(1, 1)) };
+    node.step(other).unwrap();
+    assert!(!grants(&answer(&mut node)), "the vote of this term is gone");
+    node.step(vote(2, EntryId::new(1, 1))).unwrap();
+    assert!(grants(&answer(&mut node)), "the same candidate may ask again");
+}
+
+#[test]
+fn a_vote_is_handed_out_with_the_hard_state_that_it_promises() {
+    let mut node = RawNode::new(config(1), stored(3, 0, &[1])).unwrap();
+    node.step(vote(2, EntryId::new(1, 1))).unwrap();
+    let ready = node.ready().unwrap();
+    let hard_state = ready.hard_state.unwrap();
+    assert_eq!((hard_state.term, hard_state.vote), (2, 2));
+    assert!(ready.must_sync);
+    assert!(ready.messages.iter().all(Message::requires_persistence));
+}
+
+#[test]
+fn a_candidacy_must_be_durable_before_anybody_hears_of_it() {
+    let mut node = RawNode::new(config(1), stored(3, 0, &[1])).unwrap();
+    node.campaign().unwrap();
+    let ready = node.ready().unwrap();
+    assert_eq!(ready.messages.len(), 2);
+    assert!(ready.messages.iter().all(Message::requires_persistence));
+    assert_eq!(node.soft_state().role, RoleKind::Candidate, "the own vote counts once it is stored");
+}
+
+#[test]
+fn the_first_answer_of_a_voter_counts() {
+    let mut node = RawNode::new(config(1), stored(5, 0, &[1])).unwrap();
+    node.campaign().unwrap();
+    let ready = node.ready().unwrap();
+    node.advance(ready).unwrap();
+    let reply = |granted| Body::VoteReply(VoteReply { pre: false, granted });
+    for granted in [true, true, true, false] {
+        node.step(message(2, 1, 1, reply(granted))).unwrap();
+    }
+    assert_eq!(node.soft_state().role, RoleKind::Candidate, "one voter is one vote");
+    node.step(message(3, 1, 1, reply(true))).unwrap();
+    assert_eq!(node.soft_state().role, RoleKind::Leader);
+}
+
+#[test]
+fn a_candidate_follows_the_leader_of_its_term() {
+    for body in [Body::Append(Append::default()), Body::Heartbeat(Heartbeat::default())] {
+        let mut node = RawNode::new(config(1), stored(3, 0, &[1])).unwrap();
+        node.campaign().unwrap();
+        node.step(message(3, 1, 1, body)).unwrap();
+        let state = node.soft_state();
+        assert_eq!((state.role, state.leader), (RoleKind::Follower, 3));
+    }
+}
+
+#[test]
+fn a_higher_term_makes_a_follower_of_anybody() {
+    let mut group = Group::new(3);
+    group.elect(1);
+    let heartbeat = Body::Heartbeat(Heartbeat::default());
+    group.node(1).step(message(2, 1, 9, heartbeat)).unwrap();
+    assert_eq!((group.role(1), group.term(1)), (RoleKind::Follower, 9));
+}
+
+#[test]
+fn a_lower_term_is_ignored() {
+    let mut group = Group::new(3);
+    group.elect(1);
+    let append = Body::Append(Append { prev: EntryId::default(), commit: 9, entries: common::log(&[1, 1]).into() });
+    group.node(1).step(message(2, 1, 0, append)).unwrap();
+    assert_eq!((group.role(1), group.last(1).index), (RoleKind::Leader, 2));
+    assert!(!group.node(1).has_ready());
+}
+
+#[test]
+fn a_pre_vote_changes_neither_term_nor_vote() {
+    let mut group = Group::with(3, |config| config.pre_vote = true);
+    group.isolate(1);
+    for _ in 0..10 {
+        group.tick(1, 20);
+        group.settle();
+    }
+    assert_eq!((group.role(1), group.term(1)), (RoleKind::PreCandidate, 1));
+    group.heal();
+    group.elect(1);
+    assert_eq!(group.term(1), 2, "the first real election");
+}
+
+#[test]
+fn a_node_that_was_cut_off_does_not_disturb_with_pre_vote_and_check_quorum() {
+    let mut group = Group::with(3, |config| {
+        config.pre_vote = true;
+        config.check_quorum = true;
+    });
+    group.elect(1);
+    group.isolate(3);
+    group.tick_all(50);
+    group.heal();
+    group.tick_all(50);
+    assert_eq!((group.leaders(), group.term(1)), (vec![1], 2));
+    assert_eq!(group.nodes[&3].raw.soft_state().leader, 1);
+}
+
+#[test]
+fn a_leader_without_a_quorum_steps_down_with_check_quorum() {
+    let mut group = Group::with(3, |config| config.check_quorum = true);
+    group.elect(1);
+    group.isolate(1);
+    group.tick(1, 21);
+    assert_eq!(group.role(1), RoleKind::Follower);
+}
+
+#[test]
+fn a_learner_does_not_campaign_but_votes() {
+    let storage = MemoryStorage::with_conf_state(ConfState::new([2, 3], [1]));
+    let mut node = RawNode::new(config(1), storage).unwrap();
+    for _ in 0..100 {
+        node.tick().unwrap();
+    }
+    node.campaign().unwrap();
+    assert_eq!(node.soft_state().role, RoleKind::Follower);
+    // It may have been made a voter without knowing it yet.
+    node.step(vote(2, EntryId::new(1, 1))).unwrap();
+    assert!(grants(&answer(&mut node)));
+}
+
+#[test]
+fn a_new_leader_begins_its_term_with_an_empty_entry() {
+    let mut group = Group::new(3);
+    group.elect(2);
+    let entries = group.node(2).storage().entries(2, 3, u64::MAX).unwrap();
+    assert_eq!((entries[0].id, entries[0].data.len()), (EntryId::new(2, 2), 0));
+    assert!((1..=3).all(|id| group.commit(id) == 2));
+}

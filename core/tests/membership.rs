@@ -1,0 +1,269 @@
+//! Membership changes: thesis chapter 4.
+
+mod common;
+
+use common::Group;
+use raftcore::{
+    ConfChange, ConfChangeError, ConfChangeKind, ConfChangeOp, ConfChangeV2, ConfState, DropReason, EntryId,
+    EntryKind, Error, MemoryStorage, RoleKind, Storage, Transition,
+};
+
+use ConfChangeKind::{AddLearner, AddVoter, Remove};
+
+fn change(transition: Transition, ops: &[(ConfChangeKind, u64)]) -> ConfChangeV2 {
+    let ops = ops.iter().map(|(kind, node)| ConfChangeOp { kind: *kind, node: *node }).collect();
+    ConfChangeV2 { transition, ops, ..Default::default() }
+}
+
+#[test]
+fn a_voter_is_added_and_counts() {
+    let mut group = Group::new(2);
+    group.elect(1);
+    group.add(3, MemoryStorage::new(), |_| {});
+    group.change(1, AddVoter, 3);
+    group.tick_all(2);
+    assert_eq!(group.nodes[&3].conf_state, ConfState::new([1, 2, 3], []));
+    group.isolate(2);
+    group.propose(1, "x");
+    group.settle();
+    assert_eq!(group.payloads(3), ["x"], "one and three are a quorum");
+}
+
+#[test]
+fn a_removed_voter_does_not_count() {
+    let mut group = Group::new(3);
+    group.elect(1);
+    group.isolate(3);
+    group.change(1, Remove, 3);
+    group.propose(1, "x");
+    group.settle();
+    assert_eq!(group.payloads(2), ["x"]);
+    assert_eq!(group.nodes[&1].conf_state, ConfState::new([1, 2], []));
+}
+
+#[test]
+fn a_learner_gets_the_log_and_does_not_count() {
+    let mut group = Group::new(2);
+    group.elect(1);
+    group.add(3, MemoryStorage::new(), |_| {});
+    group.change(1, AddLearner, 3);
+    group.tick_all(2);
+    assert_eq!(group.last(3), group.last(1));
+    group.isolate(2);
+    group.propose(1, "x");
+    group.settle();
+    assert_eq!(group.commit(1), group.last(1).index - 1, "a learner is no quorum");
+    group.heal();
+    group.change(1, AddVoter, 3);
+    group.tick_all(2);
+    assert_eq!(group.nodes[&3].conf_state, ConfState::new([1, 2, 3], []), "promoted");
+}
+
+#[test]
+fn only_one_change_is_under_way() {
+    let mut group = Group::new(3);
+    group.elect(1);
+    let first = change(Transition::Auto, &[(AddLearner, 4)]);
+    let second = change(Transition::Auto, &[(AddLearner, 5)]);
+    group.node(1).propose_conf_change(&first).unwrap();
+    group.node(1).propose_conf_change(&second).unwrap();
+    group.settle();
+    assert_eq!(group.nodes[&1].conf_state, ConfState::new([1, 2, 3], [4]));
+    let last = group.last(1).index;
+    let refused = group.node(1).storage().entries(last, last + 1, u64::MAX).unwrap();
+    assert_eq!((refused[0].kind, refused[0].data.len()), (EntryKind::Normal, 0), "an empty entry in its place");
+    group.node(1).propose_conf_change(&second).unwrap();
+    group.settle();
+    assert_eq!(group.nodes[&1].conf_state, ConfState::new([1, 2, 3], [4, 5]));
+}
+
+#[test]
+fn a_new_leader_takes_no_change_before_it_has_applied_all_former_entries() {
+    let mut group = Group::new(3);
+    group.node(1).campaign().unwrap();
+    group.settle();
+    let mut fresh = Group::new(1);
+    fresh.node(1).campaign().unwrap();
+    let ready = fresh.node(1).ready().unwrap();
+    fresh.node(1).advance(ready).unwrap();
+    assert_eq!(fresh.role(1), RoleKind::Leader);
+    // Its log was empty when it was elected: there is nothing to wait for.
+    fresh.change(1, AddLearner, 2);
+    assert_eq!(fresh.nodes[&1].conf_state, ConfState::new([1], [2]));
+    // Here an entry of the former leader waits.
+    group.isolate(1);
+    group.node(2).campaign().unwrap();
+    group.lose(|m| matches!(m.body, raftcore::Body::AppendReply(_)));
+    group.settle();
+    assert_eq!(group.role(2), RoleKind::Leader);
+    group.node(2).propose_conf_change(&change(Transition::Auto, &[(AddLearner, 9)])).unwrap();
+    group.heal();
+    group.tick_all(3);
+    assert_eq!(group.nodes[&2].conf_state, ConfState::new([1, 2, 3], [9]), "all former entries were applied");
+}
+
+#[test]
+fn the_first_version_of_changes_works_too() {
+    let mut group = Group::new(3);
+    group.elect(1);
+    let op = ConfChangeOp { kind: Remove, node: 3 };
+    group.node(1).propose_conf_change_v1(&ConfChange { op, context: "why".into() }).unwrap();
+    group.settle();
+    assert_eq!(group.nodes[&2].conf_state, ConfState::new([1, 2], []));
+}
+
+#[test]
+fn a_leader_that_is_removed_steps_down() {
+    let mut group = Group::new(3);
+    group.elect(1);
+    group.change(1, Remove, 1);
+    assert_eq!(group.role(1), RoleKind::Follower);
+    group.elect(2);
+    group.propose(2, "x");
+    group.settle();
+    assert_eq!(group.payloads(3), ["x"]);
+}
+
+#[test]
+fn a_removed_leader_that_may_stay_takes_no_proposals() {
+    let mut group = Group::with(3, |config| config.step_down_on_removal = false);
+    group.elect(1);
+    group.change(1, Remove, 1);
+    assert_eq!(group.role(1), RoleKind::Leader);
+    assert_eq!(group.node(1).propose("x"), Err(Error::ProposalDropped(DropReason::Removed)));
+}
+
+#[test]
+fn a_removed_node_is_not_heard() {
+    let mut group = Group::new(3);
+    group.elect(1);
+    group.change(1, Remove, 3);
+    let reply = raftcore::AppendReply { index: 1, reject: None };
+    let message = raftcore::Message { from: 3, to: 1, term: 1, body: raftcore::Body::AppendReply(reply) };
+    assert_eq!(group.node(1).step(message), Err(Error::PeerNotFound(3)));
+}
+
+#[test]
+fn joint_consensus_replaces_all_voters_and_leaves_by_itself() {
+    let mut group = Group::new(3);
+    group.elect(1);
+    for id in 4..=6 {
+        group.add(id, MemoryStorage::new(), |_| {});
+    }
+    let ops = [(AddVoter, 4), (AddVoter, 5), (AddVoter, 6), (Remove, 2), (Remove, 3)];
+    group.node(1).propose_conf_change(&change(Transition::Auto, &ops)).unwrap();
+    group.tick_all(5);
+    assert_eq!(group.nodes[&5].conf_state, ConfState::new([1, 4, 5, 6], []));
+    group.propose(1, "x");
+    group.settle();
+    assert_eq!(group.payloads(6), ["x"]);
+}
+
+#[test]
+fn a_joint_configuration_needs_both_majorities() {
+    let mut group = Group::new(3);
+    group.elect(1);
+    for id in 4..=5 {
+        group.add(id, MemoryStorage::new(), |_| {});
+    }
+    let ops = [(AddVoter, 4), (AddVoter, 5), (Remove, 2), (Remove, 3)];
+    group.node(1).propose_conf_change(&change(Transition::Explicit, &ops)).unwrap();
+    group.tick_all(3);
+    let joint = &group.nodes[&1].conf_state;
+    assert_eq!((&joint.voters, &joint.voters_outgoing), (&vec![1, 4, 5], &vec![1, 2, 3]));
+    // The incoming half alone is not enough.
+    group.isolate(2);
+    group.isolate(3);
+    group.propose(1, "x");
+    group.tick_all(2);
+    assert!(group.payloads(1).is_empty());
+    group.heal();
+    group.tick_all(2);
+    assert_eq!(group.payloads(1), ["x"]);
+    group.node(1).propose_conf_change(&ConfChangeV2::default()).unwrap();
+    group.settle();
+    assert_eq!(group.nodes[&4].conf_state, ConfState::new([1, 4, 5], []));
+}
+
+#[test]
+fn a_joint_configuration_is_left_by_the_next_leader_too() {
+    let mut group = Group::new(3);
+    group.elect(1);
+    let ops = [(AddLearner, 2), (AddLearner, 3)];
+    group.node(1).propose_conf_change(&change(Transition::Implicit, &ops)).unwrap();
+    // The leader cannot propose to leave: it is gone before it has applied the change.
+    while group.commit(2) < 2 || group.commit(3) < 2 {
+        group.tick_all(1);
+        if group.nodes[&2].conf_state.auto_leave {
+            break;
+        }
+        group.handle_ready(2);
+        group.deliver_one();
+    }
+    group.isolate(1);
+    group.settle();
+    if group.nodes[&2].conf_state.auto_leave {
+        group.heal();
+        group.node(2).campaign().unwrap();
+        group.tick_all(5);
+    }
+    group.heal();
+    group.tick_all(40);
+    assert_eq!(group.nodes[&1].conf_state, ConfState::new([1], [2, 3]));
+}
+
+#[test]
+fn a_withdrawn_operation_changes_nothing() {
+    let mut group = Group::new(2);
+    group.elect(1);
+    let conf_state = group.node(1).apply_conf_change(&change(Transition::Auto, &[(AddVoter, 0)])).unwrap();
+    assert_eq!(conf_state, ConfState::new([1, 2], []));
+}
+
+#[test]
+fn impossible_changes_are_errors_and_change_nothing() {
+    let mut group = Group::new(1);
+    group.elect(1);
+    for (bad, expected) in [
+        (change(Transition::Auto, &[(Remove, 1)]), ConfChangeError::NoVoters),
+        (ConfChangeV2::default(), ConfChangeError::NotJoint),
+    ] {
+        assert_eq!(group.node(1).apply_conf_change(&bad), Err(Error::ConfChange(expected)));
+    }
+    assert_eq!(group.node(1).status().conf_state, ConfState::new([1], []));
+    group.propose(1, "x");
+    group.settle();
+    assert_eq!(group.payloads(1), ["x"]);
+}
+
+#[test]
+fn a_node_does_not_campaign_with_a_change_to_apply() {
+    let mut group = Group::new(3);
+    group.elect(1);
+    group.node(1).propose_conf_change(&change(Transition::Auto, &[(AddLearner, 4)])).unwrap();
+    // Node 2 knows that the change is committed and has not applied it.
+    while group.commit(2) < 3 {
+        for id in 1..=3 {
+            group.handle_ready(id);
+        }
+        group.deliver_one();
+    }
+    assert_eq!(group.node(2).status().applied, 2);
+    group.node(2).campaign().unwrap();
+    assert_eq!(group.role(2), RoleKind::Follower);
+    group.settle();
+    group.elect(2);
+    assert_eq!(group.last(2), EntryId::new(3, 4));
+}
+
+#[test]
+fn a_malformed_change_is_refused() {
+    let mut group = Group::new(1);
+    group.elect(1);
+    let entry = raftcore::Entry::new(EntryId::default(), EntryKind::ConfChangeV2, "\u{1}garbage".into());
+    let propose = raftcore::Propose { entries: vec![entry].into() };
+    let message = raftcore::Message { from: 9, to: 1, term: 0, body: raftcore::Body::Propose(propose) };
+    let expected = Err(Error::ProposalDropped(DropReason::MalformedConfChange));
+    assert_eq!(group.node(1).step(message), expected);
+    assert_eq!(group.last(1).index, 2);
+}

@@ -1,0 +1,190 @@
+//! Linearizable reads: thesis section 6.4.
+
+mod common;
+
+use common::Group;
+use raftcore::{Body, Error, Heartbeat, HeartbeatReply, Message, ReadMode, ReadState};
+
+fn leader() -> Group {
+    let mut group = Group::new(3);
+    group.elect(1);
+    group
+}
+
+#[test]
+fn a_read_is_confirmed_by_a_round_of_heartbeats() {
+    let mut group = leader();
+    group.propose(1, "x");
+    group.settle();
+    group.node(1).read_index("r").unwrap();
+    assert!(group.nodes[&1].reads.is_empty());
+    group.settle();
+    assert_eq!(group.nodes[&1].reads, [ReadState { index: 3, context: "r".into() }]);
+}
+
+#[test]
+fn reads_between_two_readies_share_one_round() {
+    let mut group = leader();
+    group.delivered.clear();
+    for i in 0..50 {
+        group.node(1).read_index(format!("{i}")).unwrap();
+    }
+    group.settle();
+    assert_eq!(group.nodes[&1].reads.len(), 50);
+    assert_eq!(group.count(|m| matches!(m.body, Body::Heartbeat(_))), 2);
+}
+
+#[test]
+fn a_leader_without_a_quorum_confirms_nothing() {
+    let mut group = leader();
+    group.isolate(1);
+    group.node(1).read_index("r").unwrap();
+    group.tick(1, 5);
+    group.settle();
+    assert!(group.nodes[&1].reads.is_empty());
+}
+
+#[test]
+fn a_follower_reads_through_its_leader() {
+    let mut group = leader();
+    group.node(3).read_index("r").unwrap();
+    group.settle();
+    assert_eq!(group.nodes[&3].reads, [ReadState { index: 2, context: "r".into() }]);
+    assert!(group.nodes[&1].reads.is_empty());
+}
+
+#[test]
+fn without_a_leader_there_is_nobody_to_ask() {
+    let mut group = Group::new(3);
+    assert_eq!(group.node(1).read_index("r"), Err(Error::NoLeader));
+}
+
+#[test]
+fn nothing_is_read_before_the_first_commit_of_the_term() {
+    let mut group = leader();
+    group.propose(1, "x");
+    group.settle();
+    group.isolate(1);
+    group.node(2).campaign().unwrap();
+    group.lose(|m| matches!(m.body, Body::Append(_)));
+    group.settle();
+    group.node(2).read_index("early").unwrap();
+    group.settle();
+    group.tick(2, 1);
+    group.settle();
+    assert!(group.nodes[&2].reads.is_empty(), "its commit index may be behind what was acknowledged");
+    group.heal();
+    group.tick_all(3);
+    assert_eq!(group.nodes[&2].reads, [ReadState { index: 4, context: "early".into() }]);
+}
+
+#[test]
+fn a_single_voter_too_waits_for_the_first_commit_of_its_term() {
+    let mut group = Group::new(1);
+    group.elect(1);
+    group.propose(1, "x");
+    group.settle();
+    // The commit index need not have been stored: here it is lost.
+    let mut storage = group.node(1).storage().clone();
+    storage.set_hard_state(raftcore::HardState { term: 2, vote: 1, commit: 1 });
+    let mut group = Group::empty();
+    group.add(1, storage, |_| {});
+    group.node(1).campaign().unwrap();
+    let ready = group.node(1).ready().unwrap();
+    group.node(1).advance(ready).unwrap();
+    group.node(1).read_index("r").unwrap();
+    group.settle();
+    assert_eq!(group.nodes[&1].reads, [ReadState { index: 4, context: "r".into() }]);
+}
+
+#[test]
+fn contexts_used_twice_and_answers_repeated_confirm_nothing_new() {
+    // The answer to the first read's heartbeat must not confirm a second read of the same context.
+    let mut group = leader();
+    group.node(1).read_index("same").unwrap();
+    group.settle();
+    let replies: Vec<Message> = group
+        .delivered
+        .iter()
+        .filter(|m| matches!(&m.body, Body::HeartbeatReply(reply) if !reply.context.is_empty()))
+        .cloned()
+        .collect();
+    assert_eq!(replies.len(), 2);
+    group.nodes.get_mut(&1).unwrap().reads.clear();
+    group.isolate(1);
+    // Meanwhile somebody else leads and commits.
+    group.elect(2);
+    group.propose(2, "newer");
+    group.settle();
+    group.node(1).read_index("same").unwrap();
+    for reply in replies {
+        group.node(1).step(reply).unwrap();
+    }
+    group.handle_ready(1);
+    assert!(group.nodes[&1].reads.is_empty(), "a stale read");
+}
+
+#[test]
+fn contexts_that_were_never_given_confirm_nothing() {
+    let mut group = leader();
+    group.isolate(1);
+    group.node(1).read_index("r").unwrap();
+    for context in ["", "x", "12345678", "\u{1}\0\0\0\0\0\0\0\0"] {
+        let body = Body::HeartbeatReply(HeartbeatReply { context: context.into() });
+        group.node(1).step(Message { from: 2, to: 1, term: 2, body }).unwrap();
+    }
+    group.settle();
+    assert!(group.nodes[&1].reads.is_empty());
+}
+
+#[test]
+fn a_follower_repeats_whatever_context_its_leader_uses() {
+    let mut group = Group::new(3);
+    let context = raftcore::Bytes::from_static(b"any bytes of another implementation");
+    let body = Body::Heartbeat(Heartbeat { commit: 0, context: context.clone() });
+    group.node(1).step(Message { from: 2, to: 1, term: 1, body }).unwrap();
+    let ready = group.node(1).ready().unwrap();
+    let repeated = Body::HeartbeatReply(HeartbeatReply { context });
+    assert!(ready.messages.iter().any(|message| message.body == repeated));
+}
+
+fn leased() -> Group {
+    let mut group = Group::with(3, |config| {
+        config.check_quorum = true;
+        config.read_mode = ReadMode::Lease;
+    });
+    group.elect(1);
+    group
+}
+
+#[test]
+fn a_leased_read_needs_no_round() {
+    let mut group = leased();
+    group.delivered.clear();
+    group.node(1).read_index("r").unwrap();
+    group.settle();
+    assert_eq!((group.nodes[&1].reads.len(), group.delivered.len()), (1, 0));
+}
+
+#[test]
+fn a_leader_that_gives_its_lease_away_confirms_reads_by_a_round() {
+    let mut group = leased();
+    group.isolate(1);
+    group.node(1).transfer_leader(2).unwrap();
+    group.node(1).read_index("r").unwrap();
+    group.settle();
+    assert!(group.nodes[&1].reads.is_empty(), "its successor may lead already");
+}
+
+#[test]
+fn forgetting_the_leader_opens_the_way_for_a_vote_except_with_leases() {
+    for (mode, leader) in [(ReadMode::Safe, 0), (ReadMode::Lease, 1)] {
+        let mut group = Group::with(3, |config| {
+            config.check_quorum = true;
+            config.read_mode = mode;
+        });
+        group.elect(1);
+        group.node(2).forget_leader();
+        assert_eq!(group.node(2).soft_state().leader, leader);
+    }
+}
