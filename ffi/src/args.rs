@@ -1,0 +1,157 @@
+//! Checks of what comes in from C: NULL, alignment, lengths. Nothing is read before it is checked.
+
+use std::slice;
+
+use crate::status::Failure;
+use crate::types::raft_slice;
+
+fn check<T>(pointer: *const T, name: &'static str) -> Result<(), Failure> {
+    if pointer.is_null() {
+        return Err(Failure::argument(name, "is NULL"));
+    }
+    if !pointer.is_aligned() {
+        return Err(Failure::argument(name, "is misaligned"));
+    }
+    Ok(())
+}
+
+/// A reference to what an argument points to.
+///
+/// # Safety
+/// `pointer` is NULL or points to a valid `T` that nobody changes during the call.
+pub(crate) unsafe fn reference<'a, T>(
+    pointer: *const T,
+    name: &'static str,
+) -> Result<&'a T, Failure> {
+    check(pointer, name)?;
+    // SAFETY: not NULL, aligned, and by this function's contract valid.
+    Ok(unsafe { &*pointer })
+}
+
+/// The elements of an array argument; `pointer` may be anything if `len` is 0.
+///
+/// # Safety
+/// `pointer` is NULL or points to `len` valid `T` that nobody changes during the call.
+pub(crate) unsafe fn array<'a, T>(
+    pointer: *const T,
+    len: usize,
+    name: &'static str,
+) -> Result<&'a [T], Failure> {
+    if len == 0 {
+        return Ok(&[]);
+    }
+    check(pointer, name)?;
+    if len > isize::MAX as usize / size_of::<T>().max(1) {
+        return Err(Failure::argument(name, "has an impossible length"));
+    }
+    // SAFETY: not NULL, aligned, no larger than memory, and by this function's contract valid.
+    Ok(unsafe { slice::from_raw_parts(pointer, len) })
+}
+
+/// The bytes of a slice argument.
+///
+/// # Safety
+/// As [`array`].
+pub(crate) unsafe fn bytes<'a>(
+    bytes: raft_slice,
+    name: &'static str,
+) -> Result<&'a [u8], Failure> {
+    // SAFETY: the same contract.
+    unsafe { array(bytes.data, bytes.len, name) }
+}
+
+/// Where a result goes. It may be uninitialised memory, so no reference to it is ever made.
+pub(crate) struct Output<T>(*mut T);
+
+impl<T> Output<T> {
+    /// A result that the caller must take.
+    ///
+    /// # Safety
+    /// `pointer` is NULL or may be written to until the call returns.
+    pub(crate) unsafe fn required(pointer: *mut T, name: &'static str) -> Result<Self, Failure> {
+        check(pointer, name)?;
+        Ok(Self(pointer))
+    }
+
+    /// A result that the caller may decline with NULL.
+    ///
+    /// # Safety
+    /// As [`Self::required`].
+    pub(crate) unsafe fn optional(pointer: *mut T, name: &'static str) -> Result<Self, Failure> {
+        if pointer.is_null() {
+            return Ok(Self(pointer));
+        }
+        // SAFETY: the same contract.
+        unsafe { Self::required(pointer, name) }
+    }
+
+    /// Writes an array from here on; the caller has made sure that there is room.
+    pub(crate) fn set_all(&self, values: impl ExactSizeIterator<Item = T>) {
+        for (at, value) in values.enumerate() {
+            // SAFETY: checked for alignment, and the caller's room is as large as it said.
+            unsafe { self.0.add(at).write(value) }
+        }
+    }
+
+    pub(crate) fn set(&self, value: T) {
+        if !self.0.is_null() {
+            // SAFETY: checked for alignment and, by the contract of the constructors, writable.
+            unsafe { self.0.write(value) }
+        }
+    }
+}
+
+/// A caller's buffer for bytes whose number it may not know.
+pub(crate) struct Buffer {
+    data: *mut u8,
+    capacity: usize,
+    needed: Output<usize>,
+}
+
+impl Buffer {
+    /// # Safety
+    /// `data` is NULL or may be written to for `capacity` bytes; `needed` as [`Output`].
+    pub(crate) unsafe fn new(
+        data: *mut u8,
+        capacity: usize,
+        needed: *mut usize,
+    ) -> Result<Self, Failure> {
+        if data.is_null() && capacity > 0 {
+            return Err(Failure::argument("buffer", "is NULL"));
+        }
+        // SAFETY: the same contract.
+        let needed = unsafe { Output::optional(needed, "needed") }?;
+        Ok(Self { data, capacity, needed })
+    }
+
+    /// Copies all of `bytes`, or fails.
+    pub(crate) fn fill(&self, bytes: &[u8]) -> Result<(), Failure> {
+        self.needed.set(bytes.len());
+        if bytes.len() > self.capacity {
+            return Err(Failure::TooLarge { needed: bytes.len() });
+        }
+        self.copy(bytes, 0);
+        Ok(())
+    }
+
+    /// Copies as much of `text` as fits, with a NUL at the end.
+    pub(crate) fn fill_text(&self, text: &str) {
+        self.needed.set(text.len() + 1);
+        let Some(room) = self.capacity.checked_sub(1) else { return };
+        let mut end = text.len().min(room);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.copy(&text.as_bytes()[..end], 0);
+        self.copy(&[0], end);
+    }
+
+    fn copy(&self, bytes: &[u8], at: usize) {
+        debug_assert!(at + bytes.len() <= self.capacity);
+        if !bytes.is_empty() {
+            // SAFETY: writable for `capacity` bytes, which both callers stay within; a caller's
+            // buffer does not overlap our own memory.
+            unsafe { self.data.add(at).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! A node's configuration.
+
+use std::mem::offset_of;
+
+use raftcore::wire::Dialect;
+use raftcore::{Config, ReadMode};
+
+use crate::handle;
+use crate::sized::{self, SizedStruct};
+use crate::status::{Failure, raft_status};
+
+/// Reads are confirmed by a round of heartbeats: safe whatever the clocks do.
+pub const RAFT_READ_SAFE: i32 = 0;
+/// Reads are confirmed by the leader's lease: no round, but only as good as the clocks. Needs
+/// check_quorum.
+pub const RAFT_READ_LEASE: i32 = 1;
+
+/// Messages are encoded as etcd/raft does it (raftpb).
+pub const RAFT_DIALECT_ETCD: i32 = 0;
+/// Messages are encoded as TiKV's raft-rs does it (eraftpb).
+pub const RAFT_DIALECT_TIKV: i32 = 1;
+
+/// A node's configuration. Fill it with raft_config_init, then change what you need.
+///
+/// In byte limits, UINT64_MAX means "no limit".
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct raft_config {
+    /// sizeof(raft_config), set by raft_config_init.
+    pub struct_size: usize,
+    /// This node; not 0, and never given to another node of the group.
+    pub id: u64,
+    /// Seed of the randomised election timeouts; the node's id is mixed in.
+    pub seed: u64,
+    /// The last entry that the host's state machine has applied durably: entries up to it are not
+    /// handed out again. 0 if it has none, or keeps none over restarts.
+    pub applied: u64,
+    /// Ticks without a leader before a follower campaigns; each time a random number from
+    /// [this, 2 x this). More than heartbeat_ticks. Default 10.
+    pub election_ticks: u32,
+    /// Ticks between heartbeats; at least 1. Default 1.
+    pub heartbeat_ticks: u32,
+    /// Encoded bytes of entries in one message; one entry is always allowed. Default 1 MiB.
+    pub max_message_bytes: u64,
+    /// Payload bytes on their way to one peer; at least max_message_bytes. Default 64 MiB.
+    pub max_inflight_bytes: u64,
+    /// Payload bytes in the leader's log that are not committed; proposals beyond are dropped.
+    /// Default 1 GiB.
+    pub max_uncommitted_bytes: u64,
+    /// Encoded bytes of committed entries in one ready view; one entry is always allowed. Default
+    /// 64 MiB.
+    pub max_committed_bytes_per_ready: u64,
+    /// Bytes of recent entries kept in memory although the storage has them. Default 8 MiB.
+    pub log_cache_bytes: u64,
+    /// Appends on their way to one peer; at least 1. Default 256.
+    pub max_inflight_messages: u32,
+    /// How reads are confirmed: RAFT_READ_SAFE (default) or RAFT_READ_LEASE.
+    pub read_mode: i32,
+    /// How messages are encoded: RAFT_DIALECT_ETCD (default) or RAFT_DIALECT_TIKV. The same on all
+    /// nodes of a group.
+    pub dialect: i32,
+    /// Ask before campaigning: a node that was cut off does not disturb the group. Default true.
+    pub pre_vote: bool,
+    /// A leader that hears from no quorum for an election timeout steps down, and a follower that
+    /// hears from its leader ignores candidates. Default true.
+    pub check_quorum: bool,
+    /// Whether followers pass proposals on to their leader. Default true.
+    pub forward_proposals: bool,
+    /// Whether a leader refuses a membership change while an earlier one is not applied. Default
+    /// true.
+    pub validate_conf_changes: bool,
+    /// Whether a leader steps down when it applies its own removal or demotion. Default true.
+    pub step_down_on_removal: bool,
+    /// Send entries at each proposal instead of once per ready view: message for message as
+    /// etcd/raft does it. Default false.
+    pub eager_append: bool,
+}
+
+// SAFETY: repr(C), the size comes first, and these are all its bools.
+unsafe impl SizedStruct for raft_config {
+    const MIN_SIZE: usize = size_of::<Self>();
+    const BOOLS: &'static [usize] = &[
+        offset_of!(Self, pre_vote),
+        offset_of!(Self, check_quorum),
+        offset_of!(Self, forward_proposals),
+        offset_of!(Self, validate_conf_changes),
+        offset_of!(Self, step_down_on_removal),
+        offset_of!(Self, eager_append),
+    ];
+}
+
+/// Fills `*config` with the defaults for node `id`, good for a tick of 10 to 100 milliseconds.
+///
+/// `config` is not NULL; `struct_size` is sizeof(raft_config) as the caller was compiled. Any
+/// thread. Errors: RAFT_ERR_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_config_init(
+    config: *mut raft_config,
+    struct_size: usize,
+    id: u64,
+) -> raft_status {
+    // SAFETY: the header demands that `config` has `struct_size` bytes.
+    handle::without_node(|| unsafe { sized::write(config, struct_size, defaults(id), "config") })
+}
+
+fn defaults(id: u64) -> raft_config {
+    let config = Config::new(id);
+    raft_config {
+        struct_size: size_of::<raft_config>(),
+        id,
+        seed: config.seed,
+        applied: config.applied,
+        election_ticks: config.election_ticks,
+        heartbeat_ticks: config.heartbeat_ticks,
+        max_message_bytes: config.max_message_bytes,
+        max_inflight_bytes: config.max_inflight_bytes,
+        max_uncommitted_bytes: config.max_uncommitted_bytes,
+        max_committed_bytes_per_ready: config.max_committed_bytes_per_ready,
+        log_cache_bytes: config.log_cache_bytes,
+        max_inflight_messages: config.max_inflight_messages,
+        read_mode: match config.read_mode {
+            ReadMode::Safe => RAFT_READ_SAFE,
+            ReadMode::Lease => RAFT_READ_LEASE,
+        },
+        dialect: match config.dialect {
+            Dialect::Etcd => RAFT_DIALECT_ETCD,
+            Dialect::Tikv => RAFT_DIALECT_TIKV,
+        },
+        pre_vote: config.pre_vote,
+        check_quorum: config.check_quorum,
+        forward_proposals: config.forward_proposals,
+        validate_conf_changes: config.validate_conf_changes,
+        step_down_on_removal: config.step_down_on_removal,
+        eager_append: config.eager_append,
+    }
+}
+
+/// The core's configuration.
+///
+/// # Safety
+/// `config` is NULL or points to a `raft_config` of the size that it states.
+pub(crate) unsafe fn read(config: *const raft_config) -> Result<Config, Failure> {
+    // SAFETY: the same contract.
+    let given = unsafe { sized::read(config, defaults(0), "config") }?;
+    Ok(Config {
+        seed: given.seed,
+        applied: given.applied,
+        election_ticks: given.election_ticks,
+        heartbeat_ticks: given.heartbeat_ticks,
+        max_message_bytes: given.max_message_bytes,
+        max_inflight_messages: given.max_inflight_messages,
+        max_inflight_bytes: given.max_inflight_bytes,
+        max_uncommitted_bytes: given.max_uncommitted_bytes,
+        max_committed_bytes_per_ready: given.max_committed_bytes_per_ready,
+        log_cache_bytes: given.log_cache_bytes,
+        pre_vote: given.pre_vote,
+        check_quorum: given.check_quorum,
+        read_mode: match given.read_mode {
+            RAFT_READ_SAFE => ReadMode::Safe,
+            RAFT_READ_LEASE => ReadMode::Lease,
+            other => {
+                return Err(Failure::argument("config.read_mode", format!("is unknown: {other}")));
+            }
+        },
+        forward_proposals: given.forward_proposals,
+        validate_conf_changes: given.validate_conf_changes,
+        step_down_on_removal: given.step_down_on_removal,
+        dialect: dialect(given.dialect, "config.dialect")?,
+        eager_append: given.eager_append,
+        ..Config::new(given.id)
+    })
+}
+
+pub(crate) fn dialect(number: i32, name: &'static str) -> Result<Dialect, Failure> {
+    match number {
+        RAFT_DIALECT_ETCD => Ok(Dialect::Etcd),
+        RAFT_DIALECT_TIKV => Ok(Dialect::Tikv),
+        other => Err(Failure::argument(name, format!("is unknown: {other}"))),
+    }
+}

@@ -1,0 +1,416 @@
+//! Letting the library drive: one whole cycle of work in the only right order, through a table of
+//! callbacks.
+
+use std::ffi::c_void;
+use std::ptr;
+
+use raftcore::{ConfState, Error, wire};
+
+use crate::args::Output;
+use crate::handle::{State, call, raft_node};
+use crate::message::raft_message;
+use crate::ready::{Work, WorkBox};
+use crate::sized::{self, SizedStruct};
+use crate::status::{Failure, RAFT_OK, raft_status};
+use crate::storage::NodeStorage;
+use crate::types::{
+    RAFT_ENTRY_NORMAL, raft_conf_state, raft_entry, raft_hard_state, raft_read_state, raft_slice,
+    raft_snapshot, raft_soft_state,
+};
+
+/// What raft_host.persist has to store. Borrowed during that callback.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct raft_persist {
+    /// Entries to store. They replace stored ones at their indexes and everything after.
+    pub entries: *const raft_entry,
+    /// How many there are; perhaps none.
+    pub entries_len: usize,
+    /// Term, vote and commit index to store; NULL if they have not changed.
+    pub hard_state: *const raft_hard_state,
+    /// A snapshot that replaces the whole log; NULL if there is none. Entries, if any, follow it.
+    pub snapshot: *const raft_snapshot,
+    /// The whole snapshot encoded, for hosts that store one blob. Empty if there is none.
+    pub snapshot_encoded: raft_slice,
+    /// Whether it must be durable before the callback returns. A commit index alone may be lost.
+    pub must_sync: bool,
+}
+
+/// What a host does for a node that raft_drive drives.
+///
+/// Callbacks are called by the thread that called raft_drive, one at a time. The node is not locked
+/// meanwhile: they, and other threads, may propose, step and tick; raft_drive in them answers
+/// RAFT_ERR_REENTRANT. What their arguments point to is borrowed until they return. They answer
+/// RAFT_OK, or any other status, which ends the raft_drive. They must not throw, and not longjmp.
+///
+/// send and apply are required, persist too unless the node is in memory. Set unused bytes to zero.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct raft_host {
+    /// sizeof(raft_host).
+    pub struct_size: usize,
+    /// Handed to every callback; may be NULL. Not used otherwise.
+    pub context: *mut c_void,
+    /// Stores all of `what` in one batch. After RAFT_OK the raft_storage callbacks must show it.
+    pub persist: Option<
+        unsafe extern "C" fn(context: *mut c_void, what: *const raft_persist) -> raft_status,
+    >,
+    /// Sends messages. Losing some is allowed: a peer that cannot be reached is no error.
+    pub send: Option<
+        unsafe extern "C" fn(
+            context: *mut c_void,
+            messages: *const raft_message,
+            len: usize,
+        ) -> raft_status,
+    >,
+    /// Applies committed entries to the state machine: all, in this order, or none if it fails.
+    /// Their kind is RAFT_ENTRY_NORMAL; one without data marks the start of a term.
+    pub apply: Option<
+        unsafe extern "C" fn(
+            context: *mut c_void,
+            entries: *const raft_entry,
+            len: usize,
+        ) -> raft_status,
+    >,
+    /// Replaces the state machine by a snapshot. NULL: persist has done it.
+    pub apply_snapshot: Option<
+        unsafe extern "C" fn(
+            context: *mut c_void,
+            snapshot: *const raft_snapshot,
+        ) -> raft_status,
+    >,
+    /// Stores the membership `state` that entry, a committed membership change, has led to; `encoded`
+    /// is its encoding. The node has it already. A change that cannot be carried out comes with the
+    /// membership as it was. NULL: the host does not care, its members never change.
+    pub apply_conf_change: Option<
+        unsafe extern "C" fn(
+            context: *mut c_void,
+            entry: *const raft_entry,
+            state: *const raft_conf_state,
+            encoded: raft_slice,
+        ) -> raft_status,
+    >,
+    /// Reads that may be served once their index is applied; the entries of this cycle are. NULL:
+    /// the host does not use raft_read_index.
+    pub read: Option<
+        unsafe extern "C" fn(
+            context: *mut c_void,
+            states: *const raft_read_state,
+            len: usize,
+        ) -> raft_status,
+    >,
+    /// Leader or role changed; `term` is the node's term at that time. NULL: the host does not care.
+    pub state_changed: Option<
+        unsafe extern "C" fn(
+            context: *mut c_void,
+            state: *const raft_soft_state,
+            term: u64,
+        ) -> raft_status,
+    >,
+}
+
+// SAFETY: repr(C), the size comes first, there is no bool.
+unsafe impl SizedStruct for raft_host {
+    const MIN_SIZE: usize = size_of::<Self>();
+}
+
+const NO_HOST: raft_host = raft_host {
+    struct_size: size_of::<raft_host>(),
+    context: ptr::null_mut(),
+    persist: None,
+    send: None,
+    apply: None,
+    apply_snapshot: None,
+    apply_conf_change: None,
+    read: None,
+    state_changed: None,
+};
+
+/// Does one cycle of work: takes what has piled up, and calls the host to send what may be sent at
+/// once, to store, to send the rest, to apply the snapshot, entries and membership changes, to serve
+/// reads, and to note a change of role. Call it until `*worked` is false.
+///
+/// If a callback fails, the answer is RAFT_ERR_CALLBACK and the node stays consistent: nothing was
+/// sent before it was stored, and the next raft_drive takes up the same cycle at the callback that
+/// failed. So nothing is applied twice, unless the host did a part of it and failed afterwards.
+/// Until the cycle is finished raft_ready answers RAFT_ERR_READY_OUTSTANDING.
+///
+/// `host` is not NULL; it may be another one each time. `worked` may be NULL.
+///
+/// Any thread, one at a time. Errors: RAFT_ERR_CALLBACK, RAFT_ERR_BUSY (another thread is in here),
+/// RAFT_ERR_READY_OUTSTANDING (a view of raft_ready is not finished), RAFT_ERR_STORAGE,
+/// RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_drive(
+    node: *mut raft_node,
+    host: *const raft_host,
+    worked: *mut bool,
+) -> raft_status {
+    // SAFETY: the header demands NULL or a live node, a host of the size that it states, and NULL or
+    // room for the result.
+    unsafe {
+        call(node, |node| {
+            let worked = Output::optional(worked, "worked")?;
+            let host = Host::new(host)?;
+            worked.set(node.as_driver(|drive| drive.run(node, &host))?);
+            Ok(())
+        })
+    }
+}
+
+/// A cycle that `raft_drive` has begun. It is kept with the node, so that it can be taken up again.
+#[derive(Default)]
+pub(crate) struct Drive {
+    cycle: Option<Cycle>,
+}
+
+struct Cycle {
+    work: WorkBox,
+    stage: Stage,
+    /// How many committed entries were applied.
+    applied: usize,
+    /// The membership that the next committed entry has led to in the node, while the host is yet
+    /// to be told.
+    membership: Option<Membership>,
+}
+
+struct Membership {
+    state: ConfState,
+    encoded: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    SendNow,
+    Persist,
+    SendRest,
+    ApplySnapshot,
+    ApplyEntries,
+    Read,
+    StateChanged,
+}
+
+impl Stage {
+    fn next(self) -> Option<Self> {
+        match self {
+            Self::SendNow => Some(Self::Persist),
+            Self::Persist => Some(Self::SendRest),
+            Self::SendRest => Some(Self::ApplySnapshot),
+            Self::ApplySnapshot => Some(Self::ApplyEntries),
+            Self::ApplyEntries => Some(Self::Read),
+            Self::Read => Some(Self::StateChanged),
+            Self::StateChanged => None,
+        }
+    }
+}
+
+impl Drive {
+    /// Runs a cycle to its end; whether there was one.
+    fn run(&mut self, node: &raft_node, host: &Host) -> Result<bool, Failure> {
+        if self.cycle.is_none() {
+            let work = node.lock(|state| {
+                host.check(state)?;
+                state.take_for_drive(node)
+            })?;
+            self.cycle = work.map(Cycle::new);
+        }
+        let Some(cycle) = &mut self.cycle else { return Ok(false) };
+        cycle.run(node, host)?;
+        if let Some(Cycle { work, .. }) = self.cycle.take() {
+            node.lock(|state| state.finish(work))?;
+        }
+        Ok(true)
+    }
+}
+
+impl Cycle {
+    fn new(work: WorkBox) -> Self {
+        Self { work, stage: Stage::SendNow, applied: 0, membership: None }
+    }
+
+    fn run(&mut self, node: &raft_node, host: &Host) -> Result<(), Failure> {
+        loop {
+            self.run_stage(node, host)?;
+            match self.stage.next() {
+                Some(stage) => self.stage = stage,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn run_stage(&mut self, node: &raft_node, host: &Host) -> Result<(), Failure> {
+        let (now, rest) = self.work.messages.split_at(self.work.send_now);
+        match self.stage {
+            Stage::SendNow => host.send(now),
+            Stage::Persist => {
+                host.persist(&self.work)?;
+                node.lock(|state| state.store(&mut self.work))
+            }
+            Stage::SendRest => host.send(rest),
+            Stage::ApplySnapshot => host.apply_snapshot(&self.work.snapshot),
+            Stage::ApplyEntries => self.apply(node, host),
+            Stage::Read => host.read(&self.work.reads),
+            Stage::StateChanged => host.state_changed(&self.work),
+        }
+    }
+
+    /// Applies runs of ordinary entries, and membership changes one by one.
+    fn apply(&mut self, node: &raft_node, host: &Host) -> Result<(), Failure> {
+        while let Some(rest @ [first, ..]) = self.work.committed.get(self.applied..) {
+            let run = rest.iter().take_while(|entry| entry.kind == RAFT_ENTRY_NORMAL).count();
+            if run > 0 {
+                host.apply(&rest[..run])?;
+                self.applied += run;
+                continue;
+            }
+            // Kept until the host has taken it: the node must not apply the change again.
+            let membership = match self.membership.take() {
+                Some(membership) => membership,
+                None => node.lock(|state| state.change_membership(&self.work, self.applied))?,
+            };
+            let told = host.apply_conf_change(first, &membership);
+            if told.is_err() {
+                self.membership = Some(membership);
+            }
+            told?;
+            self.applied += 1;
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// Applies the committed membership change at a position of the work. One that cannot be
+    /// carried out changes nothing, on this node as on every other.
+    fn change_membership(&mut self, work: &Work, at: usize) -> Result<Membership, Failure> {
+        let change = work.committed_entry(at).map(|entry| {
+            let change = wire::decode_conf_change(entry, self.raw.config().dialect)?;
+            self.apply_conf_change(&change, entry.id.index)
+        });
+        let state = match change {
+            Some(Ok(state)) => state,
+            Some(Err(Failure::Core(Error::ConfChange(_) | Error::Decode(_)))) | None => {
+                self.raw.status().conf_state
+            }
+            Some(Err(failure)) => return Err(failure),
+        };
+        Ok(Membership { encoded: wire::encode_conf_state(&state), state })
+    }
+}
+
+/// The host's table, complete except for what may be missing.
+struct Host(raft_host);
+
+impl Host {
+    /// # Safety
+    /// `host` is NULL or points to a `raft_host` of the size that it states, whose callbacks keep
+    /// the contract in the header.
+    unsafe fn new(host: *const raft_host) -> Result<Self, Failure> {
+        // SAFETY: the same contract.
+        let host = unsafe { sized::read(host, NO_HOST, "host") }?;
+        if host.send.is_none() {
+            return Err(Failure::argument("host.send", "is NULL"));
+        }
+        if host.apply.is_none() {
+            return Err(Failure::argument("host.apply", "is NULL"));
+        }
+        Ok(Self(host))
+    }
+
+    /// Whether the table is complete for this node.
+    fn check(&self, state: &State) -> Result<(), Failure> {
+        let in_memory = matches!(state.raw.storage(), NodeStorage::Memory(_));
+        if self.0.persist.is_none() && !in_memory {
+            return Err(Failure::argument("host.persist", "is NULL"));
+        }
+        Ok(())
+    }
+
+    fn persist(&self, work: &Work) -> Result<(), Failure> {
+        let hard_state = work.ready().hard_state.map(raft_hard_state::from);
+        let what = raft_persist {
+            entries: work.entries.as_ptr(),
+            entries_len: work.entries.len(),
+            hard_state: hard_state.as_ref().map_or(ptr::null(), ptr::from_ref),
+            snapshot: work.snapshot.first().map_or(ptr::null(), ptr::from_ref),
+            snapshot_encoded: raft_slice::of(&work.snapshot_encoded),
+            must_sync: work.ready().must_sync,
+        };
+        let nothing = what.entries_len == 0 && hard_state.is_none() && what.snapshot.is_null();
+        match self.0.persist {
+            // SAFETY: the host's callback with the host's context; `what` outlives the call.
+            Some(persist) if !nothing => {
+                check("persist", unsafe { persist(self.0.context, &raw const what) })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn send(&self, messages: &[raft_message]) -> Result<(), Failure> {
+        match self.0.send {
+            // SAFETY: the host's callback with the host's context; the messages outlive the call.
+            Some(send) if !messages.is_empty() => check("send", unsafe {
+                send(self.0.context, messages.as_ptr(), messages.len())
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn apply(&self, entries: &[raft_entry]) -> Result<(), Failure> {
+        match self.0.apply {
+            // SAFETY: the host's callback with the host's context; the entries outlive the call.
+            Some(apply) => check("apply", unsafe {
+                apply(self.0.context, entries.as_ptr(), entries.len())
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn apply_snapshot(&self, snapshot: &[raft_snapshot]) -> Result<(), Failure> {
+        match (self.0.apply_snapshot, snapshot.first()) {
+            // SAFETY: the host's callback with the host's context; the snapshot outlives the call.
+            (Some(apply), Some(snapshot)) => {
+                check("apply_snapshot", unsafe { apply(self.0.context, snapshot) })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn apply_conf_change(&self, entry: &raft_entry, new: &Membership) -> Result<(), Failure> {
+        let Some(apply) = self.0.apply_conf_change else { return Ok(()) };
+        let state = raft_conf_state::from(&new.state);
+        let encoded = raft_slice::of(&new.encoded);
+        // SAFETY: the host's callback with the host's context; entry and membership outlive the
+        // call.
+        let status = unsafe { apply(self.0.context, entry, &raw const state, encoded) };
+        check("apply_conf_change", status)
+    }
+
+    fn read(&self, reads: &[raft_read_state]) -> Result<(), Failure> {
+        match self.0.read {
+            // SAFETY: the host's callback with the host's context; the reads outlive the call.
+            Some(read) if !reads.is_empty() => {
+                check("read", unsafe { read(self.0.context, reads.as_ptr(), reads.len()) })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn state_changed(&self, work: &Work) -> Result<(), Failure> {
+        let (Some(changed), Some(state)) = (self.0.state_changed, work.ready().soft_state) else {
+            return Ok(());
+        };
+        let state = raft_soft_state::from(state);
+        // SAFETY: the host's callback with the host's context; the state outlives the call.
+        let status = unsafe { changed(self.0.context, &raw const state, work.term) };
+        check("state_changed", status)
+    }
+}
+
+fn check(name: &'static str, status: raft_status) -> Result<(), Failure> {
+    match status {
+        RAFT_OK => Ok(()),
+        status => Err(Failure::Callback { name, status }),
+    }
+}

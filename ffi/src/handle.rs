@@ -1,0 +1,190 @@
+//! The node handle: one door for every call, which checks for NULL, catches panics, locks, and
+//! notices callbacks that come back.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+
+use parking_lot::{Mutex, MutexGuard};
+use raftcore::RawNode;
+
+use crate::drive::Drive;
+use crate::ready::{Home, Readies};
+use crate::status::{Failure, RAFT_ERR_INVALID_ARGUMENT, RAFT_OK, raft_status};
+use crate::storage::NodeStorage;
+
+/// A node of a Raft group. Any thread may call any function on it; a lock inside makes the calls
+/// happen one after the other.
+///
+/// While a storage callback of the node runs, every call on the node from that same callback
+/// answers RAFT_ERR_REENTRANT (calls from other threads wait).
+pub struct raft_node {
+    state: Mutex<State>,
+    /// The thread that holds `state`, or 0.
+    owner: AtomicUsize,
+    drive: Mutex<Drive>,
+    /// The thread that is inside `raft_drive`, or 0.
+    driver: AtomicUsize,
+    poisoned: AtomicBool,
+    last_error: Mutex<String>,
+    /// Where a ready view goes that is freed without having been advanced.
+    pub(crate) home: Arc<Home>,
+}
+
+/// What the lock of a node guards.
+pub(crate) struct State {
+    pub(crate) raw: RawNode<NodeStorage>,
+    pub(crate) readies: Readies,
+}
+
+thread_local! {
+    /// Its address tells this thread from all others that live.
+    static SELF: Cell<u8> = const { Cell::new(0) };
+    /// Detail of this thread's last failed call without a node.
+    static LAST_ERROR: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+fn this_thread() -> usize {
+    SELF.with(|cell| std::ptr::from_ref(cell).addr())
+}
+
+/// Marks a thread as the one that is inside, for as long as it is.
+struct Inside<'a>(&'a AtomicUsize);
+
+impl<'a> Inside<'a> {
+    fn enter(place: &'a AtomicUsize) -> Self {
+        place.store(this_thread(), Relaxed);
+        Self(place)
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.store(0, Relaxed);
+    }
+}
+
+impl raft_node {
+    pub(crate) fn new(raw: RawNode<NodeStorage>) -> Self {
+        Self {
+            state: Mutex::new(State { raw, readies: Readies::default() }),
+            owner: AtomicUsize::new(0),
+            drive: Mutex::new(Drive::default()),
+            driver: AtomicUsize::new(0),
+            poisoned: AtomicBool::new(false),
+            last_error: Mutex::new(String::new()),
+            home: Arc::new(Home::default()),
+        }
+    }
+
+    /// Runs `work` with the node locked.
+    pub(crate) fn lock<R>(
+        &self,
+        work: impl FnOnce(&mut State) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        if self.owner.load(Relaxed) == this_thread() {
+            return Err(Failure::Reentrant);
+        }
+        let mut state = self.state.lock();
+        if self.poisoned.load(Relaxed) {
+            return Err(Failure::Poisoned);
+        }
+        // Declared after the guard, so dropped before it: `owner` is never stale.
+        let _inside = Inside::enter(&self.owner);
+        let result = guarded(|| work(&mut state));
+        if let Err(Failure::Panic(_)) = result {
+            // Before the lock is given up: nobody may see a half-changed state.
+            self.poisoned.store(true, Relaxed);
+        }
+        result
+    }
+
+    /// Runs `work` as the node's only driver. The node itself is not locked.
+    pub(crate) fn as_driver<R>(
+        &self,
+        work: impl FnOnce(&mut Drive) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        if self.is_inside() {
+            return Err(Failure::Reentrant);
+        }
+        let mut drive: MutexGuard<'_, Drive> = self.drive.try_lock().ok_or(Failure::Busy)?;
+        let _inside = Inside::enter(&self.driver);
+        work(&mut drive)
+    }
+
+    /// Whether this thread is in a callback of this node.
+    pub(crate) fn is_inside(&self) -> bool {
+        let me = this_thread();
+        self.owner.load(Relaxed) == me || self.driver.load(Relaxed) == me
+    }
+
+    pub(crate) fn last_error(&self) -> String {
+        self.last_error.lock().clone()
+    }
+
+    fn fail(&self, failure: &Failure) -> raft_status {
+        if let Failure::Panic(_) = failure {
+            self.poisoned.store(true, Relaxed);
+        }
+        // The first report of a panic is the one worth keeping.
+        if !matches!(failure, Failure::Poisoned) {
+            *self.last_error.lock() = failure.to_string();
+        }
+        failure.status()
+    }
+}
+
+/// Calls `work` on a node; what goes wrong becomes a status and the node's last error.
+///
+/// # Safety
+/// `node` is NULL or came from `raft_node_new` and has not been freed.
+pub(crate) unsafe fn call(
+    node: *const raft_node,
+    work: impl FnOnce(&raft_node) -> Result<(), Failure>,
+) -> raft_status {
+    // SAFETY: the same contract.
+    let Some(node) = (unsafe { node.as_ref() }) else {
+        remember("argument `node` is NULL".to_owned());
+        return RAFT_ERR_INVALID_ARGUMENT;
+    };
+    match guarded(|| work(node)) {
+        Ok(()) => RAFT_OK,
+        Err(failure) => node.fail(&failure),
+    }
+}
+
+/// Calls `work`; what goes wrong becomes a status and this thread's last error.
+pub(crate) fn without_node(work: impl FnOnce() -> Result<(), Failure>) -> raft_status {
+    match guarded(work) {
+        Ok(()) => RAFT_OK,
+        Err(failure) => {
+            remember(failure.to_string());
+            failure.status()
+        }
+    }
+}
+
+/// Runs `work` and turns a panic, a defect of ours, into a failure: it must not unwind into C.
+pub(crate) fn guarded<R>(work: impl FnOnce() -> Result<R, Failure>) -> Result<R, Failure> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
+        let text = match payload.downcast::<String>() {
+            Ok(text) => *text,
+            Err(payload) => match payload.downcast::<&'static str>() {
+                Ok(text) => (*text).to_owned(),
+                Err(_) => "no description".to_owned(),
+            },
+        };
+        Err(Failure::Panic(text))
+    })
+}
+
+fn remember(text: String) {
+    // A thread that is being torn down has nobody left to ask.
+    let _ = LAST_ERROR.try_with(|last| *last.borrow_mut() = text);
+}
+
+/// Detail of this thread's last failed call without a node.
+pub(crate) fn thread_error() -> String {
+    LAST_ERROR.try_with(|last| last.borrow().clone()).unwrap_or_default()
+}

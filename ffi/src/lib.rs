@@ -1,0 +1,39 @@
+//! The C ABI of raftcore. `include/raftcore.h` is generated from this crate: the `mod` lines below
+//! are its table of contents, and the doc comments are written for its readers.
+//!
+//! Every function checks its arguments, calls the core, converts the result, and does nothing else.
+//! What the header demands of its callers is what the `SAFETY` comments here rely on: a pointer is
+//! NULL or points to a live object of its type (of as many as the length says), and nothing else
+//! writes to it during the call.
+#![allow(non_camel_case_types, reason = "the types have their names in C")]
+#![allow(clippy::missing_safety_doc, reason = "the comments are those of the C header")]
+#![warn(clippy::undocumented_unsafe_blocks)]
+
+mod args;
+mod handle;
+mod sized;
+
+mod status;
+mod types;
+mod config;
+mod storage;
+mod node;
+mod ready;
+mod drive;
+mod memory;
+mod message;
+mod membership;
+mod introspect;
+
+pub use config::*;
+pub use drive::*;
+pub use handle::raft_node;
+pub use introspect::*;
+pub use membership::*;
+pub use memory::*;
+pub use message::*;
+pub use node::*;
+pub use ready::*;
+pub use status::*;
+pub use storage::*;
+pub use types::*;

@@ -1,0 +1,402 @@
+//! The storage that a node reads: the host's callbacks, or memory.
+
+use std::ffi::c_void;
+
+use raftcore::{
+    ConfState, Entry, HardState, Index, Snapshot, Storage, StorageError, Term, wire,
+};
+
+use crate::args;
+use crate::handle;
+use crate::memory::Memory;
+use crate::sized::{self, SizedStruct};
+use crate::status::{
+    self, Failure, RAFT_ERR_COMPACTED, RAFT_ERR_SNAPSHOT_UNAVAILABLE, RAFT_ERR_TOO_LARGE,
+    RAFT_ERR_UNAVAILABLE, RAFT_OK, raft_status,
+};
+use crate::types::{self, raft_conf_state, raft_entry, raft_hard_state, raft_slice, raft_snapshot};
+
+/// Takes the entries that raft_storage.entries answers. Valid during that callback only.
+pub struct raft_entry_sink {
+    entries: Vec<Entry>,
+    low: Index,
+    high: Index,
+    max_bytes: u64,
+    bytes: u64,
+    full: bool,
+}
+
+/// Takes the membership that raft_storage.initial_state answers. Valid during that callback only.
+pub struct raft_conf_state_sink {
+    state: ConfState,
+}
+
+/// Takes the snapshot that raft_storage.snapshot answers. Valid during that callback only.
+pub struct raft_snapshot_sink {
+    snapshot: Option<Snapshot>,
+}
+
+/// The host's durable log, as the node reads it. The node never writes: what must be stored is in a
+/// ready view (or is given to raft_host.persist), and the host stores it.
+///
+/// The log holds consecutive entries first_index..last_index, preceded by a compacted prefix that a
+/// snapshot covers. An empty log has last_index = first_index - 1.
+///
+/// The contract:
+/// - What was handed out for storing is visible here from the moment the host advances (or its
+///   persist callback returns RAFT_OK), and is not lost by a restart.
+/// - Entries stored at an index replace what was stored there and everything after it.
+/// - The answers change only by what the host stores, by compaction, and by installing a snapshot.
+///
+/// Every callback answers RAFT_OK or an error, which whoever called the node gets as
+/// RAFT_ERR_STORAGE; the node stays usable and asks again later. Callbacks are called by the thread
+/// that called the node, never two at a time, with the node locked: any call on the same node in
+/// them answers RAFT_ERR_REENTRANT. They must not throw, and not longjmp.
+///
+/// All callbacks but release are required. Set unused bytes to zero.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct raft_storage {
+    /// sizeof(raft_storage).
+    pub struct_size: usize,
+    /// Handed to every callback; may be NULL. Not used otherwise. It may be used from any thread
+    /// that calls the node.
+    pub context: *mut c_void,
+    /// What was saved: the hard state (left as it is, zero, if none was), and the membership as it
+    /// was after entry raft_config.applied (after first_index - 1 if that is 0), given with
+    /// raft_conf_state_sink_set or _set_encoded. None for a node that has yet to join a group.
+    /// Called once, by raft_node_new.
+    pub initial_state: Option<
+        unsafe extern "C" fn(
+            context: *mut c_void,
+            hard_state: *mut raft_hard_state,
+            conf_state: *mut raft_conf_state_sink,
+        ) -> raft_status,
+    >,
+    /// Entries low to high - 1 (low < high), pushed in order with raft_entry_sink_push: all of them,
+    /// or as many as the sink takes within max_bytes of encoded size, and at least one.
+    /// RAFT_ERR_COMPACTED if low is below first_index, RAFT_ERR_UNAVAILABLE if high - 1 is beyond
+    /// last_index.
+    pub entries: Option<
+        unsafe extern "C" fn(
+            context: *mut c_void,
+            low: u64,
+            high: u64,
+            max_bytes: u64,
+            out: *mut raft_entry_sink,
+        ) -> raft_status,
+    >,
+    /// Term of the entry at index. Must be known for first_index - 1 too, the last compacted one (0
+    /// for index 0). RAFT_ERR_COMPACTED below it, RAFT_ERR_UNAVAILABLE beyond last_index.
+    pub term: Option<
+        unsafe extern "C" fn(context: *mut c_void, index: u64, term: *mut u64) -> raft_status,
+    >,
+    /// Index of the first entry that is there; 1 for an empty storage.
+    pub first_index:
+        Option<unsafe extern "C" fn(context: *mut c_void, index: *mut u64) -> raft_status>,
+    /// Index of the last entry; 0 for an empty storage.
+    pub last_index:
+        Option<unsafe extern "C" fn(context: *mut c_void, index: *mut u64) -> raft_status>,
+    /// The latest snapshot, to be sent to a peer that needs compacted entries, given with
+    /// raft_snapshot_sink_set or _set_encoded. Its index is at least first_index - 1.
+    /// RAFT_ERR_SNAPSHOT_UNAVAILABLE to be asked again later.
+    pub snapshot: Option<
+        unsafe extern "C" fn(context: *mut c_void, out: *mut raft_snapshot_sink) -> raft_status,
+    >,
+    /// Called once, when the node needs the context no more: in raft_node_free, or in raft_node_new
+    /// if that fails. NULL: nothing is called.
+    pub release: Option<unsafe extern "C" fn(context: *mut c_void)>,
+}
+
+// SAFETY: repr(C), the size comes first, there is no bool.
+unsafe impl SizedStruct for raft_storage {
+    const MIN_SIZE: usize = size_of::<Self>();
+}
+
+const NO_STORAGE: raft_storage = raft_storage {
+    struct_size: size_of::<raft_storage>(),
+    context: std::ptr::null_mut(),
+    initial_state: None,
+    entries: None,
+    term: None,
+    first_index: None,
+    last_index: None,
+    snapshot: None,
+    release: None,
+};
+
+/// Hands one entry over; the sink copies it. For raft_storage.entries, which pushes entries from
+/// `low` on, one after the other.
+///
+/// `sink` and `entry` are not NULL. Errors: RAFT_ERR_TOO_LARGE if the entry does not fit max_bytes
+/// any more: it was not taken; stop, and return RAFT_OK from the callback.
+/// RAFT_ERR_INVALID_ARGUMENT if it is not the next one, or not an entry.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_entry_sink_push(
+    sink: *mut raft_entry_sink,
+    entry: *const raft_entry,
+) -> raft_status {
+    handle::without_node(|| {
+        // SAFETY: the header demands that both are NULL or valid, and that the sink is the one that
+        // the running callback got; nobody else uses it until that callback returns.
+        let (sink, entry) = unsafe { (sink.as_mut(), args::reference(entry, "entry")?) };
+        let sink = sink.ok_or_else(|| Failure::argument("sink", "is NULL"))?;
+        // SAFETY: the header demands that the payload is as long as the entry says.
+        sink.push(unsafe { entry.to_entry() }?)
+    })
+}
+
+impl raft_entry_sink {
+    fn push(&mut self, entry: Entry) -> Result<(), Failure> {
+        let bytes = self.bytes.saturating_add(entry.encoded_len());
+        if self.full || (bytes > self.max_bytes && !self.entries.is_empty()) {
+            self.full = true;
+            return Err(Failure::TooLarge { needed: usize::try_from(bytes).unwrap_or(usize::MAX) });
+        }
+        let next = self.low + self.entries.len() as u64;
+        if entry.id.index != next || next >= self.high {
+            let problem = format!("is {}, expected {next} (below {})", entry.id.index, self.high);
+            return Err(Failure::argument("entry.index", problem));
+        }
+        self.bytes = bytes;
+        self.entries.push(entry);
+        Ok(())
+    }
+}
+
+/// Hands the membership over; the sink copies it. For raft_storage.initial_state.
+///
+/// `sink` and `state` are not NULL. Errors: RAFT_ERR_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_conf_state_sink_set(
+    sink: *mut raft_conf_state_sink,
+    state: *const raft_conf_state,
+) -> raft_status {
+    handle::without_node(|| {
+        // SAFETY: as in `raft_entry_sink_push`.
+        let (sink, state) = unsafe { (sink.as_mut(), types::conf_state(state)?) };
+        sink.ok_or_else(|| Failure::argument("sink", "is NULL"))?.state = state;
+        Ok(())
+    })
+}
+
+/// Hands the membership over in the form that raft_conf_state_encode gave. For
+/// raft_storage.initial_state.
+///
+/// `sink` is not NULL; `encoded` is borrowed during the call. Errors: RAFT_ERR_INVALID_ARGUMENT,
+/// RAFT_ERR_DECODE.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_conf_state_sink_set_encoded(
+    sink: *mut raft_conf_state_sink,
+    encoded: raft_slice,
+) -> raft_status {
+    handle::without_node(|| {
+        // SAFETY: as in `raft_entry_sink_push`.
+        let (sink, encoded) = unsafe { (sink.as_mut(), args::bytes(encoded, "encoded")?) };
+        let sink = sink.ok_or_else(|| Failure::argument("sink", "is NULL"))?;
+        sink.state = wire::decode_conf_state(encoded)?;
+        Ok(())
+    })
+}
+
+/// Hands the snapshot over; the sink copies it. For raft_storage.snapshot.
+///
+/// `sink` and `snapshot` are not NULL. Errors: RAFT_ERR_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_snapshot_sink_set(
+    sink: *mut raft_snapshot_sink,
+    snapshot: *const raft_snapshot,
+) -> raft_status {
+    handle::without_node(|| {
+        // SAFETY: as in `raft_entry_sink_push`.
+        let (sink, snapshot) = unsafe { (sink.as_mut(), types::snapshot(snapshot)?) };
+        sink.ok_or_else(|| Failure::argument("sink", "is NULL"))?.snapshot = Some(snapshot);
+        Ok(())
+    })
+}
+
+/// Hands the snapshot over in its encoded form (raft_snapshot_encode, or
+/// raft_ready_view.snapshot_encoded). For raft_storage.snapshot.
+///
+/// `sink` is not NULL; `encoded` is borrowed during the call. Errors: RAFT_ERR_INVALID_ARGUMENT,
+/// RAFT_ERR_DECODE.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_snapshot_sink_set_encoded(
+    sink: *mut raft_snapshot_sink,
+    encoded: raft_slice,
+) -> raft_status {
+    handle::without_node(|| {
+        // SAFETY: as in `raft_entry_sink_push`.
+        let (sink, encoded) = unsafe { (sink.as_mut(), args::bytes(encoded, "encoded")?) };
+        let sink = sink.ok_or_else(|| Failure::argument("sink", "is NULL"))?;
+        sink.snapshot = Some(wire::decode_snapshot(&encoded.to_vec().into())?);
+        Ok(())
+    })
+}
+
+/// Where a node's log is.
+pub(crate) enum NodeStorage {
+    Memory(Memory),
+    Host(HostStorage),
+}
+
+/// A table of callbacks, complete except for `release`.
+pub(crate) struct HostStorage(raft_storage);
+
+// SAFETY: the header allows the callbacks and the context to be used by any thread, one at a time,
+// and the node's lock sees to the latter.
+unsafe impl Send for HostStorage {}
+
+impl HostStorage {
+    /// Takes over the table. From here on `release` is called, also if something is missing.
+    ///
+    /// # Safety
+    /// `storage` is NULL or points to a `raft_storage` of the size that it states, whose callbacks
+    /// keep the contract in the header.
+    pub(crate) unsafe fn read(storage: *const raft_storage) -> Result<Self, Failure> {
+        // SAFETY: the same contract.
+        let table = Self(unsafe { sized::read(storage, NO_STORAGE, "storage") }?);
+        let given = [
+            ("storage.initial_state", table.0.initial_state.is_some()),
+            ("storage.entries", table.0.entries.is_some()),
+            ("storage.term", table.0.term.is_some()),
+            ("storage.first_index", table.0.first_index.is_some()),
+            ("storage.last_index", table.0.last_index.is_some()),
+            ("storage.snapshot", table.0.snapshot.is_some()),
+        ];
+        match given.iter().find(|(_, given)| !given) {
+            Some((name, _)) => Err(Failure::argument(name, "is NULL")),
+            None => Ok(table),
+        }
+    }
+
+    fn number(
+        &self,
+        callback: Option<unsafe extern "C" fn(*mut c_void, *mut u64) -> raft_status>,
+    ) -> Result<u64, StorageError> {
+        let mut number = 0;
+        // SAFETY: the host's callback with the host's context, and a number on this stack.
+        answer(unsafe { present(callback)?(self.0.context, &raw mut number) })?;
+        Ok(number)
+    }
+}
+
+impl Drop for HostStorage {
+    fn drop(&mut self) {
+        if let Some(release) = self.0.release {
+            // SAFETY: the host's callback with the host's context, once: the table is not cloned.
+            unsafe { release(self.0.context) }
+        }
+    }
+}
+
+impl Storage for HostStorage {
+    fn initial_state(&self) -> Result<(HardState, ConfState), StorageError> {
+        let mut hard_state = raft_hard_state::default();
+        let mut sink = raft_conf_state_sink { state: ConfState::default() };
+        let callback = present(self.0.initial_state)?;
+        // SAFETY: the host's callback with the host's context; the outputs are on this stack.
+        answer(unsafe { callback(self.0.context, &raw mut hard_state, &raw mut sink) })?;
+        Ok((hard_state.into(), sink.state))
+    }
+
+    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Vec<Entry>, StorageError> {
+        let room = high.saturating_sub(low).min(64) as usize;
+        let entries = Vec::with_capacity(room);
+        let mut sink = raft_entry_sink { entries, low, high, max_bytes, bytes: 0, full: false };
+        let callback = present(self.0.entries)?;
+        // SAFETY: the host's callback with the host's context; the sink is on this stack.
+        let status = unsafe { callback(self.0.context, low, high, max_bytes, &raw mut sink) };
+        // A host that passes on what the full sink said means well.
+        if !(sink.full && status == RAFT_ERR_TOO_LARGE) {
+            answer(status)?;
+        }
+        if sink.entries.is_empty() {
+            let problem = format!("no entry pushed of {low} to {high}, and no error returned");
+            return Err(StorageError::Contract(problem));
+        }
+        Ok(sink.entries)
+    }
+
+    fn term(&self, index: Index) -> Result<Term, StorageError> {
+        let mut term = 0;
+        // SAFETY: the host's callback with the host's context, and a number on this stack.
+        answer(unsafe { present(self.0.term)?(self.0.context, index, &raw mut term) })?;
+        Ok(term)
+    }
+
+    fn first_index(&self) -> Result<Index, StorageError> {
+        self.number(self.0.first_index)
+    }
+
+    fn last_index(&self) -> Result<Index, StorageError> {
+        self.number(self.0.last_index)
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, StorageError> {
+        let mut sink = raft_snapshot_sink { snapshot: None };
+        let callback = present(self.0.snapshot)?;
+        // SAFETY: the host's callback with the host's context; the sink is on this stack.
+        answer(unsafe { callback(self.0.context, &raw mut sink) })?;
+        let missing = || StorageError::Contract("no snapshot set, and no error returned".to_owned());
+        sink.snapshot.ok_or_else(missing)
+    }
+}
+
+/// `HostStorage::read` lets no incomplete table through; this says so without a panic.
+fn present<F>(callback: Option<F>) -> Result<F, StorageError> {
+    callback.ok_or_else(|| StorageError::Contract("a callback is missing".to_owned()))
+}
+
+fn answer(status: raft_status) -> Result<(), StorageError> {
+    match status {
+        RAFT_OK => Ok(()),
+        RAFT_ERR_COMPACTED => Err(StorageError::Compacted),
+        RAFT_ERR_UNAVAILABLE => Err(StorageError::Unavailable),
+        RAFT_ERR_SNAPSHOT_UNAVAILABLE => Err(StorageError::SnapshotUnavailable),
+        code => {
+            let message = status::message(code).to_string_lossy().into_owned();
+            Err(StorageError::Host { code, message })
+        }
+    }
+}
+
+macro_rules! delegate {
+    ($self:ident, $storage:ident => $call:expr) => {
+        match $self {
+            NodeStorage::Memory(Memory { log: $storage, .. }) => $call,
+            NodeStorage::Host($storage) => $call,
+        }
+    };
+}
+
+impl Storage for NodeStorage {
+    fn initial_state(&self) -> Result<(HardState, ConfState), StorageError> {
+        delegate!(self, storage => storage.initial_state())
+    }
+
+    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Vec<Entry>, StorageError> {
+        delegate!(self, storage => storage.entries(low, high, max_bytes))
+    }
+
+    fn term(&self, index: Index) -> Result<Term, StorageError> {
+        delegate!(self, storage => storage.term(index))
+    }
+
+    fn first_index(&self) -> Result<Index, StorageError> {
+        delegate!(self, storage => storage.first_index())
+    }
+
+    fn last_index(&self) -> Result<Index, StorageError> {
+        delegate!(self, storage => storage.last_index())
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, StorageError> {
+        delegate!(self, storage => storage.snapshot())
+    }
+}
