@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Raft consensus as a deterministic state machine: no I/O, no clock, no threads.
+
+A host feeds ticks, messages and proposals into a :class:`RawNode`, and takes work out of it as a
+:class:`Ready`: entries to store, messages to send, committed entries to apply.
+"""
+
+from raftcore import rpc
+from raftcore._raftcore import (
+    ConfState,
+    Entry,
+    EntryId,
+    HardState,
+    MemoryStorage,
+    Message,
+    RawNode,
+    ReadState,
+    Ready,
+    Snapshot,
+    SoftState,
+    __version__,
+)
+from raftcore.config import Config
+from raftcore.enums import (
+    ConfChangeKind,
+    EntryKind,
+    MessageType,
+    ProgressState,
+    ReadMode,
+    Role,
+    Transition,
+)
+from raftcore.errors import (
+    CommitBeyondLog,
+    CommittedConflict,
+    Compacted,
+    ConfChangeError,
+    ConfigError,
+    DecodeError,
+    DropReason,
+    ForeignReady,
+    InconsistentStorage,
+    InvalidMessage,
+    InvalidTransferee,
+    NoLeader,
+    PeerNotFound,
+    Poisoned,
+    ProposalDropped,
+    RaftError,
+    ReadyOutstanding,
+    Reentrant,
+    SnapshotOutOfDate,
+    SnapshotUnavailable,
+    StorageError,
+    Unavailable,
+)
+from raftcore.membership import ConfChange, ConfChangeOp
+from raftcore.status import Forwarded, Progress, Status
+from raftcore.storage import Storage, fitting
+
+__all__ = [
+    "CommitBeyondLog",
+    "CommittedConflict",
+    "Compacted",
+    "ConfChange",
+    "ConfChangeError",
+    "ConfChangeKind",
+    "ConfChangeOp",
+    "ConfState",
+    "Config",
+    "ConfigError",
+    "DecodeError",
+    "DropReason",
+    "Entry",
+    "EntryId",
+    "EntryKind",
+    "ForeignReady",
+    "Forwarded",
+    "HardState",
+    "InconsistentStorage",
+    "InvalidMessage",
+    "InvalidTransferee",
+    "MemoryStorage",
+    "Message",
+    "MessageType",
+    "NoLeader",
+    "PeerNotFound",
+    "Poisoned",
+    "Progress",
+    "ProgressState",
+    "ProposalDropped",
+    "RaftError",
+    "RawNode",
+    "ReadMode",
+    "ReadState",
+    "Ready",
+    "ReadyOutstanding",
+    "Reentrant",
+    "Role",
+    "Snapshot",
+    "SnapshotOutOfDate",
+    "SnapshotUnavailable",
+    "SoftState",
+    "Status",
+    "Storage",
+    "StorageError",
+    "Transition",
+    "Unavailable",
+    "__version__",
+    "fitting",
+    "rpc",
+]

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The configuration of a node."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from raftcore import _raftcore
+from raftcore.enums import ReadMode
+
+__all__ = ["Config"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A node's configuration: ``Config(1)`` has good defaults for a tick of 10 to 100 ms.
+
+    All but the id are keyword arguments. Immutable; ``dataclasses.replace`` makes a changed copy.
+
+    Raises:
+        ConfigError: if the values are not usable; it names the field.
+        TypeError: if a value has the wrong type.
+    """
+
+    id: int = field(kw_only=False)
+    """This node; not 0."""
+    election_ticks: int = 10
+    """Ticks without a leader before a follower campaigns; each time a random number from
+    [this, 2 x this). More than ``heartbeat_ticks``."""
+    heartbeat_ticks: int = 1
+    """Ticks between heartbeats; at least 1."""
+    seed: int = 0
+    """Seed of the randomised election timeouts. The node's id is mixed in."""
+    applied: int = 0
+    """The last entry that the host's state machine has applied durably. 0 if it has none, or keeps
+    none over restarts."""
+    max_message_bytes: int = 1 << 20
+    """Encoded bytes of entries in one Append; one entry is always allowed."""
+    max_inflight_messages: int = 256
+    """Appends on their way to one peer; at least 1."""
+    max_inflight_bytes: int = 64 << 20
+    """Payload bytes on their way to one peer. At least ``max_message_bytes``."""
+    max_uncommitted_bytes: int = 1 << 30
+    """Payload bytes in the leader's log that are not committed; proposals beyond are refused."""
+    max_committed_bytes_per_ready: int = 64 << 20
+    """Encoded bytes of committed entries handed out and not yet applied; one entry is always
+    allowed."""
+    log_cache_bytes: int = 8 << 20
+    """Bytes of recent entries kept in memory although the storage has them."""
+    pre_vote: bool = True
+    """Ask before campaigning (thesis section 9.6): a node that was cut off does not disturb the
+    group."""
+    check_quorum: bool = True
+    """A leader that hears from no quorum for an election timeout steps down; a follower that hears
+    from its leader ignores candidates."""
+    read_mode: ReadMode = ReadMode.SAFE
+    """How reads are confirmed."""
+    forward_proposals: bool = True
+    """Whether followers pass proposals on to their leader."""
+    validate_conf_changes: bool = True
+    """Whether a leader checks membership changes against unapplied ones when they are proposed."""
+    step_down_on_removal: bool = True
+    """Whether a leader steps down when it applies its own removal or demotion."""
+    dialect: Literal["etcd", "tikv"] = "etcd"
+    """Which family of peers the group is shared with: how membership changes are encoded."""
+    eager_append: bool = False
+    """Send an Append at each proposal instead of one per ``Ready``: message for message as
+    etcd/raft does it."""
+
+    def __post_init__(self) -> None:
+        _raftcore.check_config(self)

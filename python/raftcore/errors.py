@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the library raises. Everything is a :class:`RaftError`.
+
+Unless an exception says otherwise, the node is as it was before the call.
+"""
+
+from enum import Enum
+
+__all__ = [
+    "CommitBeyondLog",
+    "CommittedConflict",
+    "Compacted",
+    "ConfChangeError",
+    "ConfigError",
+    "DecodeError",
+    "DropReason",
+    "ForeignReady",
+    "InconsistentStorage",
+    "InvalidMessage",
+    "InvalidTransferee",
+    "NoLeader",
+    "PeerNotFound",
+    "Poisoned",
+    "ProposalDropped",
+    "RaftError",
+    "ReadyOutstanding",
+    "Reentrant",
+    "SnapshotOutOfDate",
+    "SnapshotUnavailable",
+    "StorageError",
+    "Unavailable",
+]
+
+
+class RaftError(Exception):
+    """The base of all exceptions of this library."""
+
+
+class ConfigError(RaftError, ValueError):
+    """The configuration is not usable."""
+
+    field: str | None
+    """The first field that is wrong."""
+
+    def __init__(self, message: str = "", field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class DropReason(Enum):
+    """Why a proposal was not taken."""
+
+    NO_LEADER = "no_leader"
+    """No leader is known; try again later."""
+    NOT_LEADER = "not_leader"
+    """The node follows and is configured not to forward."""
+    REMOVED = "removed"
+    """The leader is no longer a member of the group."""
+    TRANSFERRING = "transferring"
+    """Leadership is being transferred; try again soon, at the new leader."""
+    TOO_MANY_UNCOMMITTED_BYTES = "too_many_uncommitted_bytes"
+    """Too many bytes are waiting to be committed; try again later."""
+    EMPTY = "empty"
+    """Nothing was proposed."""
+    MALFORMED_CONF_CHANGE = "malformed_conf_change"
+    """A membership change that cannot be decoded."""
+    LOG_FULL = "log_full"
+    """The log has no further index."""
+    OTHER = "other"
+    """A reason that this version of the package has no name for; the message says it."""
+
+
+class ProposalDropped(RaftError):
+    """The proposal was not taken and will not take effect."""
+
+    reason: DropReason
+    """Why not."""
+
+    def __init__(self, message: str = "", reason: DropReason = DropReason.OTHER) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class StorageError(RaftError):
+    """The storage could not answer.
+
+    If the storage is written in Python and raised something, that is the ``__cause__``.
+    The node stays usable and asks again later.
+    """
+
+
+class Compacted(StorageError):
+    """The entry is covered by a snapshot and gone. A storage raises this itself."""
+
+
+class Unavailable(StorageError):
+    """The entry is beyond the end of the log. A storage raises this itself."""
+
+
+class SnapshotUnavailable(StorageError):
+    """A snapshot is being made; ask again. A storage raises this itself."""
+
+
+class SnapshotOutOfDate(StorageError):
+    """The snapshot is older than the one the storage has."""
+
+
+class InconsistentStorage(RaftError):
+    """What the storage holds does not fit together; a node cannot start from it."""
+
+
+class PeerNotFound(RaftError):
+    """A reply came from a node that is not a member of the group."""
+
+    node: int | None
+    """That node."""
+
+    def __init__(self, message: str = "", node: int | None = None) -> None:
+        super().__init__(message)
+        self.node = node
+
+
+class InvalidMessage(RaftError):
+    """A message breaks the protocol. It was ignored."""
+
+
+class InvalidTransferee(RaftError):
+    """Leadership cannot go to this node: it is not a voter of the group."""
+
+    node: int | None
+    """That node."""
+
+    def __init__(self, message: str = "", node: int | None = None) -> None:
+        super().__init__(message)
+        self.node = node
+
+
+class CommitBeyondLog(RaftError):
+    """A leader says that an entry is committed which this node acknowledged and no longer has:
+    its storage lost data."""
+
+
+class CommittedConflict(RaftError):
+    """A leader sent an entry that contradicts a committed one: two groups were mixed up, or a
+    storage lost data."""
+
+
+class ConfChangeError(RaftError):
+    """A membership change cannot be applied."""
+
+
+class DecodeError(RaftError, ValueError):
+    """Bytes could not be decoded."""
+
+
+class ReadyOutstanding(RaftError):
+    """The last ``Ready`` has not been advanced yet."""
+
+
+class ForeignReady(RaftError):
+    """The ``Ready`` is another node's, or was advanced already."""
+
+
+class NoLeader(RaftError):
+    """The node knows no leader to pass the request to."""
+
+
+class Reentrant(RaftError):
+    """A storage called back into the very node that was asking it."""
+
+
+class Poisoned(RaftError):
+    """A defect of the library was caught inside this node. Its state is not to be trusted:
+    drop it, and start a new one from the storage."""

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a node reads from its host's storage."""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Protocol, runtime_checkable
+
+from raftcore._raftcore import ConfState, Entry, HardState, Snapshot
+
+__all__ = ["Storage", "fitting"]
+
+
+@runtime_checkable
+class Storage(Protocol):
+    """The host's durable log, as the node reads it. Subclass it, or have the same methods.
+
+    The node never writes: all that must be stored is in a ``Ready``, and the host stores it.
+
+    The log holds consecutive entries ``first_index() .. last_index()``, preceded by a compacted
+    prefix that a snapshot covers. An empty log has ``last_index() == first_index() - 1``.
+
+    Contract:
+
+    - What a ``Ready`` handed out is visible here from the moment the host advances it, and is not
+      lost by a restart.
+    - Entries stored at an index replace what was stored there and everything after it.
+    - The answers change only by what the host stores, by compaction, and by installing a snapshot.
+    - An exception reaches whoever called the node as a ``StorageError`` with it as ``__cause__``;
+      the node stays usable and asks again later. ``Compacted``, ``Unavailable`` and
+      ``SnapshotUnavailable`` are answers of the protocol, which the node may deal with by itself.
+    - The methods are called from within calls on the node: calling that node here raises
+      ``Reentrant``.
+    """
+
+    @abstractmethod
+    def initial_state(self) -> tuple[HardState, ConfState]:
+        """What was saved: the hard state, and the membership as it was after entry
+        ``Config.applied`` (after ``first_index() - 1`` if that is 0)."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def entries(self, low: int, high: int, max_bytes: int) -> Iterable[Entry]:
+        """Entries ``low .. high - 1``: a prefix of them with an encoded size of at most
+        ``max_bytes``, and at least one (:func:`fitting` does that).
+
+        Raises ``Compacted`` if ``low`` is below the first index, ``Unavailable`` if ``high - 1`` is
+        beyond the last.
+        """
+        raise NotImplementedError
+
+    @abstractmethod
+    def term(self, index: int) -> int:
+        """Term of the entry at ``index``. Known for ``first_index() - 1`` too.
+
+        Raises ``Compacted`` below that, ``Unavailable`` beyond the last index.
+        """
+        raise NotImplementedError
+
+    @abstractmethod
+    def first_index(self) -> int:
+        """Index of the first entry that is there; 1 for an empty storage."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def last_index(self) -> int:
+        """Index of the last entry; 0 for an empty storage."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def snapshot(self) -> Snapshot:
+        """The latest snapshot, for a peer that needs compacted entries. Its index is at least
+        ``first_index() - 1``. Raises ``SnapshotUnavailable`` to be asked again later."""
+        raise NotImplementedError
+
+
+def fitting(entries: Sequence[Entry], max_bytes: int) -> Sequence[Entry]:
+    """The longest prefix of ``entries`` with an encoded size of at most ``max_bytes``; at least
+    one entry if there is one."""
+    size = 0
+    for count, entry in enumerate(entries):
+        size += entry.encoded_len
+        if size > max_bytes and count > 0:
+            return entries[:count]
+    return entries

@@ -1,0 +1,161 @@
+//! The storage in memory.
+
+use parking_lot::Mutex;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use raftcore as core;
+use raftcore::Storage;
+
+use crate::entry::{Entry, from_iterable};
+use crate::error::storage_error;
+use crate::membership::ConfState;
+use crate::payload::Payload;
+use crate::ready::Ready;
+use crate::snapshot::Snapshot;
+use crate::state::HardState;
+
+/// A storage in memory: for tests, and for groups that need not survive their process.
+///
+/// An empty one is for a node that has yet to join a group; `conf_state` names the members of a
+/// group that starts, `snapshot` the state to start from.
+///
+/// Threads: every method may be called from any thread.
+#[pyclass(frozen, subclass, module = "raftcore")]
+pub(crate) struct MemoryStorage(Mutex<core::MemoryStorage>);
+
+impl MemoryStorage {
+    /// The node's own way in, without Python between.
+    pub(crate) fn read<R>(&self, f: impl FnOnce(&core::MemoryStorage) -> R) -> R {
+        f(&self.0.lock())
+    }
+
+    fn ask<R>(
+        &self,
+        py: Python<'_>,
+        f: impl FnOnce(&mut core::MemoryStorage) -> Result<R, core::StorageError>,
+    ) -> PyResult<R> {
+        f(&mut self.0.lock()).map_err(|error| storage_error(py, &error))
+    }
+}
+
+#[pymethods]
+impl MemoryStorage {
+    #[new]
+    #[pyo3(signature = (conf_state=None, *, snapshot=None))]
+    fn new(conf_state: Option<ConfState>, snapshot: Option<Snapshot>) -> PyResult<Self> {
+        let storage = match (conf_state, snapshot) {
+            (None, None) => core::MemoryStorage::new(),
+            (Some(state), None) => core::MemoryStorage::with_conf_state(state.0),
+            (None, Some(snapshot)) => core::MemoryStorage::with_snapshot(snapshot.0),
+            (Some(_), Some(_)) => {
+                return Err(PyValueError::new_err("a snapshot brings its own conf_state"));
+            }
+        };
+        Ok(Self(Mutex::new(storage)))
+    }
+
+    /// Stores what a Ready asks to store: its snapshot, its entries and its hard state.
+    /// Raises SnapshotOutOfDate and Unavailable as `apply_snapshot` and `append` do.
+    fn persist(&self, py: Python<'_>, ready: &Bound<'_, Ready>) -> PyResult<()> {
+        let ready = ready.get();
+        self.ask(py, |storage| {
+            if let Some(snapshot) = ready.core_snapshot() {
+                storage.apply_snapshot(snapshot.clone())?;
+            }
+            storage.append(ready.core_entries())?;
+            if let Some(hard_state) = ready.core_hard_state() {
+                storage.set_hard_state(hard_state);
+            }
+            Ok(())
+        })
+    }
+
+    /// Stores entries: they replace what is stored at their indexes and after. Those already
+    /// compacted are passed over. Raises Unavailable if they leave a gap.
+    fn append(&self, py: Python<'_>, entries: &Bound<'_, PyAny>) -> PyResult<()> {
+        let entries = from_iterable(entries)?;
+        self.ask(py, |storage| storage.append(&entries))
+    }
+
+    /// Saves the hard state.
+    fn set_hard_state(&self, hard_state: HardState) {
+        self.0.lock().set_hard_state(hard_state.0);
+    }
+
+    /// Saves the membership that applying a change led to.
+    fn set_conf_state(&self, conf_state: ConfState) {
+        self.0.lock().set_conf_state(conf_state.0);
+    }
+
+    /// Installs a snapshot received from a leader: it replaces the log.
+    /// Raises SnapshotOutOfDate if the storage has one at least as new.
+    fn apply_snapshot(&self, py: Python<'_>, snapshot: Snapshot) -> PyResult<()> {
+        self.ask(py, |storage| storage.apply_snapshot(snapshot.0))
+    }
+
+    /// Makes a snapshot of the state after `index`, which must be stored and applied.
+    /// Raises SnapshotOutOfDate, Compacted or Unavailable.
+    fn create_snapshot(
+        &self,
+        py: Python<'_>,
+        index: u64,
+        conf_state: ConfState,
+        data: Payload,
+    ) -> PyResult<Snapshot> {
+        self.ask(py, |storage| storage.create_snapshot(index, conf_state.0, data.0).cloned())
+            .map(Snapshot)
+    }
+
+    /// Forgets the entries up to and including `index`. Only entries that a snapshot covers should
+    /// go. Raises Compacted if they are gone already, Unavailable if they are not there yet.
+    fn compact(&self, py: Python<'_>, index: u64) -> PyResult<()> {
+        self.ask(py, |storage| storage.compact(index))
+    }
+
+    /// The hard state and the membership saved last.
+    fn initial_state(&self, py: Python<'_>) -> PyResult<(HardState, ConfState)> {
+        let (hard_state, conf_state) = self.ask(py, |storage| storage.initial_state())?;
+        Ok((HardState(hard_state), ConfState(conf_state)))
+    }
+
+    /// Entries `low .. high - 1`: a prefix of at most `max_bytes` encoded bytes, and at least one
+    /// entry. Raises Compacted or Unavailable.
+    #[pyo3(signature = (low, high, max_bytes=core::NO_LIMIT), text_signature = "($self, low, high, max_bytes=18446744073709551615)")]
+    fn entries<'py>(
+        &self,
+        py: Python<'py>,
+        low: u64,
+        high: u64,
+        max_bytes: u64,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let entries = self.ask(py, |storage| storage.entries(low, high, max_bytes))?;
+        PyTuple::new(py, entries.into_iter().map(Entry))
+    }
+
+    /// Term of the entry at `index`, `first_index() - 1` included. Raises Compacted or Unavailable.
+    fn term(&self, py: Python<'_>, index: u64) -> PyResult<u64> {
+        self.ask(py, |storage| storage.term(index))
+    }
+
+    /// Index of the first entry that is there; 1 for an empty storage.
+    fn first_index(&self, py: Python<'_>) -> PyResult<u64> {
+        self.ask(py, |storage| storage.first_index())
+    }
+
+    /// Index of the last entry; 0 for an empty storage.
+    fn last_index(&self, py: Python<'_>) -> PyResult<u64> {
+        self.ask(py, |storage| storage.last_index())
+    }
+
+    /// The latest snapshot.
+    fn snapshot(&self, py: Python<'_>) -> PyResult<Snapshot> {
+        self.ask(py, |storage| storage.snapshot()).map(Snapshot)
+    }
+
+    fn __repr__(&self) -> String {
+        let (first, last) = self.read(|storage| (storage.first_index(), storage.last_index()));
+        let (first, last) = (first.unwrap_or_default(), last.unwrap_or_default());
+        format!("<MemoryStorage entries {first}..{last}>")
+    }
+}

@@ -1,0 +1,307 @@
+//! The node.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use pyo3::exceptions::PyBaseException;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use raftcore as core;
+use raftcore::wire;
+
+use crate::config::Config;
+use crate::error::{decode_error, raise, storage_error, to_python};
+use crate::guard::Guard;
+use crate::membership::{ChangeOrEntry, ConfChange, ConfState};
+use crate::message::Message;
+use crate::payload::Payload;
+use crate::ready::Ready;
+use crate::state::{HardState, SoftState};
+use crate::status::{proposed_to_python, status_to_python};
+use crate::storage::{Failure, HostStorage};
+
+type CoreNode = core::RawNode<HostStorage>;
+
+/// One node of a Raft group: a state machine that its host drives.
+///
+/// The host calls `tick` at a steady pace, `step` with every message that arrives, `propose` and
+/// the like; and while `has_ready` it takes a Ready, does what that asks for, and hands it back
+/// with `advance`.
+///
+/// The storage is read from within these calls. What it raises, the caller gets as a StorageError
+/// with the exception as `__cause__`. A storage that calls its own node gets Reentrant.
+///
+/// Threads: every method may be called from any thread; calls wait for each other.
+///
+/// Errors: every method raises Poisoned once a defect of the library was caught inside the node.
+/// Otherwise a node is, after an exception, as it was before the call.
+///
+/// Raises ConfigError, StorageError, or InconsistentStorage if the storage holds what does not fit
+/// together; TypeError if `storage` lacks a method.
+#[pyclass(frozen, weakref, module = "raftcore")]
+pub(crate) struct RawNode {
+    node: Guard<CoreNode>,
+    failure: Failure,
+    id: u64,
+    dialect: wire::Dialect,
+    identity: Arc<()>,
+    /// The last failure of the storage that made no call fail.
+    kept: Mutex<Option<Py<PyBaseException>>>,
+}
+
+impl RawNode {
+    fn call<R>(
+        &self,
+        py: Python<'_>,
+        f: impl FnOnce(&mut CoreNode) -> Result<R, core::Error>,
+    ) -> PyResult<R> {
+        let result = self.node.call(py, |node| {
+            let result = f(node);
+            (result, self.failure.take())
+        });
+        match result? {
+            (Ok(result), None) => Ok(result),
+            (Ok(result), Some(cause)) => {
+                self.keep(py, cause)?;
+                Ok(result)
+            }
+            (Err(error), cause) => Err(to_python(py, &error, cause)),
+        }
+    }
+
+    /// Keeps for `take_storage_error` what the storage raised while a call succeeded all the same.
+    /// What the node could deal with by itself is no failure, and forgotten.
+    fn keep(&self, py: Python<'_>, cause: (core::StorageError, PyErr)) -> PyResult<()> {
+        if let Some(error) = self.look(py, CoreNode::take_storage_error)? {
+            let raised = storage_error(py, &error);
+            raised.set_cause(py, (cause.0 == error).then_some(cause.1));
+            let before = self.kept.lock().replace(raised.into_value(py));
+            drop(before);
+        }
+        Ok(())
+    }
+
+    fn look<R>(&self, py: Python<'_>, f: impl FnOnce(&mut CoreNode) -> R) -> PyResult<R> {
+        self.node.call(py, f)
+    }
+}
+
+#[pymethods]
+impl RawNode {
+    #[new]
+    fn new(py: Python<'_>, config: Config, storage: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let config = core::Config::from(config);
+        let (id, dialect) = (config.id, config.dialect);
+        let failure = Failure::default();
+        let storage = HostStorage::new(storage, failure.clone())?;
+        let node = CoreNode::new(config, storage)
+            .map_err(|error| to_python(py, &error, failure.take()))?;
+        drop(failure.take());
+        Ok(Self { node: Guard::new(node), failure, id, dialect, identity: Arc::default(), kept: Mutex::default() })
+    }
+
+    /// This node's id.
+    #[getter]
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The storage that the node was made with.
+    #[getter]
+    fn storage(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        self.look(py, |node| node.storage().object(py))
+    }
+
+    /// Term, vote and commit index; perhaps not stored yet.
+    #[getter]
+    fn hard_state(&self, py: Python<'_>) -> PyResult<HardState> {
+        self.look(py, |node| HardState(node.hard_state()))
+    }
+
+    /// Leader and role.
+    #[getter]
+    fn soft_state(&self, py: Python<'_>) -> PyResult<SoftState> {
+        self.look(py, |node| SoftState(node.soft_state()))
+    }
+
+    /// Lets one tick of time pass: elections and heartbeats are counted in ticks.
+    fn tick(&self, py: Python<'_>) -> PyResult<()> {
+        self.call(py, CoreNode::tick)
+    }
+
+    /// Takes a message from a peer: a Message, or its bytes.
+    ///
+    /// Raises DecodeError, PeerNotFound, InvalidMessage, CommitBeyondLog, CommittedConflict,
+    /// ProposalDropped, NoLeader or StorageError. Nothing of that harms the node: log it and go on.
+    fn step(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<()> {
+        let message = match message.cast::<Message>() {
+            Ok(message) => message.get().0.clone(),
+            Err(_) => {
+                let bytes = message.extract::<Payload>()?;
+                wire::decode(&bytes.0).map_err(|error| decode_error(py, &error))?
+            }
+        };
+        self.call(py, |node| node.step(message))
+    }
+
+    /// Proposes an entry. On the leader, returns the EntryId that it got: it is committed once an
+    /// entry with this very id is handed out as committed, and lost once another one is at its
+    /// index. On a follower, returns Forwarded.
+    ///
+    /// Raises ProposalDropped.
+    fn propose<'py>(&self, py: Python<'py>, data: Payload) -> PyResult<Bound<'py, PyAny>> {
+        let proposed = self.call(py, |node| node.propose(data.0))?;
+        proposed_to_python(py, proposed)
+    }
+
+    /// Proposes entries that get consecutive places in the log. Returns the EntryId of the first,
+    /// or Forwarded.
+    ///
+    /// Raises ProposalDropped: then none of them was taken.
+    fn propose_batch<'py>(
+        &self,
+        py: Python<'py>,
+        payloads: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let payloads = payloads
+            .try_iter()?
+            .map(|data| Ok(data?.extract::<Payload>()?.0))
+            .collect::<PyResult<Vec<_>>>()?;
+        let proposed = self.call(py, |node| node.propose_batch(payloads))?;
+        proposed_to_python(py, proposed)
+    }
+
+    /// Proposes a change of the membership. It is in force where it is applied. Returns as
+    /// `propose` does; a leader that refuses the change for the moment appends an empty entry of
+    /// kind NORMAL in its place.
+    ///
+    /// Raises ProposalDropped.
+    fn propose_conf_change<'py>(
+        &self,
+        py: Python<'py>,
+        change: ConfChange,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let change = change.into();
+        let proposed = self.call(py, |node| node.propose_conf_change(&change))?;
+        proposed_to_python(py, proposed)
+    }
+
+    /// Brings a committed change of the membership in force: to be called when its entry is
+    /// applied. Takes the entry, or the change that it carries. Returns the new membership, which
+    /// the host stores.
+    ///
+    /// Raises DecodeError if the entry carries no change, ConfChangeError if it cannot be applied.
+    fn apply_conf_change(&self, py: Python<'_>, change: ChangeOrEntry) -> PyResult<ConfState> {
+        let change = change.into_change(py, self.dialect)?;
+        self.call(py, |node| node.apply_conf_change(&change)).map(ConfState)
+    }
+
+    /// Campaigns without waiting for the election timeout. Without effect on a leader, on a node
+    /// that does not vote, and while a snapshot or a membership change waits to be applied.
+    fn campaign(&self, py: Python<'_>) -> PyResult<()> {
+        self.call(py, CoreNode::campaign)
+    }
+
+    /// Hands leadership to a voter; a follower passes the wish on. Whether it worked is seen in
+    /// `soft_state`; given up after an election timeout, and proposals are refused meanwhile.
+    ///
+    /// Raises InvalidTransferee or NoLeader.
+    fn transfer_leader(&self, py: Python<'_>, to: u64) -> PyResult<()> {
+        self.call(py, |node| node.transfer_leader(to))
+    }
+
+    /// Makes a follower forget its leader, so that it votes for others at once. Without effect on
+    /// other roles, and with lease-based reads.
+    fn forget_leader(&self, py: Python<'_>) -> PyResult<()> {
+        self.look(py, CoreNode::forget_leader)
+    }
+
+    /// Asks for the index at which a linearizable read may be served. The answer comes in
+    /// `Ready.read_states` with the same context, or never: ask again after a while.
+    ///
+    /// Raises NoLeader.
+    fn read_index(&self, py: Python<'_>, context: Payload) -> PyResult<()> {
+        self.call(py, |node| node.read_index(context.0))
+    }
+
+    /// Reports that a message to the given node could not be delivered.
+    fn report_unreachable(&self, py: Python<'_>, id: u64) -> PyResult<()> {
+        self.look(py, |node| node.report_unreachable(id))
+    }
+
+    /// Reports how the delivery of a snapshot to the given node ended. A host must do so: until
+    /// then the leader sends that node nothing else.
+    fn report_snapshot(&self, py: Python<'_>, id: u64, delivered: bool) -> PyResult<()> {
+        let status = match delivered {
+            true => core::SnapshotStatus::Delivered,
+            false => core::SnapshotStatus::Failed,
+        };
+        self.look(py, |node| node.report_snapshot(id, status))
+    }
+
+    /// Whether there is work: then `ready` returns it.
+    fn has_ready(&self, py: Python<'_>) -> PyResult<bool> {
+        self.look(py, |node| node.has_ready())
+    }
+
+    /// Takes the work that has gathered; perhaps there is none.
+    ///
+    /// Raises ReadyOutstanding if the last one was not advanced, and StorageError.
+    fn ready(&self, py: Python<'_>) -> PyResult<Ready> {
+        let work = self.call(py, CoreNode::ready)?;
+        Ok(Ready::new(work, Arc::clone(&self.identity)))
+    }
+
+    /// Takes note that the work is done: all of it is stored, and the committed entries are
+    /// applied.
+    ///
+    /// Raises ForeignReady if it is another node's, or was advanced before.
+    fn advance(&self, py: Python<'_>, ready: &Bound<'_, Ready>) -> PyResult<()> {
+        let Some(work) = ready.get().take(&self.identity) else {
+            let text = "this Ready is another node's, or was advanced before";
+            return Err(raise(py, "ForeignReady", (text,)));
+        };
+        self.call(py, |node| node.advance(work))
+    }
+
+    /// The last StorageError that made no call fail, once; None if there was none. It kept the
+    /// leader from sending a member what it needs, and the leader tries again by itself.
+    fn take_storage_error(&self, py: Python<'_>) -> PyResult<Option<Py<PyBaseException>>> {
+        if let Some(kept) = self.kept.lock().take() {
+            return Ok(Some(kept));
+        }
+        let error = self.look(py, CoreNode::take_storage_error)?;
+        Ok(error.map(|error| storage_error(py, &error).into_value(py)))
+    }
+
+    /// The node's state, for people and for metrics.
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let status = self.look(py, |node| node.status())?;
+        status_to_python(py, status)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        match self.look(py, |node| (node.soft_state(), node.hard_state())) {
+            Ok((soft, hard)) => {
+                format!("<RawNode id={} {:?} term={}>", self.id, soft.role, hard.term)
+            }
+            Err(_) => format!("<RawNode id={}>", self.id),
+        }
+    }
+
+    /// A node that is in use right now is not garbage: its storage need not be visited.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Some(kept) = self.kept.try_lock() {
+            visit.call(&*kept)?;
+        }
+        self.node.try_call(|node| node.storage().traverse(visit)).unwrap_or(Ok(()))
+    }
+
+    fn __clear__(&self) {
+        let storage =
+            self.node.try_call(|node| std::mem::replace(node.storage_mut(), HostStorage::Gone));
+        drop(storage);
+        let kept = self.kept.lock().take();
+        drop(kept);
+    }
+}

@@ -1,0 +1,167 @@
+//! A node's storage: an object with the methods of `raftcore.Storage`.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use pyo3::exceptions::PyTypeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::call::PyCallArgs;
+use pyo3::prelude::*;
+use raftcore as core;
+use raftcore::{Index, StorageError, Term};
+
+use crate::entry::from_iterable;
+use crate::membership::ConfState;
+use crate::memory::MemoryStorage;
+use crate::snapshot::Snapshot;
+use crate::state::HardState;
+
+/// The methods that a storage must have.
+const METHODS: [&str; 6] =
+    ["initial_state", "entries", "term", "first_index", "last_index", "snapshot"];
+
+/// What a Python storage raised last, and the answer that the core got in its place. Shared with
+/// the node's handle, which shows the exception to the node's caller.
+#[derive(Clone, Default)]
+pub(crate) struct Failure(Arc<Mutex<Option<(StorageError, PyErr)>>>);
+
+impl Failure {
+    /// What was raised since the last call of this function.
+    pub(crate) fn take(&self) -> Option<(StorageError, PyErr)> {
+        self.0.lock().take()
+    }
+
+    fn note(&self, py: Python<'_>, raised: PyErr) -> StorageError {
+        let answer = answer_for(py, &raised);
+        // What was noted before is dropped outside of the lock: that may run Python code.
+        let before = self.0.lock().replace((answer.clone(), raised));
+        drop(before);
+        answer
+    }
+}
+
+/// A host's storage, as the core reads it.
+pub(crate) enum HostStorage {
+    /// The library's own storage, read without a detour through Python.
+    Memory(Py<MemoryStorage>),
+    /// Any other object.
+    Python { object: Py<PyAny>, failure: Failure },
+    /// The garbage collector has taken the storage; nobody can call the node any more.
+    Gone,
+}
+
+impl HostStorage {
+    /// Accepts an object that has the methods of a storage; raises TypeError for any other.
+    pub(crate) fn new(object: &Bound<'_, PyAny>, failure: Failure) -> PyResult<Self> {
+        if let Ok(memory) = object.cast_exact::<MemoryStorage>() {
+            return Ok(Self::Memory(memory.clone().unbind()));
+        }
+        for method in METHODS {
+            if !object.getattr_opt(method)?.is_some_and(|found| found.is_callable()) {
+                let class = object.get_type().fully_qualified_name()?;
+                return Err(PyTypeError::new_err(format!("{class} has no method {method}()")));
+            }
+        }
+        Ok(Self::Python { object: object.clone().unbind(), failure })
+    }
+
+    /// The Python object.
+    pub(crate) fn object(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        match self {
+            Self::Memory(memory) => Some(memory.clone_ref(py).into_any()),
+            Self::Python { object, .. } => Some(object.clone_ref(py)),
+            Self::Gone => None,
+        }
+    }
+
+    pub(crate) fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self {
+            Self::Memory(memory) => visit.call(memory),
+            Self::Python { object, .. } => visit.call(object),
+            Self::Gone => Ok(()),
+        }
+    }
+
+    /// Answers from the storage in memory, or from a call of a Python method.
+    fn ask<R, A>(
+        &self,
+        memory: impl FnOnce(&core::MemoryStorage) -> Result<R, StorageError>,
+        method: &str,
+        arguments: A,
+        read: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<R>,
+    ) -> Result<R, StorageError>
+    where
+        A: for<'py> PyCallArgs<'py>,
+    {
+        match self {
+            Self::Memory(storage) => storage.get().read(memory),
+            Self::Python { object, failure } => Python::attach(|py| {
+                object
+                    .bind(py)
+                    .call_method1(method, arguments)
+                    .and_then(|answer| read(&answer))
+                    .map_err(|raised| failure.note(py, raised))
+            }),
+            Self::Gone => Err(StorageError::Host { code: 0, message: "it is gone".into() }),
+        }
+    }
+}
+
+impl core::Storage for HostStorage {
+    fn initial_state(&self) -> Result<(core::HardState, core::ConfState), StorageError> {
+        self.ask(core::MemoryStorage::initial_state, "initial_state", (), |answer| {
+            let (hard_state, conf_state) = answer.extract::<(HardState, ConfState)>()?;
+            Ok((hard_state.0, conf_state.0))
+        })
+    }
+
+    fn entries(
+        &self,
+        low: Index,
+        high: Index,
+        max_bytes: u64,
+    ) -> Result<Vec<core::Entry>, StorageError> {
+        self.ask(
+            |memory| memory.entries(low, high, max_bytes),
+            "entries",
+            (low, high, max_bytes),
+            from_iterable,
+        )
+    }
+
+    fn term(&self, index: Index) -> Result<Term, StorageError> {
+        self.ask(|memory| memory.term(index), "term", (index,), |answer| answer.extract())
+    }
+
+    fn first_index(&self) -> Result<Index, StorageError> {
+        self.ask(core::MemoryStorage::first_index, "first_index", (), |answer| answer.extract())
+    }
+
+    fn last_index(&self) -> Result<Index, StorageError> {
+        self.ask(core::MemoryStorage::last_index, "last_index", (), |answer| answer.extract())
+    }
+
+    fn snapshot(&self) -> Result<core::Snapshot, StorageError> {
+        self.ask(core::MemoryStorage::snapshot, "snapshot", (), |answer| {
+            Ok(answer.extract::<Snapshot>()?.0)
+        })
+    }
+}
+
+/// What the core is told when a storage has raised something.
+fn answer_for(py: Python<'_>, raised: &PyErr) -> StorageError {
+    let known = [
+        ("Compacted", StorageError::Compacted),
+        ("Unavailable", StorageError::Unavailable),
+        ("SnapshotUnavailable", StorageError::SnapshotUnavailable),
+        ("SnapshotOutOfDate", StorageError::SnapshotOutOfDate),
+    ];
+    let is = |class| {
+        let class = py.import("raftcore.errors").and_then(|module| module.getattr(class));
+        class.is_ok_and(|class| raised.is_instance(py, &class))
+    };
+    match known.into_iter().find(|(class, _)| is(*class)) {
+        Some((_, answer)) => answer,
+        None => StorageError::Host { code: 0, message: raised.to_string() },
+    }
+}
