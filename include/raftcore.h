@@ -419,6 +419,11 @@ typedef struct raft_hard_state {
 /// The log holds consecutive entries first_index..last_index, preceded by a compacted prefix that a
 /// snapshot covers. An empty log has last_index = first_index - 1.
 ///
+/// A group starts from a snapshot: the storages of its first members hold the membership, and a log
+/// that is compacted up to index 1 of term 1 (hard state {1, 0, 1}, first_index 2, last_index 1,
+/// term of 1 is 1, a snapshot of the empty state at 1). A node that joins later starts with an empty
+/// storage and is sent that snapshot, or a later one: so it learns who the members are.
+///
 /// The contract:
 /// - What was handed out for storing is visible here from the moment the host advances (or its
 ///   persist callback returns RAFT_OK), and is not lost by a restart.
@@ -426,7 +431,9 @@ typedef struct raft_hard_state {
 /// - The answers change only by what the host stores, by compaction, and by installing a snapshot.
 ///
 /// Every callback answers RAFT_OK or an error, which whoever called the node gets as
-/// RAFT_ERR_STORAGE; the node stays usable and asks again later. Callbacks are called by the thread
+/// RAFT_ERR_STORAGE; the node stays usable and asks again later. (Where the failure only means that
+/// nothing is sent to one peer for now, the call succeeds, and raft_node_last_error has the failure.)
+/// Callbacks are called by the thread
 /// that called the node, never two at a time, with the node locked: any call on the same node in
 /// them answers RAFT_ERR_REENTRANT. They must not throw, and not longjmp.
 ///
@@ -437,9 +444,9 @@ typedef struct raft_storage {
   /// Handed to every callback; may be NULL. Not used otherwise. It may be used from any thread
   /// that calls the node.
   void *context;
-  /// What was saved: the hard state (left as it is, zero, if none was), and the membership as it
-  /// was after entry raft_config.applied (after first_index - 1 if that is 0), given with
-  /// raft_conf_state_sink_set or _set_encoded. None for a node that has yet to join a group.
+  /// What was saved: the hard state, and the membership as it was after entry
+  /// raft_config.applied (after first_index - 1 if that is 0), given with raft_conf_state_sink_set
+  /// or _set_encoded. Neither is set for a node that has yet to join a group.
   /// Called once, by raft_node_new.
   raft_status (*initial_state)(void *context,
                                raft_hard_state *hard_state,
@@ -756,9 +763,8 @@ RAFT_API RAFT_NODISCARD const char *raft_version(void);
 
 /// Makes a node that reads its log through the host's callbacks.
 ///
-/// The node starts from what the storage holds: a restart is the same call as the first start. The
-/// first start of a group's first members has their membership in raft_storage.initial_state; a
-/// node that joins later starts with nothing.
+/// The node starts from what the storage holds: a restart is the same call as the first start.
+/// raft_storage tells what the storages of a new group's members hold.
 ///
 /// None of the arguments is NULL. `config` and `storage` are copied; what storage->context points
 /// to must live until storage->release is called. On success `*out` is a node, to be freed with
@@ -777,7 +783,8 @@ raft_status raft_node_new(const raft_config *config,
 /// their processes. raft_advance and raft_drive store into it by themselves.
 ///
 /// `config` and `out` are not NULL. `members` is the membership that the group starts with, the same
-/// on all of its first nodes; it is copied; NULL for a node that joins later. On success `*out` is a
+/// on all of its first nodes; it is copied; NULL for a node that joins later. The log starts behind
+/// index 1, a snapshot of the empty state. On success `*out` is a
 /// node, to be freed with raft_node_free. On failure raft_node_last_error(NULL, ..) has the detail.
 ///
 /// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_CONFIG, RAFT_ERR_INCONSISTENT_STORAGE,

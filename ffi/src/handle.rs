@@ -123,13 +123,18 @@ impl raft_node {
         self.last_error.lock().clone()
     }
 
+    /// Keeps a failure for `raft_node_last_error`.
+    pub(crate) fn note(&self, failure: &Failure) {
+        *self.last_error.lock() = failure.to_string();
+    }
+
     fn fail(&self, failure: &Failure) -> raft_status {
         if let Failure::Panic(_) = failure {
             self.poisoned.store(true, Relaxed);
         }
         // The first report of a panic is the one worth keeping.
         if !matches!(failure, Failure::Poisoned) {
-            *self.last_error.lock() = failure.to_string();
+            self.note(failure);
         }
         failure.status()
     }

@@ -18,8 +18,10 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    pub(crate) fn new(conf_state: ConfState) -> Self {
-        let log = MemoryStorage::with_conf_state(conf_state.clone());
+    /// The storage of a first member, or of one that joins later.
+    pub(crate) fn new(members: Option<ConfState>) -> Self {
+        let conf_state = members.clone().unwrap_or_default();
+        let log = members.map_or_else(MemoryStorage::new, MemoryStorage::with_conf_state);
         Self { log, conf_state, changed_at: 0 }
     }
 

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 
 use bytes::Bytes;
-use raftcore::{ConfState, Config, RawNode, SnapshotStatus, wire};
+use raftcore::{Config, RawNode, SnapshotStatus, wire};
 
 use crate::args::{self, Output};
 use crate::config::{self, raft_config};
@@ -37,9 +37,8 @@ pub extern "C" fn raft_version() -> *const c_char {
 
 /// Makes a node that reads its log through the host's callbacks.
 ///
-/// The node starts from what the storage holds: a restart is the same call as the first start. The
-/// first start of a group's first members has their membership in raft_storage.initial_state; a
-/// node that joins later starts with nothing.
+/// The node starts from what the storage holds: a restart is the same call as the first start.
+/// raft_storage tells what the storages of a new group's members hold.
 ///
 /// None of the arguments is NULL. `config` and `storage` are copied; what storage->context points
 /// to must live until storage->release is called. On success `*out` is a node, to be freed with
@@ -71,7 +70,8 @@ pub unsafe extern "C" fn raft_node_new(
 /// their processes. raft_advance and raft_drive store into it by themselves.
 ///
 /// `config` and `out` are not NULL. `members` is the membership that the group starts with, the same
-/// on all of its first nodes; it is copied; NULL for a node that joins later. On success `*out` is a
+/// on all of its first nodes; it is copied; NULL for a node that joins later. The log starts behind
+/// index 1, a snapshot of the empty state. On success `*out` is a
 /// node, to be freed with raft_node_free. On failure raft_node_last_error(NULL, ..) has the detail.
 ///
 /// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_CONFIG, RAFT_ERR_INCONSISTENT_STORAGE,
@@ -89,8 +89,8 @@ pub unsafe extern "C" fn raft_node_new_in_memory(
             let out = Output::required(out, "out")?;
             let config = config::read(config)?;
             let members = match members.is_null() {
-                true => ConfState::default(),
-                false => types::conf_state(members)?,
+                true => None,
+                false => Some(types::conf_state(members)?),
             };
             make(config, NodeStorage::Memory(Memory::new(members)), &out)
         }

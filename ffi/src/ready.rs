@@ -419,6 +419,9 @@ impl State {
             return Ok(None);
         }
         let ready = self.raw.ready()?;
+        if let Some(error) = self.raw.take_storage_error() {
+            node.note(&Failure::Core(error.into()));
+        }
         let term = self.raw.hard_state().term;
         let mut work = match self.readies.spare.len() {
             0 | 1 => Work::new(&node.home),

@@ -42,6 +42,11 @@ pub struct raft_snapshot_sink {
 /// The log holds consecutive entries first_index..last_index, preceded by a compacted prefix that a
 /// snapshot covers. An empty log has last_index = first_index - 1.
 ///
+/// A group starts from a snapshot: the storages of its first members hold the membership, and a log
+/// that is compacted up to index 1 of term 1 (hard state {1, 0, 1}, first_index 2, last_index 1,
+/// term of 1 is 1, a snapshot of the empty state at 1). A node that joins later starts with an empty
+/// storage and is sent that snapshot, or a later one: so it learns who the members are.
+///
 /// The contract:
 /// - What was handed out for storing is visible here from the moment the host advances (or its
 ///   persist callback returns RAFT_OK), and is not lost by a restart.
@@ -49,7 +54,9 @@ pub struct raft_snapshot_sink {
 /// - The answers change only by what the host stores, by compaction, and by installing a snapshot.
 ///
 /// Every callback answers RAFT_OK or an error, which whoever called the node gets as
-/// RAFT_ERR_STORAGE; the node stays usable and asks again later. Callbacks are called by the thread
+/// RAFT_ERR_STORAGE; the node stays usable and asks again later. (Where the failure only means that
+/// nothing is sent to one peer for now, the call succeeds, and raft_node_last_error has the failure.)
+/// Callbacks are called by the thread
 /// that called the node, never two at a time, with the node locked: any call on the same node in
 /// them answers RAFT_ERR_REENTRANT. They must not throw, and not longjmp.
 ///
@@ -62,9 +69,9 @@ pub struct raft_storage {
     /// Handed to every callback; may be NULL. Not used otherwise. It may be used from any thread
     /// that calls the node.
     pub context: *mut c_void,
-    /// What was saved: the hard state (left as it is, zero, if none was), and the membership as it
-    /// was after entry raft_config.applied (after first_index - 1 if that is 0), given with
-    /// raft_conf_state_sink_set or _set_encoded. None for a node that has yet to join a group.
+    /// What was saved: the hard state, and the membership as it was after entry
+    /// raft_config.applied (after first_index - 1 if that is 0), given with raft_conf_state_sink_set
+    /// or _set_encoded. Neither is set for a node that has yet to join a group.
     /// Called once, by raft_node_new.
     pub initial_state: Option<
         unsafe extern "C" fn(
