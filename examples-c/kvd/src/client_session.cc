@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client_session.h"
+
+#include <asio/redirect_error.hpp>
+#include <asio/use_awaitable.hpp>
+#include <cinttypes>
+
+#include "log.h"
+#include "store.h"
+
+namespace kvd {
+namespace {
+
+constexpr size_t read_bytes = 16 << 10;
+constexpr size_t kept_capacity = 1 << 20;
+// Beyond these a client is not read from until it has taken its replies.
+constexpr size_t max_unsent_bytes = 1 << 20;
+constexpr size_t max_open_slots = 4096;
+
+RequestLimits request_limits(const Config &config) {
+  RequestLimits limits;
+  limits.max_bulk_bytes = config.max_request_bytes;
+  limits.max_request_bytes = config.max_request_bytes;
+  return limits;
+}
+
+}  // namespace
+
+ClientSession::ClientSession(asio::ip::tcp::socket socket, Store &store, uint64_t id)
+    : socket_(std::move(socket)),
+      store_(store),
+      info_{id, "", false},
+      writer_(socket_),
+      parser_(request_limits(store.config())),
+      resumed_(socket_.get_executor(), asio::steady_timer::time_point::max()) {
+  writer_.on_error([this] { close(); });
+  writer_.on_drained([this] { touch(); });
+}
+
+asio::awaitable<void> ClientSession::run() {
+  const auto self = shared_from_this();
+  std::error_code problem;
+  while (!closed_ && !ending_) {
+    if (held_up_) {
+      co_await resumed_.async_wait(asio::redirect_error(asio::use_awaitable, problem));
+      continue;
+    }
+    const size_t queued = received_.view().size();
+    const size_t expected = parser_.bytes_expected();
+    const size_t wanted = expected > queued ? expected - queued : 0;
+    // A size that a client claims is not made room for at once: memory follows what really comes.
+    const auto room = received_.prepare(std::clamp(wanted, read_bytes, std::max(read_bytes, queued)));
+    const size_t got = co_await socket_.async_read_some(
+        room, asio::redirect_error(asio::use_awaitable, problem));
+    received_.commit(got);
+    if (problem) {
+      // A client may close its side and still read the replies to what it sent.
+      ending_ = true;
+    } else {
+      execute_received();
+    }
+    touch();
+  }
+}
+
+void ClientSession::touch() {
+  if (!touched && !closed_) store_.touch(shared_from_this());
+}
+
+void ClientSession::execute_received() {
+  held_up_ = false;
+  while (!ending_) {
+    if (slots_.size() >= max_open_slots || writer_.queued() >= max_unsent_bytes) {
+      held_up_ = true;
+      return;
+    }
+    if (!holds_command_) {
+      switch (parser_.parse(received_.view())) {
+        case RequestParser::Status::complete: break;
+        case RequestParser::Status::incomplete:
+          received_.shrink(kept_capacity);
+          return;
+        case RequestParser::Status::error:
+          reply_error_now(parser_.error());
+          ending_ = true;
+          return;
+      }
+    }
+    holds_command_ = !execute(parser_.args());
+    if (holds_command_) {
+      held_up_ = true;
+      return;
+    }
+    received_.consume(parser_.consumed());
+  }
+}
+
+bool ClientSession::execute(const Args &args) {
+  if (args.empty()) return true;
+  const CommandSpec *spec = find_command(args[0]);
+  std::string error = spec == nullptr ? unknown_command_error(args)
+                                      : check_arguments(*spec, args, {store_.config().max_key_bytes,
+                                                                      store_.config().max_value_bytes});
+  if (!error.empty()) {
+    // A browser that was lured into sending HTTP here: nothing of its body may be executed.
+    const bool is_http = equals_ignoring_case(args[0], "post") || equals_ignoring_case(args[0], "host:");
+    if (is_http) ending_ = true;
+    reply_error_now(error);
+    return true;
+  }
+  if (spec->kind != CommandKind::local && !execute_on_region(*spec, args)) return false;
+  ++store_.commands_processed;
+  if (spec->kind != CommandKind::local) return true;
+  scratch_.clear();
+  LocalCommand context{store_, info_};
+  spec->run(context, args, scratch_);
+  reply_now(scratch_);
+  if (info_.quits) ending_ = true;
+  return true;
+}
+
+bool ClientSession::must_wait(const CommandSpec &spec) const {
+  return pending_ > 0 && pending_are_writes_ != (spec.kind == CommandKind::write);
+}
+
+bool ClientSession::execute_on_region(const CommandSpec &spec, const Args &args) {
+  if (must_wait(spec)) return false;
+  std::string error;
+  Peer *peer = store_.route(spec, args, error);
+  if (peer == nullptr) {
+    reply_error_now(error);
+    return true;
+  }
+  const CommandLimits limits{store_.config().max_key_bytes, store_.config().max_value_bytes};
+  const bool is_write = spec.kind == CommandKind::write;
+  std::string &out = is_write ? peer->writes().begin() : peer->reads().begin();
+  error = spec.encode(args, limits, out);
+  if (!error.empty()) {
+    is_write ? peer->writes().cancel() : peer->reads().cancel();
+    reply_error_now(error);
+    return true;
+  }
+  pending_are_writes_ = is_write;
+  ++pending_;
+  Waiter waiter{shared_from_this(), open_slot()};
+  is_write ? peer->writes().commit(std::move(waiter)) : peer->reads().commit(std::move(waiter));
+  return true;
+}
+
+uint64_t ClientSession::open_slot() {
+  slots_.emplace_back();
+  return first_slot_ + slots_.size() - 1;
+}
+
+void ClientSession::reply_now(std::string_view encoded) {
+  if (slots_.empty()) {
+    writer_.buffer().append(encoded);
+  } else {
+    slots_.push_back({true, std::string(encoded)});
+  }
+}
+
+void ClientSession::reply_error_now(std::string_view error) {
+  std::string encoded;
+  append_error(encoded, error);
+  reply_now(encoded);
+}
+
+void ClientSession::reply(uint64_t number, std::string_view encoded) {
+  --pending_;
+  if (closed_) return;
+  touch();
+  if (number != first_slot_) {
+    Slot &slot = slots_[number - first_slot_];
+    slot.text.assign(encoded);
+    slot.done = true;
+    return;
+  }
+  writer_.buffer().append(encoded);
+  slots_.pop_front();
+  ++first_slot_;
+  while (!slots_.empty() && slots_.front().done) {
+    writer_.buffer().append(slots_.front().text);
+    slots_.pop_front();
+    ++first_slot_;
+  }
+}
+
+void ClientSession::proceed() {
+  if (closed_) return;
+  if (held_up_) {
+    execute_received();
+    if (!held_up_) resumed_.cancel();
+  }
+  if (!writer_.flush(shared_from_this())) return close();
+  if (ending_ && slots_.empty() && writer_.queued() == 0) close();
+}
+
+void ClientSession::close() {
+  if (closed_) return;
+  closed_ = true;
+  std::error_code ignored;
+  socket_.shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
+  socket_.close(ignored);
+  resumed_.cancel();
+  store_.forget(*this);
+}
+
+}  // namespace kvd

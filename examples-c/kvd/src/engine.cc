@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine.h"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/convenience.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/options.h>
+#include <rocksdb/table.h>
+
+#include <algorithm>
+#include <cinttypes>
+#include <filesystem>
+
+#include "bytes.h"
+#include "log.h"
+
+namespace kvd {
+namespace {
+
+constexpr std::string_view identity_key = "i";
+
+std::string region_key(char kind, uint64_t region_id) {
+  std::string key(1, kind);
+  put_big_endian(key, region_id);
+  return key;
+}
+
+void require(const rocksdb::Status &status, const char *what) {
+  if (!status.ok()) fatal("%s: %s", what, status.ToString().c_str());
+}
+
+rocksdb::DBOptions database_options() {
+  rocksdb::DBOptions options;
+  options.create_if_missing = true;
+  options.create_missing_column_families = true;
+  options.max_background_jobs = 2;
+  options.max_total_wal_size = 256 << 20;
+  // Only one thread writes, so concurrent insertion would only cost.
+  options.allow_concurrent_memtable_write = false;
+  options.enable_write_thread_adaptive_yield = false;
+  options.info_log_level = rocksdb::WARN_LEVEL;
+  options.keep_log_file_num = 4;
+  return options;
+}
+
+rocksdb::ColumnFamilyOptions family_options(const std::shared_ptr<rocksdb::Cache> &cache) {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = cache;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  table.block_size = 16 << 10;
+  rocksdb::ColumnFamilyOptions options;
+  options.write_buffer_size = 64 << 20;
+  options.compression = rocksdb::kNoCompression;
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return options;
+}
+
+bool supports(rocksdb::CompressionType type) {
+  const auto supported = rocksdb::GetSupportedCompressions();
+  return std::find(supported.begin(), supported.end(), type) != supported.end();
+}
+
+}  // namespace
+
+std::string raft_state_key(uint64_t region_id) { return region_key('s', region_id); }
+std::string apply_state_key(uint64_t region_id) { return region_key('a', region_id); }
+std::string region_state_key(uint64_t region_id) { return region_key('r', region_id); }
+
+std::string log_key(uint64_t region_id, uint64_t index) {
+  std::string key = region_key('l', region_id);
+  put_big_endian(key, index);
+  return key;
+}
+
+void make_data_key(std::string &out, uint16_t slot, std::string_view key) {
+  out.assign(1, 'd');
+  put_big_endian(out, slot);
+  out.append(key);
+}
+
+std::string data_key_bound(uint32_t slot) {
+  std::string key;
+  make_data_key(key, static_cast<uint16_t>(slot), "");
+  return key;
+}
+
+std::string_view user_key_of(std::string_view data_key) { return data_key.substr(3); }
+
+std::unique_ptr<Engine> Engine::open(const std::string &directory, const std::string &cluster_id,
+                                     uint64_t store_id) {
+  std::error_code problem;
+  std::filesystem::create_directories(directory, problem);
+  if (problem) {
+    fatal("cannot make the data directory %s: %s", directory.c_str(), problem.message().c_str());
+  }
+  const auto cache = rocksdb::NewLRUCache(256 << 20);
+  rocksdb::ColumnFamilyOptions data_options = family_options(cache);
+  if (supports(rocksdb::kLZ4Compression)) data_options.compression = rocksdb::kLZ4Compression;
+  const std::vector<rocksdb::ColumnFamilyDescriptor> families = {
+      {rocksdb::kDefaultColumnFamilyName, rocksdb::ColumnFamilyOptions()},
+      {"raft", family_options(cache)},
+      {"data", data_options},
+  };
+  std::unique_ptr<Engine> engine(new Engine);
+  rocksdb::DB *db = nullptr;
+  std::vector<rocksdb::ColumnFamilyHandle *> handles;
+  require(rocksdb::DB::Open(database_options(), directory, families, &handles, &db),
+          ("cannot open the database in " + directory).c_str());
+  engine->db_.reset(db);
+  engine->default_ = handles[0];
+  engine->raft_ = handles[1];
+  engine->data_ = handles[2];
+  engine->check_identity(cluster_id, store_id);
+  return engine;
+}
+
+Engine::~Engine() {
+  for (rocksdb::ColumnFamilyHandle *handle : {default_, raft_, data_}) {
+    if (handle != nullptr) db_->DestroyColumnFamilyHandle(handle);
+  }
+}
+
+void Engine::check_identity(const std::string &cluster_id, uint64_t store_id) {
+  std::string expected;
+  put_string(expected, cluster_id);
+  put_varint(expected, store_id);
+  const auto stored = get(raft_, identity_key);
+  if (!stored) {
+    rocksdb::WriteBatch batch;
+    batch.Put(raft_, slice_of(identity_key), expected);
+    write(batch, true);
+    return;
+  }
+  if (*stored == expected) return;
+  ByteReader reader(*stored);
+  const auto cluster = reader.string();
+  const auto id = reader.varint();
+  fatal("the data directory belongs to store %" PRIu64 " of cluster '%s', not to store %" PRIu64
+        " of cluster '%s'",
+        id.value_or(0), std::string(cluster.value_or("?")).c_str(), store_id, cluster_id.c_str());
+}
+
+void Engine::write(rocksdb::WriteBatch &batch, bool sync) {
+  rocksdb::WriteOptions options;
+  options.sync = sync;
+  require(db_->Write(options, &batch), "cannot write to the database");
+}
+
+std::optional<std::string> Engine::get(rocksdb::ColumnFamilyHandle *family, std::string_view key,
+                                       const rocksdb::Snapshot *at) {
+  rocksdb::ReadOptions options;
+  options.snapshot = at;
+  std::string value;
+  const rocksdb::Status status = db_->Get(options, family, slice_of(key), &value);
+  if (status.IsNotFound()) return std::nullopt;
+  require(status, "cannot read from the database");
+  return value;
+}
+
+bool Engine::get(rocksdb::ColumnFamilyHandle *family, std::string_view key,
+                 rocksdb::PinnableSlice &value) {
+  value.Reset();
+  const rocksdb::Status status = db_->Get(rocksdb::ReadOptions(), family, slice_of(key), &value);
+  if (status.IsNotFound()) return false;
+  require(status, "cannot read from the database");
+  return true;
+}
+
+std::unique_ptr<rocksdb::Iterator> Engine::scan(rocksdb::ColumnFamilyHandle *family,
+                                                const rocksdb::Slice &from,
+                                                const rocksdb::Slice &to,
+                                                const rocksdb::Snapshot *at) {
+  rocksdb::ReadOptions options;
+  options.snapshot = at;
+  options.iterate_upper_bound = &to;
+  std::unique_ptr<rocksdb::Iterator> iterator(db_->NewIterator(options, family));
+  iterator->Seek(from);
+  return iterator;
+}
+
+uint64_t Engine::estimated_keys() {
+  uint64_t keys = 0;
+  db_->GetIntProperty(data_, rocksdb::DB::Properties::kEstimateNumKeys, &keys);
+  return keys;
+}
+
+}  // namespace kvd

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Store's one RocksDB. All Regions share it, its write-ahead log and its syncs.
+//
+// Column family `raft`:
+//   'i'                                  StoreIdent: cluster id, store id
+//   's' region(8)                        RaftLocalState: hard state, bounds of the log
+//   'l' region(8) index(8)               a log entry: term, kind, flags, payload
+// Column family `data`:
+//   'a' region(8)                        RaftApplyState: applied index and its term, membership
+//   'r' region(8)                        RegionLocalState: the Region's slots
+//   'd' slot(2) key                      a value
+//
+// Numbers in keys are big-endian, so that keys sort by number.
+#pragma once
+
+#include <rocksdb/db.h>
+#include <rocksdb/write_batch.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "slot.h"
+
+namespace kvd {
+
+inline rocksdb::Slice slice_of(std::string_view text) { return {text.data(), text.size()}; }
+inline std::string_view view_of(const rocksdb::Slice &slice) { return {slice.data(), slice.size()}; }
+
+std::string raft_state_key(uint64_t region_id);
+std::string log_key(uint64_t region_id, uint64_t index);
+std::string apply_state_key(uint64_t region_id);
+std::string region_state_key(uint64_t region_id);
+// Appends nothing to what `out` held: it is replaced, its memory kept.
+void make_data_key(std::string &out, uint16_t slot, std::string_view key);
+// The first data key of `slot`; of slot_count: the end of all data keys.
+std::string data_key_bound(uint32_t slot);
+// The user's key in a data key.
+std::string_view user_key_of(std::string_view data_key);
+
+class Engine {
+ public:
+  // Opens or creates the database; fatal() if that fails, or if it belongs to another store or
+  // cluster.
+  static std::unique_ptr<Engine> open(const std::string &directory, const std::string &cluster_id,
+                                      uint64_t store_id);
+  ~Engine();
+  Engine(const Engine &) = delete;
+  Engine &operator=(const Engine &) = delete;
+
+  rocksdb::DB &db() { return *db_; }
+  rocksdb::ColumnFamilyHandle *raft() { return raft_; }
+  rocksdb::ColumnFamilyHandle *data() { return data_; }
+
+  // Writes the batch, all of it or nothing. fatal() if the disk does not take it: what is on it is
+  // unknown then, and going on could acknowledge what is lost.
+  void write(rocksdb::WriteBatch &batch, bool sync);
+
+  // The value, or nullopt. fatal() on a read error.
+  std::optional<std::string> get(rocksdb::ColumnFamilyHandle *family, std::string_view key,
+                                 const rocksdb::Snapshot *at = nullptr);
+  // The same into a pinned value, which a caller can keep for several reads.
+  bool get(rocksdb::ColumnFamilyHandle *family, std::string_view key,
+           rocksdb::PinnableSlice &value);
+
+  // An iterator over `family` from `from` (included) to `to` (excluded), which must outlive it.
+  std::unique_ptr<rocksdb::Iterator> scan(rocksdb::ColumnFamilyHandle *family,
+                                          const rocksdb::Slice &from, const rocksdb::Slice &to,
+                                          const rocksdb::Snapshot *at = nullptr);
+
+  // RocksDB's estimate of the number of keys.
+  uint64_t estimated_keys();
+
+ private:
+  Engine() = default;
+  void check_identity(const std::string &cluster_id, uint64_t store_id);
+
+  std::unique_ptr<rocksdb::DB> db_;
+  rocksdb::ColumnFamilyHandle *raft_ = nullptr;
+  rocksdb::ColumnFamilyHandle *data_ = nullptr;
+  rocksdb::ColumnFamilyHandle *default_ = nullptr;
+};
+
+}  // namespace kvd

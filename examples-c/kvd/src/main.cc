@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <exception>
+
+#include "config.h"
+#include "log.h"
+#include "store.h"
+
+int main(int argc, char **argv) {
+  int exit_code = 0;
+  const auto config = kvd::parse_command_line(argc, argv, exit_code);
+  if (!config) return exit_code;
+  kvd::log_init(config->log_level, config->id);
+  try {
+    kvd::Store store(*config);
+    store.run();
+  } catch (const std::exception &problem) {
+    kvd::fatal("%s", problem.what());
+  }
+  return 0;
+}

@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "peer.h"
+
+#include <array>
+#include <chrono>
+#include <cinttypes>
+#include <random>
+
+#include "log.h"
+#include "raft_view.h"
+#include "read_command.h"
+#include "resp.h"
+#include "state_machine.h"
+
+namespace kvd {
+namespace {
+
+void reply_error(const std::vector<Waiter> &waiters, std::string_view error) {
+  if (waiters.empty()) return;
+  std::string encoded;
+  append_error(encoded, error);
+  for (const Waiter &waiter : waiters) waiter.reply(encoded);
+}
+
+// Beyond this many bytes that wait for a majority, writes are refused.
+constexpr uint64_t max_uncommitted_bytes = 256 << 20;
+
+raft_config node_config(const Config &config, uint64_t applied) {
+  raft_config node{};
+  const raft_status status = raft_config_init(&node, sizeof node, config.id);
+  if (status != RAFT_OK) fatal("the Raft library is of another version: %s", raft_status_message(status));
+  node.seed = std::random_device()();
+  node.applied = applied;
+  node.election_ticks = config.election_ticks;
+  node.heartbeat_ticks = config.heartbeat_ticks;
+  node.pre_vote = config.pre_vote;
+  node.check_quorum = config.check_quorum;
+  // Clients are sent to the leader; a forwarded proposal could not be matched to its answer.
+  node.forward_proposals = false;
+  node.max_uncommitted_bytes = max_uncommitted_bytes;
+  return node;
+}
+
+constexpr const char *superseded_error =
+    "TRYAGAIN the write was not applied: another leader's entry took its place";
+constexpr const char *unknown_error =
+    "UNKNOWN it is not known whether the write was applied or will be";
+
+}  // namespace
+
+Peer::Peer(const StoreParts &parts, const Region &region)
+    : parts_(parts),
+      region_(region),
+      snapshots_(parts.engine, parts.background, region.id, region.slots,
+                 parts.config.max_snapshot_bytes),
+      storage_(parts.engine, snapshots_, region.id) {
+  const raft_config config = node_config(parts.config, storage_.applied_index());
+  const raft_storage callbacks = storage_.callbacks();
+  const raft_status status = raft_node_new(&config, &callbacks, &node_);
+  if (status != RAFT_OK) {
+    fatal("region %" PRIu64 " cannot start: %s", region_.id, raft_status_message(status));
+  }
+  KVD_LOG(info,
+          "region %" PRIu64 " starts: log %" PRIu64 " to %" PRIu64 ", applied %" PRIu64, region_.id,
+          storage_.first_index(), storage_.last_index(), storage_.applied_index());
+}
+
+Peer::~Peer() {
+  raft_node_free(node_);
+  raft_ready_free(ready_);
+}
+
+std::string Peer::last_error() const {
+  std::array<char, 512> text{};
+  size_t needed = 0;
+  if (raft_node_last_error(node_, text.data(), text.size(), &needed) != RAFT_OK) return "";
+  return text.data();
+}
+
+void Peer::require(raft_status status, const char *what) const {
+  if (status == RAFT_OK) return;
+  if (status == RAFT_ERR_STORAGE) {
+    // The node stays usable and asks again.
+    KVD_LOG(error, "region %" PRIu64 ": %s: %s", region_.id, what, last_error().c_str());
+    return;
+  }
+  fatal("region %" PRIu64 ": %s: %s (%s)", region_.id, what, raft_status_message(status),
+        last_error().c_str());
+}
+
+std::string Peer::redirect_error(uint16_t slot) const {
+  const Member *leader = parts_.config.member(leader_);
+  if (leader == nullptr || leader_ == parts_.config.id) {
+    return "CLUSTERDOWN the slot has no leader at the moment";
+  }
+  return "MOVED " + std::to_string(slot) + " " + leader->client.text();
+}
+
+void Peer::submit() {
+  if (!collected_writes_.empty()) propose_collected();
+  if (reads_.has_collected()) ask_for_collected_reads();
+}
+
+void Peer::propose_collected() {
+  std::vector<raft_slice> payloads;
+  const std::string_view bytes = collected_writes_.bytes();
+  for (const ProposalBatch::Entry &entry : collected_writes_.entries()) {
+    payloads.push_back(raft_view(bytes.substr(entry.begin, entry.end - entry.begin)));
+  }
+  raft_entry_id first{};
+  const raft_status status = raft_propose_batch(node_, payloads.data(), payloads.size(), &first);
+  if (status == RAFT_OK) {
+    const auto deadline =
+        Clock::now() + std::chrono::milliseconds(parts_.config.request_timeout_ms);
+    uint64_t index = first.index;
+    for (ProposalBatch::Entry &entry : collected_writes_.entries()) {
+      pending_writes_.add(first.term, index++, std::move(entry.waiters), deadline);
+    }
+  } else {
+    require(status == RAFT_ERR_PROPOSAL_DROPPED ? RAFT_OK : status, "cannot propose");
+    const std::string error = is_leader() ? "TRYAGAIN the write was not taken: " + last_error()
+                                          : redirect_error(region_.slots.first);
+    for (const ProposalBatch::Entry &entry : collected_writes_.entries()) {
+      reply_error(entry.waiters, error);
+    }
+  }
+  collected_writes_.clear();
+}
+
+void Peer::ask_for_collected_reads() {
+  const auto deadline = Clock::now() + std::chrono::milliseconds(parts_.config.request_timeout_ms);
+  const uint64_t ticket = reads_.submit(deadline);
+  std::string context;
+  put_big_endian(context, ticket);
+  const raft_status status = raft_read_index(node_, raft_view(context));
+  if (status == RAFT_OK) return;
+  KVD_LOG(debug, "region %" PRIu64 ": read refused: %s", region_.id, raft_status_message(status));
+  refuse_reads(reads_.withdraw(), redirect_error(region_.slots.first));
+}
+
+void Peer::refuse_reads(const ReadQueue::Batch &batch, const std::string &error) {
+  std::string encoded;
+  append_error(encoded, error);
+  for (const ReadQueue::Read &read : batch.reads) read.waiter.reply(encoded);
+}
+
+bool Peer::has_ready() const { return ready_ == nullptr && raft_has_ready(node_); }
+
+void Peer::begin(rocksdb::WriteBatch &batch, bool &sync) {
+  require(raft_ready(node_, &ready_), "cannot take the next work");
+  if (ready_ == nullptr) return;
+  note_state(*ready_);
+  send(*ready_, false);
+  storage_.stage_ready(*ready_, batch);
+  apply_committed(*ready_, batch);
+  compact(batch);
+  for (size_t i = 0; i < ready_->read_states_len; ++i) {
+    const std::string_view context = view_of(ready_->read_states[i].context);
+    if (context.size() != sizeof(uint64_t)) continue;
+    reads_.confirmed(get_big_endian<uint64_t>(context.data()), ready_->read_states[i].index);
+  }
+  sync = sync || ready_->must_sync;
+}
+
+void Peer::finish() {
+  if (ready_ == nullptr) return;
+  storage_.finish();
+  send(*ready_, true);
+  require(raft_advance(node_, ready_), "cannot hand work back");
+  ready_ = nullptr;
+  serve_reads();
+}
+
+void Peer::note_state(const raft_ready_view &ready) {
+  if (ready.has_hard_state) term_ = ready.hard_state.term;
+  if (!ready.has_soft_state) return;
+  const bool led = is_leader();
+  role_ = ready.soft_state.role;
+  leader_ = ready.soft_state.leader;
+  if (is_leader()) {
+    KVD_LOG(info, "region %" PRIu64 " became leader at term %" PRIu64, region_.id, term_);
+  } else if (leader_ != 0) {
+    KVD_LOG(info, "region %" PRIu64 " follows store %" PRIu64 " at term %" PRIu64, region_.id,
+            leader_, term_);
+  } else {
+    KVD_LOG(info, "region %" PRIu64 " has no leader at term %" PRIu64 " (%s)", region_.id, term_,
+            role_ == RAFT_ROLE_FOLLOWER ? "follower" : "candidate");
+  }
+  if (!led || is_leader()) return;
+  // Reads can be asked again elsewhere. Writes stay: they may yet be committed.
+  for (const ReadQueue::Batch &batch : reads_.take_unconfirmed()) {
+    refuse_reads(batch, redirect_error(region_.slots.first));
+  }
+}
+
+void Peer::send(const raft_ready_view &ready, bool after_write) {
+  for (size_t i = 0; i < ready.messages_len; ++i) {
+    const raft_message &message = ready.messages[i];
+    if (message.requires_persistence != after_write) continue;
+    parts_.transport.send(message.to, region_.id, message.type == RAFT_MESSAGE_SNAPSHOT,
+                          view_of(message.bytes));
+  }
+}
+
+void Peer::apply_committed(const raft_ready_view &ready, rocksdb::WriteBatch &batch) {
+  if (ready.snapshot == nullptr && ready.committed_entries_len == 0) return;
+  DataBatch data(parts_.engine, batch);
+  if (ready.snapshot != nullptr) install(*ready.snapshot, data, batch);
+  for (size_t i = 0; i < ready.committed_entries_len; ++i) {
+    apply(ready.committed_entries[i], data);
+  }
+  if (ready.committed_entries_len > 0) {
+    const raft_entry &last = ready.committed_entries[ready.committed_entries_len - 1];
+    storage_.stage_applied(last.index, last.term, batch);
+  }
+}
+
+void Peer::install(const raft_snapshot &snapshot, DataBatch &data, rocksdb::WriteBatch &batch) {
+  if (!install_snapshot(view_of(snapshot.data), region_.slots, data)) {
+    fatal("region %" PRIu64 ": the snapshot at index %" PRIu64 " is not one of this version",
+          region_.id, snapshot.index);
+  }
+  storage_.stage_applied(snapshot.index, snapshot.term, batch);
+  bytes_since_compaction_ = 0;
+  reply_error(pending_writes_.covered_by_snapshot(snapshot.index), unknown_error);
+  KVD_LOG(info, "region %" PRIu64 " installs a snapshot at index %" PRIu64 ", %zu bytes", region_.id,
+          snapshot.index, snapshot.data.len);
+}
+
+void Peer::apply(const raft_entry &entry, DataBatch &data) {
+  std::vector<Waiter> superseded;
+  const auto waiters = pending_writes_.applied(entry.term, entry.index, superseded);
+  reply_error(superseded, superseded_error);
+  bytes_since_compaction_ += entry.data.len;
+  if (entry.kind != RAFT_ENTRY_NORMAL) {
+    apply_membership_change(entry);
+    return;
+  }
+  const bool well_formed =
+      apply_entry(view_of(entry.data), region_.slots, data,
+                  [&](size_t position, std::string_view reply) {
+                    if (position < waiters.size()) waiters[position].reply(reply);
+                  });
+  if (!well_formed) {
+    KVD_LOG(error, "region %" PRIu64 ": entry %" PRIu64 " is malformed, its rest is skipped",
+            region_.id, entry.index);
+  }
+}
+
+void Peer::apply_membership_change(const raft_entry &entry) {
+  raft_conf_state_buffer *membership = nullptr;
+  const raft_status status = raft_apply_conf_change(node_, &entry, &membership);
+  if (status == RAFT_ERR_CONF_CHANGE || status == RAFT_ERR_DECODE) {
+    KVD_LOG(warn, "region %" PRIu64 ": entry %" PRIu64 " changes no membership: %s", region_.id,
+            entry.index, last_error().c_str());
+    return;
+  }
+  require(status, "cannot apply a membership change");
+  raft_slice encoded{};
+  require(raft_conf_state_buffer_encoded(membership, &encoded), "cannot encode the membership");
+  storage_.stage_conf_state(view_of(encoded));
+  raft_conf_state_buffer_free(membership);
+}
+
+// Cuts the log when it has grown enough, and leaves a tail for followers that are a little behind.
+void Peer::compact(rocksdb::WriteBatch &batch) {
+  const uint64_t applied = storage_.applied_index();
+  if (applied < storage_.first_index()) return;
+  const uint64_t kept = applied - storage_.first_index() + 1;
+  if (kept <= parts_.config.compact_after &&
+      bytes_since_compaction_ <= parts_.config.compact_after_bytes) {
+    return;
+  }
+  bytes_since_compaction_ = 0;
+  const uint64_t up_to = applied - std::min(kept, parts_.config.compact_after) / 2;
+  storage_.stage_compaction(up_to, batch);
+  KVD_LOG(debug, "region %" PRIu64 " drops its log up to %" PRIu64, region_.id, up_to);
+}
+
+void Peer::serve_reads() {
+  ReadQueue::Batch batch;
+  while (reads_.take_ready(storage_.applied_index(), batch)) serve(batch);
+}
+
+void Peer::serve(ReadQueue::Batch &batch) {
+  std::string reply;
+  for (ReadQueue::Read &read : batch.reads) {
+    const std::string_view encoded =
+        std::string_view(batch.bytes).substr(read.begin, read.end - read.begin);
+    if (is_long_read(encoded)) {
+      parts_.background.run(
+          [&engine = parts_.engine, slots = region_.slots, encoded = std::string(encoded)] {
+            std::string result;
+            execute_read(encoded, engine, slots, result);
+            return result;
+          },
+          [waiter = std::move(read.waiter)](const std::string &result) { waiter.reply(result); });
+      continue;
+    }
+    reply.clear();
+    execute_read(encoded, parts_.engine, region_.slots, reply);
+    read.waiter.reply(reply);
+  }
+}
+
+void Peer::tick() { require(raft_tick(node_), "cannot tick"); }
+
+void Peer::expire() {
+  const auto now = Clock::now();
+  snapshots_.expire(now);
+  reply_error(pending_writes_.expired(now), unknown_error);
+  for (const ReadQueue::Batch &batch : reads_.take_expired(now)) {
+    refuse_reads(batch, "TRYAGAIN the read was not confirmed in time");
+  }
+}
+
+bool Peer::step(std::string_view message) {
+  const raft_status status = raft_step(node_, raft_view(message));
+  if (status == RAFT_OK) return true;
+  if (status == RAFT_ERR_DECODE || status == RAFT_ERR_INVALID_MESSAGE) {
+    KVD_LOG(warn, "region %" PRIu64 ": bad message: %s", region_.id, last_error().c_str());
+    return false;
+  }
+  if (status == RAFT_ERR_POISONED) require(status, "cannot take a message");
+  const LogLevel level = status == RAFT_ERR_COMMIT_BEYOND_LOG || status == RAFT_ERR_COMMITTED_CONFLICT
+                             ? LogLevel::error
+                             : LogLevel::debug;
+  if (log_enabled(level)) {
+    log_at(level, "region %" PRIu64 ": a message was not taken: %s (%s)", region_.id,
+           raft_status_message(status), last_error().c_str());
+  }
+  return true;
+}
+
+void Peer::report_unreachable(uint64_t store_id) {
+  require(raft_report_unreachable(node_, store_id), "cannot report an unreachable store");
+}
+
+void Peer::report_snapshot(uint64_t store_id, bool delivered) {
+  KVD_LOG(info, "region %" PRIu64 ": snapshot to store %" PRIu64 " %s", region_.id, store_id,
+          delivered ? "sent" : "lost");
+  require(raft_report_snapshot(node_, store_id, delivered), "cannot report a snapshot");
+}
+
+std::string Peer::transfer_leader(uint64_t to) {
+  if (!is_leader()) return redirect_error(region_.slots.first);
+  if (parts_.config.member(to) == nullptr) return "ERR no such store";
+  const raft_status status = raft_transfer_leader(node_, to);
+  return status == RAFT_OK ? "" : std::string("ERR ") + raft_status_message(status);
+}
+
+}  // namespace kvd

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// A Region's replica on this Store: a Raft node, its log, its part of the key space, and the clients'
+// requests that wait for it.
+#pragma once
+
+#include <raftcore.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "config.h"
+#include "data_batch.h"
+#include "proposals.h"
+#include "raft_storage.h"
+#include "read_queue.h"
+#include "region.h"
+#include "snapshot.h"
+#include "transport.h"
+
+namespace kvd {
+
+// What all Peers of a Store share.
+struct StoreParts {
+  const Config &config;
+  Engine &engine;
+  Transport &transport;
+  Background &background;
+};
+
+// All functions are called on the loop. A turn of the loop is: submit(), then, unless the last turn's
+// batch is still on its way to the disk, begin(); and finish() once the batch is written.
+class Peer {
+ public:
+  Peer(const StoreParts &parts, const Region &region);
+  ~Peer();
+  Peer(const Peer &) = delete;
+  Peer &operator=(const Peer &) = delete;
+
+  const Region &region() const { return region_; }
+  bool is_leader() const { return role_ == RAFT_ROLE_LEADER; }
+  uint64_t leader() const { return leader_; }
+  // The error reply for a client that asked this Store although it does not lead the Region.
+  std::string redirect_error(uint16_t slot) const;
+
+  // Where requests of clients are collected until the next submit().
+  ProposalBatch &writes() { return collected_writes_; }
+  ReadQueue &reads() { return reads_; }
+  void submit();
+
+  bool has_ready() const;
+  // Takes a Ready: sends what may be sent before it is stored, puts all that is to be stored into the
+  // batch (`sync` is set if that must be durable) and applies what is committed.
+  void begin(rocksdb::WriteBatch &batch, bool &sync);
+  // The batch is written: sends the rest, serves reads, hands the Ready back.
+  void finish();
+
+  void tick();
+  // Answers requests that have waited too long.
+  void expire();
+  // False if the bytes are no message.
+  bool step(std::string_view message);
+  void report_unreachable(uint64_t store_id);
+  void report_snapshot(uint64_t store_id, bool delivered);
+  // The error reply, or "".
+  std::string transfer_leader(uint64_t to);
+
+  // Lines "name:value\r\n".
+  std::string status_text() const;
+
+ private:
+  void propose_collected();
+  void ask_for_collected_reads();
+  void refuse_reads(const ReadQueue::Batch &batch, const std::string &error);
+  void note_state(const raft_ready_view &ready);
+  void send(const raft_ready_view &ready, bool after_write);
+  void apply_committed(const raft_ready_view &ready, rocksdb::WriteBatch &batch);
+  void install(const raft_snapshot &snapshot, DataBatch &data, rocksdb::WriteBatch &batch);
+  void apply(const raft_entry &entry, DataBatch &data);
+  void apply_membership_change(const raft_entry &entry);
+  void compact(rocksdb::WriteBatch &batch);
+  void serve_reads();
+  void serve(ReadQueue::Batch &batch);
+  std::string last_error() const;
+  // fatal() for what no host can go on after; an error of the storage is only logged.
+  void require(raft_status status, const char *what) const;
+
+  StoreParts parts_;
+  Region region_;
+  SnapshotCache snapshots_;
+  RaftStorage storage_;
+  raft_node *node_ = nullptr;
+
+  int32_t role_ = RAFT_ROLE_FOLLOWER;
+  uint64_t leader_ = 0;
+  uint64_t term_ = 0;
+  raft_ready_view *ready_ = nullptr;  // between begin() and finish()
+  uint64_t bytes_since_compaction_ = 0;
+
+  ProposalBatch collected_writes_;
+  PendingWrites pending_writes_;
+  ReadQueue reads_;
+};
+
+}  // namespace kvd

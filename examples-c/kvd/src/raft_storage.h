@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// A Region's Raft log in the Store's database, as the library reads it and as a turn of the loop
+// writes it.
+#pragma once
+
+#include <raftcore.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine.h"
+#include "snapshot.h"
+
+namespace kvd {
+
+// Writing is in two steps. The stage_... functions put changes into the batch of the turn; finish()
+// makes them visible to the library, once the batch is written. Between the two the library still
+// reads what was there before, which is what it expects until raft_advance.
+class RaftStorage {
+ public:
+  // Loads what is stored of the Region, which must have been bootstrapped; fatal() if it contradicts
+  // itself.
+  RaftStorage(Engine &engine, SnapshotCache &snapshots, uint64_t region_id);
+  RaftStorage(const RaftStorage &) = delete;
+  RaftStorage &operator=(const RaftStorage &) = delete;
+
+  // Whether the Region is in the database, and the changes that put it there: an empty log and key
+  // space, with these voters.
+  static bool exists(Engine &engine, uint64_t region_id);
+  static void bootstrap(Engine &engine, uint64_t region_id, const std::vector<uint64_t> &voters,
+                        rocksdb::WriteBatch &batch);
+
+  // The callbacks for raft_node_new. This object must outlive the node.
+  raft_storage callbacks();
+
+  // Everything that a Ready wants stored of the log: snapshot's position, entries, hard state.
+  void stage_ready(const raft_ready_view &ready, rocksdb::WriteBatch &batch);
+  void stage_applied(uint64_t index, uint64_t term, rocksdb::WriteBatch &batch);
+  void stage_conf_state(std::string_view encoded);  // with the next stage_applied
+  // Drops the entries up to `index`, which must be applied.
+  void stage_compaction(uint64_t index, rocksdb::WriteBatch &batch);
+  void finish();
+
+  uint64_t first_index() const { return log_.truncated_index + 1; }
+  uint64_t last_index() const { return log_.last_index; }
+  // The last index that is applied durably, or would be with the next sync.
+  uint64_t applied_index() const { return applied_.index; }
+  uint64_t applied_term() const { return applied_.term; }
+
+  // For the library's callbacks, and for tests.
+  raft_status entries(uint64_t low, uint64_t high, raft_entry_sink *out);
+  raft_status term(uint64_t index, uint64_t *out);
+  raft_status initial_state(raft_hard_state *hard_state, raft_conf_state_sink *conf_state);
+  raft_status snapshot(raft_snapshot_sink *out);
+
+ private:
+  // RaftLocalState
+  struct LogState {
+    raft_hard_state hard_state{};
+    uint64_t truncated_index = 0;  // the last compacted entry
+    uint64_t truncated_term = 0;
+    uint64_t last_index = 0;
+
+    std::string encode() const;
+    static std::optional<LogState> decode(std::string_view bytes);
+  };
+
+  void load();
+  void stage_snapshot(const raft_snapshot &snapshot, rocksdb::WriteBatch &batch);
+  void stage_entries(const raft_entry *entries, size_t count, rocksdb::WriteBatch &batch);
+  void put_log_state(rocksdb::WriteBatch &batch);
+
+  Engine &engine_;
+  SnapshotCache &snapshots_;
+  uint64_t region_id_;
+  LogState log_;
+  LogState staged_log_;
+  ApplyState applied_;
+  ApplyState staged_applied_;
+};
+
+}  // namespace kvd

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "read_command.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "bytes.h"
+#include "glob.h"
+#include "log.h"
+#include "resp.h"
+
+namespace kvd {
+namespace {
+
+void put_op(std::string &out, ReadOp op) { out.push_back(static_cast<char>(op)); }
+
+bool get_value(Engine &engine, std::string_view key, rocksdb::PinnableSlice &value) {
+  std::string data_key;
+  make_data_key(data_key, slot_of(key), key);
+  return engine.get(engine.data(), data_key, value);
+}
+
+// Calls visit(slot, key) for each key from slot `first` on, until it answers false.
+template <typename Visit>
+void for_each_key(Engine &engine, uint32_t first, uint32_t last, const Visit &visit) {
+  const std::string from = data_key_bound(first);
+  const std::string to = data_key_bound(last + 1);
+  const rocksdb::Slice end(to);
+  const auto iterator = engine.scan(engine.data(), from, end);
+  for (; iterator->Valid(); iterator->Next()) {
+    const std::string_view data_key = view_of(iterator->key());
+    if (!visit(get_big_endian<uint16_t>(data_key.data() + 1), user_key_of(data_key))) break;
+  }
+  if (!iterator->status().ok()) {
+    fatal("cannot read from the database: %s", iterator->status().ToString().c_str());
+  }
+}
+
+void append_list(std::string &reply, const std::vector<std::string> &list) {
+  append_array(reply, list.size());
+  for (const std::string &item : list) append_bulk(reply, item);
+}
+
+void read_get(ByteReader &fields, Engine &engine, std::string &reply) {
+  rocksdb::PinnableSlice value;
+  if (get_value(engine, fields.string().value(), value)) {
+    append_bulk(reply, view_of(value));
+  } else {
+    append_null(reply);
+  }
+}
+
+void read_mget(ByteReader &fields, Engine &engine, std::string &reply) {
+  const uint64_t count = fields.varint().value();
+  append_array(reply, count);
+  for (uint64_t i = 0; i < count; ++i) read_get(fields, engine, reply);
+}
+
+void read_exists(ByteReader &fields, Engine &engine, std::string &reply) {
+  const uint64_t count = fields.varint().value();
+  int64_t found = 0;
+  rocksdb::PinnableSlice value;
+  for (uint64_t i = 0; i < count; ++i) {
+    if (get_value(engine, fields.string().value(), value)) ++found;
+  }
+  append_integer(reply, found);
+}
+
+void read_strlen(ByteReader &fields, Engine &engine, std::string &reply) {
+  rocksdb::PinnableSlice value;
+  const bool found = get_value(engine, fields.string().value(), value);
+  append_integer(reply, found ? static_cast<int64_t>(value.size()) : 0);
+}
+
+void read_dbsize(Engine &engine, SlotRange slots, std::string &reply) {
+  int64_t count = 0;
+  for_each_key(engine, slots.first, slots.last, [&](uint16_t, std::string_view) {
+    ++count;
+    return true;
+  });
+  append_integer(reply, count);
+}
+
+void read_keys(ByteReader &fields, Engine &engine, SlotRange slots, std::string &reply) {
+  const std::string_view pattern = fields.string().value();
+  std::vector<std::string> found;
+  for_each_key(engine, slots.first, slots.last, [&](uint16_t, std::string_view key) {
+    if (glob_match(pattern, key)) found.emplace_back(key);
+    return true;
+  });
+  append_list(reply, found);
+}
+
+void read_scan(ByteReader &fields, Engine &engine, SlotRange slots, std::string &reply) {
+  const uint64_t cursor = std::max<uint64_t>(fields.varint().value(), slots.first);
+  const uint64_t count = fields.varint().value();
+  const bool strings_wanted = fields.byte().value() != 0;
+  const bool has_pattern = fields.byte().value() != 0;
+  const std::string_view pattern = fields.string().value();
+  std::vector<std::string> found;
+  uint64_t seen = 0;
+  uint64_t current_slot = cursor;
+  uint64_t next_cursor = 0;
+  if (cursor <= slots.last) {
+    for_each_key(engine, static_cast<uint32_t>(cursor), slots.last,
+                 [&](uint16_t slot, std::string_view key) {
+                   if (seen >= count && slot != current_slot) {
+                     next_cursor = slot;
+                     return false;
+                   }
+                   current_slot = slot;
+                   ++seen;
+                   const bool matches = !has_pattern || glob_match(pattern, key);
+                   if (strings_wanted && matches) found.emplace_back(key);
+                   return true;
+                 });
+  }
+  append_array(reply, 2);
+  append_bulk(reply, std::to_string(next_cursor));
+  append_list(reply, found);
+}
+
+}  // namespace
+
+void encode_read_key(std::string &out, ReadOp op, std::string_view key) {
+  put_op(out, op);
+  put_string(out, key);
+}
+
+void encode_read_keys(std::string &out, ReadOp op, const std::string_view *keys, size_t count) {
+  put_op(out, op);
+  put_varint(out, count);
+  for (size_t i = 0; i < count; ++i) put_string(out, keys[i]);
+}
+
+void encode_read_pattern(std::string &out, std::string_view pattern) {
+  put_op(out, ReadOp::keys);
+  put_string(out, pattern);
+}
+
+void encode_read_dbsize(std::string &out) { put_op(out, ReadOp::dbsize); }
+
+void encode_read_scan(std::string &out, const ScanRequest &request) {
+  put_op(out, ReadOp::scan);
+  put_varint(out, request.cursor);
+  put_varint(out, request.count);
+  out.push_back(request.strings_wanted ? 1 : 0);
+  out.push_back(request.pattern ? 1 : 0);
+  put_string(out, request.pattern.value_or(""));
+}
+
+bool is_long_read(std::string_view encoded) {
+  return static_cast<ReadOp>(encoded[0]) >= ReadOp::dbsize;
+}
+
+void execute_read(std::string_view encoded, Engine &engine, SlotRange slots, std::string &reply) {
+  ByteReader fields(encoded);
+  // What is decoded here was encoded by this process: a missing field is a bug, and value() throws.
+  switch (static_cast<ReadOp>(fields.byte().value())) {
+    case ReadOp::get: return read_get(fields, engine, reply);
+    case ReadOp::mget: return read_mget(fields, engine, reply);
+    case ReadOp::exists: return read_exists(fields, engine, reply);
+    case ReadOp::strlen: return read_strlen(fields, engine, reply);
+    case ReadOp::dbsize: return read_dbsize(engine, slots, reply);
+    case ReadOp::keys: return read_keys(fields, engine, slots, reply);
+    case ReadOp::scan: return read_scan(fields, engine, slots, reply);
+  }
+}
+
+}  // namespace kvd

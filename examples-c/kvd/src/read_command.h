@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads, as they wait for their turn: a read is collected, confirmed by the Region's leader together
+// with all others of the same turn, and executed once the state machine is recent enough.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine.h"
+
+namespace kvd {
+
+enum class ReadOp : uint8_t { get, mget, exists, strlen, dbsize, keys, scan };
+
+// opcode byte, then fields as in write_command.h
+void encode_read_key(std::string &out, ReadOp op, std::string_view key);             // get, strlen
+void encode_read_keys(std::string &out, ReadOp op, const std::string_view *keys, size_t count);
+void encode_read_pattern(std::string &out, std::string_view pattern);                // keys
+void encode_read_dbsize(std::string &out);
+
+struct ScanRequest {
+  // Where to go on: the first slot to look at. A call answers whole slots, so that a key that is
+  // there from the first call to the last is answered whatever else changes meanwhile.
+  uint64_t cursor = 0;
+  uint64_t count = 10;
+  std::optional<std::string_view> pattern;
+  bool strings_wanted = true;  // false: SCAN ... TYPE with another type, and all values are strings
+};
+void encode_read_scan(std::string &out, const ScanRequest &request);
+
+// Whether the read goes through many keys: then it belongs on another thread than the loop's.
+bool is_long_read(std::string_view encoded);
+
+// Executes the read on the Region's slots, and appends its reply. Any thread may.
+void execute_read(std::string_view encoded, Engine &engine, SlotRange slots, std::string &reply);
+
+}  // namespace kvd

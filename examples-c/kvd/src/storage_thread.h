@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes to the disk beside the loop: while a batch is synced, the loop goes on receiving.
+#pragma once
+
+#include <rocksdb/write_batch.h>
+
+#include <asio/io_context.hpp>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include "engine.h"
+
+namespace kvd {
+
+class StorageThread {
+ public:
+  // `done` is called on the loop after each write.
+  StorageThread(Engine &engine, asio::io_context &loop, std::function<void()> done);
+  // Waits for the write that is under way.
+  ~StorageThread();
+
+  // Starts to write the batch, which must stay as it is until `done` is called. One at a time.
+  void write(rocksdb::WriteBatch &batch, bool sync);
+
+ private:
+  void run();
+
+  Engine &engine_;
+  asio::io_context &loop_;
+  std::function<void()> done_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  rocksdb::WriteBatch *batch_ = nullptr;  // what is to be written
+  bool sync_ = false;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace kvd

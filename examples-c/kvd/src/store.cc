@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store.h"
+
+#include <algorithm>
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/redirect_error.hpp>
+#include <asio/use_awaitable.hpp>
+#include <cinttypes>
+#include <csignal>
+
+#include "client_session.h"
+#include "log.h"
+
+namespace kvd {
+namespace {
+
+using asio::ip::tcp;
+
+// The whole key space is one Region.
+constexpr uint64_t first_region_id = 1;
+// So that a turn ends however much comes in.
+constexpr int max_handlers_per_turn = 4096;
+
+constexpr std::string_view region_state_prefix = "r";
+const std::string region_state_end = "s";
+
+}  // namespace
+
+Store::Store(const Config &config)
+    : config_(config),
+      engine_(Engine::open(config.data_directory, config.cluster_id, config.id)),
+      transport_(loop_, config_, *this),
+      acceptor_(loop_),
+      signals_(loop_, SIGINT, SIGTERM),
+      tick_timer_(loop_),
+      background_(loop_),
+      storage_thread_(*engine_, loop_, [this] { finish_batch(); }) {
+  bootstrap();
+  open_regions();
+}
+
+Store::~Store() = default;
+
+void Store::bootstrap() {
+  if (RaftStorage::exists(*engine_, first_region_id)) return;
+  std::vector<uint64_t> voters;
+  for (const Member &member : config_.members) voters.push_back(member.id);
+  rocksdb::WriteBatch batch;
+  const Region region{first_region_id, SlotRange{}};
+  batch.Put(engine_->data(), region_state_key(region.id), region.encode());
+  RaftStorage::bootstrap(*engine_, region.id, voters, batch);
+  engine_->write(batch, true);
+  KVD_LOG(info, "new store with region %" PRIu64 " of %zu members", region.id, voters.size());
+}
+
+void Store::open_regions() {
+  peer_of_slot_.assign(slot_count, nullptr);
+  const StoreParts parts{config_, *engine_, transport_, background_};
+  const rocksdb::Slice end(region_state_end);
+  const auto iterator = engine_->scan(engine_->data(), slice_of(region_state_prefix), end);
+  for (; iterator->Valid(); iterator->Next()) {
+    const uint64_t id = get_big_endian<uint64_t>(iterator->key().data() + 1);
+    const auto region = Region::decode(id, view_of(iterator->value()));
+    if (!region) fatal("region %" PRIu64 ": its stored state cannot be read", id);
+    auto peer = std::make_unique<Peer>(parts, *region);
+    std::fill(peer_of_slot_.begin() + region->slots.first,
+              peer_of_slot_.begin() + region->slots.last + 1, peer.get());
+    peers_.emplace(id, std::move(peer));
+  }
+  if (!iterator->status().ok()) {
+    fatal("cannot read the regions: %s", iterator->status().ToString().c_str());
+  }
+  if (std::count(peer_of_slot_.begin(), peer_of_slot_.end(), nullptr) != 0) {
+    fatal("the stored regions do not cover all slots");
+  }
+}
+
+Peer &Store::peer_of_slot(uint16_t slot) const { return *peer_of_slot_[slot]; }
+
+Peer *Store::route(const CommandSpec &spec, const Args &args, std::string &error) const {
+  Peer *peer = nullptr;
+  uint16_t slot = 0;
+  for_each_key_argument(spec, args, [&](std::string_view key) {
+    slot = slot_of(key);
+    Peer *owner = peer_of_slot_[slot];
+    if (peer != nullptr && owner != peer) error = "CROSSSLOT the keys are in several regions";
+    peer = owner;
+  });
+  if (peer == nullptr) {
+    // A command on the whole key space.
+    peer = peer_of_slot_[0];
+    if (peers_.size() > 1) error = "CROSSSLOT the command would need several regions";
+  }
+  if (error.empty() && !peer->is_leader()) error = peer->redirect_error(slot);
+  return error.empty() ? peer : nullptr;
+}
+
+void Store::run() {
+  std::signal(SIGPIPE, SIG_IGN);
+  // A file at its limit is an error of write() then, and is reported as such.
+  std::signal(SIGXFSZ, SIG_IGN);
+  listen();
+  signals_.async_wait([this](std::error_code problem, int) {
+    if (!problem) stop();
+  });
+  asio::co_spawn(loop_, tick_loop(), asio::detached);
+  while (!stopping_) {
+    loop_.run_one();
+    for (int i = 0; i < max_handlers_per_turn && loop_.poll_one() > 0; ++i) {
+    }
+    turn();
+  }
+  KVD_LOG(info, "stopped");
+}
+
+void Store::listen() {
+  try {
+    transport_.start();
+    acceptor_ = listen_on(loop_, config_.bind_host, config_.self().client);
+  } catch (const std::system_error &problem) {
+    fatal("cannot listen on %s and %s: %s", config_.self().peer.text().c_str(),
+          config_.self().client.text().c_str(), problem.what());
+  }
+  asio::co_spawn(loop_, accept_clients(), asio::detached);
+  KVD_LOG(info, "serving clients at %s and stores at %s", config_.self().client.text().c_str(),
+          config_.self().peer.text().c_str());
+}
+
+asio::awaitable<void> Store::accept_clients() {
+  while (acceptor_.is_open()) {
+    std::error_code problem;
+    tcp::socket socket =
+        co_await acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, problem));
+    if (problem) {
+      if (!acceptor_.is_open()) break;
+      // Out of file descriptors, most likely: accepting goes on when there are some again.
+      KVD_LOG(warn, "cannot accept a client: %s", problem.message().c_str());
+      asio::steady_timer pause(loop_, std::chrono::milliseconds(100));
+      co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, problem));
+      continue;
+    }
+    socket.non_blocking(true, problem);
+    socket.set_option(tcp::no_delay(true), problem);
+    if (sessions_.size() >= config_.max_clients) {
+      static constexpr std::string_view refusal = "-ERR max number of clients reached\r\n";
+      socket.write_some(asio::buffer(refusal), problem);
+      continue;
+    }
+    const auto session =
+        std::make_shared<ClientSession>(std::move(socket), *this, next_session_id_++);
+    sessions_.emplace(session->id(), session);
+    asio::co_spawn(loop_, [session] { return session->run(); }, asio::detached);
+  }
+}
+
+asio::awaitable<void> Store::tick_loop() {
+  const auto interval = std::chrono::milliseconds(config_.tick_ms);
+  auto next = Clock::now();
+  std::error_code problem;
+  while (!stopping_) {
+    // After a pause of the whole process the ticks that were missed are not made up for: an election
+    // timeout counts the time in which a leader could have been heard.
+    next = std::max(next + interval, Clock::now());
+    tick_timer_.expires_at(next);
+    co_await tick_timer_.async_wait(asio::redirect_error(asio::use_awaitable, problem));
+    for (const auto &[id, peer] : peers_) {
+      peer->tick();
+      peer->expire();
+    }
+  }
+}
+
+void Store::stop() {
+  KVD_LOG(info, "stopping");
+  stopping_ = true;
+  std::error_code ignored;
+  acceptor_.close(ignored);
+  transport_.stop();
+}
+
+void Store::turn() {
+  bool worked = true;
+  while (worked && !stopping_) {
+    for (const auto &[id, peer] : peers_) peer->submit();
+    worked = begin_batch();
+    worked = serve_sessions() || worked;
+  }
+  transport_.flush();
+}
+
+bool Store::begin_batch() {
+  if (!in_batch_.empty()) return false;
+  bool sync = false;
+  for (const auto &[id, peer] : peers_) {
+    if (!peer->has_ready()) continue;
+    peer->begin(batch_, sync);
+    in_batch_.push_back(peer.get());
+  }
+  if (in_batch_.empty()) return false;
+  if (batch_.Count() == 0) {
+    finish_batch();
+    return true;
+  }
+  // What need not wait for the disk goes out first: followers write while this store does.
+  transport_.flush();
+  storage_thread_.write(batch_, sync);
+  return false;
+}
+
+void Store::finish_batch() {
+  batch_.Clear();
+  for (Peer *peer : in_batch_) peer->finish();
+  in_batch_.clear();
+}
+
+bool Store::serve_sessions() {
+  if (touched_.empty()) return false;
+  const auto sessions = std::exchange(touched_, {});
+  for (const auto &session : sessions) {
+    session->touched = false;
+    session->proceed();
+  }
+  return true;
+}
+
+void Store::touch(std::shared_ptr<ClientSession> session) {
+  session->touched = true;
+  touched_.push_back(std::move(session));
+}
+
+void Store::forget(const ClientSession &session) { sessions_.erase(session.id()); }
+
+bool Store::on_message(uint64_t region_id, std::string_view message) {
+  const auto peer = peers_.find(region_id);
+  if (peer != peers_.end()) return peer->second->step(message);
+  KVD_LOG(debug, "a message for region %" PRIu64 ", which is not here", region_id);
+  return true;
+}
+
+void Store::on_unreachable(uint64_t region_id, uint64_t store_id) {
+  peers_.at(region_id)->report_unreachable(store_id);
+}
+
+void Store::on_snapshot_sent(uint64_t region_id, uint64_t store_id, bool delivered) {
+  peers_.at(region_id)->report_snapshot(store_id, delivered);
+}
+
+}  // namespace kvd

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// One process: its disk, its connections, and the Peers of all Regions that it has a replica of.
+#pragma once
+
+#include <asio/awaitable.hpp>
+#include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/signal_set.hpp>
+#include <asio/steady_timer.hpp>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "background.h"
+#include "command.h"
+#include "config.h"
+#include "engine.h"
+#include "peer.h"
+#include "storage_thread.h"
+#include "transport.h"
+
+namespace kvd {
+
+class ClientSession;
+
+// The loop goes in turns. A turn handles everything that came in, and then, for all Peers together:
+// proposes the writes and asks for the reads that clients sent, collects what all Peers have to store
+// in one batch, has it written with one sync beside the loop, and sends what was collected for each
+// connection. While a batch is on its way to the disk, turns go on without a new one.
+class Store : private TransportEvents {
+ public:
+  // Opens the disk and puts the Regions there if it is new; fatal() if that fails.
+  explicit Store(const Config &config);
+  ~Store();
+
+  // Serves until SIGINT or SIGTERM; fatal() if an address cannot be listened on.
+  void run();
+
+  const Config &config() const { return config_; }
+  Engine &engine() { return *engine_; }
+  const Transport &transport() const { return transport_; }
+  // All Peers, by Region id.
+  const std::map<uint64_t, std::unique_ptr<Peer>> &peers() const { return peers_; }
+  Peer &peer_of_slot(uint16_t slot) const;
+  // The Peer that a command is for, or nullptr and the error reply.
+  Peer *route(const CommandSpec &spec, const Args &args, std::string &error) const;
+
+  // A session that has output to send, or may go on with its input, at the end of the turn.
+  void touch(std::shared_ptr<ClientSession> session);
+  void forget(const ClientSession &session);
+
+  size_t clients() const { return sessions_.size(); }
+  uint64_t connections_accepted() const { return next_session_id_ - 1; }
+  uint64_t commands_processed = 0;
+  Clock::time_point started() const { return started_; }
+
+ private:
+  bool on_message(uint64_t region_id, std::string_view message) override;
+  void on_unreachable(uint64_t region_id, uint64_t store_id) override;
+  void on_snapshot_sent(uint64_t region_id, uint64_t store_id, bool delivered) override;
+
+  void open_regions();
+  void bootstrap();
+  void listen();
+  asio::awaitable<void> accept_clients();
+  asio::awaitable<void> tick_loop();
+  void stop();
+
+  void turn();
+  // Starts a batch if none is under way and a Peer has work; false if nothing was done.
+  bool begin_batch();
+  void finish_batch();
+  // Lets touched sessions go on; false if there were none.
+  bool serve_sessions();
+
+  const Config config_;
+  asio::io_context loop_{1};
+  std::unique_ptr<Engine> engine_;
+  Transport transport_;
+  std::map<uint64_t, std::unique_ptr<Peer>> peers_;
+  std::vector<Peer *> peer_of_slot_;
+
+  rocksdb::WriteBatch batch_;
+  std::vector<Peer *> in_batch_;  // Peers with a Ready in the batch that is under way
+
+  asio::ip::tcp::acceptor acceptor_;
+  asio::signal_set signals_;
+  asio::steady_timer tick_timer_;
+  uint64_t next_session_id_ = 1;
+  std::unordered_map<uint64_t, std::shared_ptr<ClientSession>> sessions_;
+  std::vector<std::shared_ptr<ClientSession>> touched_;
+  const Clock::time_point started_ = Clock::now();
+  bool stopping_ = false;
+
+  // Last, so that their threads end before what they work on is gone.
+  Background background_;
+  StorageThread storage_thread_;
+};
+
+}  // namespace kvd

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who waits for the outcome of a request.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+namespace kvd {
+
+using Clock = std::chrono::steady_clock;
+
+// Takes replies to requests that were numbered by it.
+class ReplySink {
+ public:
+  virtual ~ReplySink() = default;
+  // Called once for each number, on the loop, in any order.
+  virtual void reply(uint64_t number, std::string_view encoded) = 0;
+};
+
+struct Waiter {
+  std::shared_ptr<ReplySink> sink;
+  uint64_t number = 0;
+
+  void reply(std::string_view encoded) const { sink->reply(number, encoded); }
+};
+
+}  // namespace kvd
