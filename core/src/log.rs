@@ -380,4 +380,4 @@ fn check_answer(entries: &[Entry], low: Index, high: Index) -> Result<(), Storag
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -192,4 +192,4 @@ impl Progress {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -18,4 +18,4 @@ pub enum VoteResult {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -74,4 +74,4 @@ mod entry_field {
 const TRANSFER_CONTEXT: &[u8] = b"CampaignTransfer";
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -151,4 +151,4 @@ fn take(ids: &mut Vec<NodeId>, id: NodeId) {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

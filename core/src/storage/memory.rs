@@ -165,4 +165,4 @@ impl Storage for MemoryStorage {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;
