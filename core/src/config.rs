@@ -62,8 +62,10 @@ pub struct Config {
     pub async_storage_writes: bool,
     /// Which family of peers the group is shared with: how membership changes are encoded.
     pub dialect: Dialect,
-    /// Send an Append at each proposal instead of one per `Ready`: message for message as etcd/raft
-    /// does it.
+    /// Message for message as etcd/raft does it: an Append at each proposal instead of one per
+    /// `Ready`, and without this library's own precautions (with asynchronous writes, requests for
+    /// votes leave before the candidacy is durable; snapshots are taken while entries are applied; a
+    /// leader that steps down tells nobody why). For comparison, not for use.
     pub eager_append: bool,
 }
 

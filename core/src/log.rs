@@ -105,23 +105,20 @@ impl<S: Storage> RaftLog<S> {
         self.stabled
     }
 
-    /// Takes over the pointers that the host found after a restart.
+    /// Takes over the pointers that the host found after a restart. A commit index alone need not be
+    /// durable: what is compacted or applied was committed, whatever the saved one says.
     pub(crate) fn restart_at(&mut self, committed: Index, applied: Index) -> Result<(), Error> {
-        let compacted = self.committed;
-        if committed != 0 && !(compacted..=self.last.index).contains(&committed) {
-            return Err(Error::InconsistentStorage(format!(
-                "commit index {committed} is outside of {compacted}..={}",
-                self.last.index
-            )));
+        let (compacted, last) = (self.committed, self.last.index);
+        if committed > last {
+            let text = format!("commit index {committed} is beyond the last index {last}");
+            return Err(Error::InconsistentStorage(text));
         }
-        self.committed = committed.max(compacted);
-        if applied != 0 && !(compacted..=self.committed).contains(&applied) {
-            return Err(Error::InconsistentStorage(format!(
-                "applied index {applied} is outside of {compacted}..={}",
-                self.committed
-            )));
+        if applied != 0 && !(compacted..=last).contains(&applied) {
+            let text = format!("applied index {applied} is outside of {compacted}..={last}");
+            return Err(Error::InconsistentStorage(text));
         }
         self.applied = applied.max(compacted);
+        self.committed = committed.max(self.applied);
         self.applying = self.applied;
         Ok(())
     }
@@ -354,7 +351,8 @@ impl<S: Storage> RaftLog<S> {
 
     /// Whether a committed membership change waits to be applied.
     pub(crate) fn has_unapplied_conf_change(&mut self) -> Result<bool, StorageError> {
-        let mut low = self.applied + 1;
+        // A host may compact what it has applied before it says so.
+        let mut low = (self.applied + 1).max(self.first_index()?);
         while low <= self.committed {
             let page = self.slice(low, self.committed + 1, self.max_applying_bytes)?.unwrap_or_default();
             if page.is_empty() {

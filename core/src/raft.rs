@@ -74,7 +74,14 @@ impl<S: Storage> Shared<S> {
     }
 
     pub(crate) fn send_in_term(&mut self, to: NodeId, term: Term, body: Body) {
-        self.outbox.push(Message { from: self.config.id, to, term, body });
+        self.forward(self.config.id, to, term, body);
+    }
+
+    /// Queues a message on behalf of another node.
+    pub(crate) fn forward(&mut self, from: NodeId, to: NodeId, term: Term, body: Body) {
+        // With synchronous writes the host itself holds back what requires persistence.
+        let hold_candidacy = self.config.async_storage_writes && !self.config.eager_append;
+        self.outbox.push(Message { from, to, term, body }, hold_candidacy);
     }
 
     /// Whether the node may campaign: it votes, and no snapshot is about to change its log.
@@ -269,8 +276,8 @@ impl<S: Storage> Raft<S> {
         match &mut self.role {
             Role::Leader(leader) => transfer::start(&mut self.shared, leader, to),
             Role::Follower(follower) if follower.leader != NO_NODE => {
-                let (term, body) = (self.shared.term, Body::TransferLeader(TransferLeader));
-                self.shared.outbox.push(Message { from: to, to: follower.leader, term, body });
+                let term = self.shared.term;
+                self.shared.forward(to, follower.leader, term, Body::TransferLeader(TransferLeader));
                 Ok(())
             }
             _ => Err(Error::NoLeader),

@@ -28,7 +28,8 @@ pub struct ReadState {
 ///
 /// With asynchronous writes ([`crate::Config::async_storage_writes`]), `storage_append` and
 /// `storage_apply` take the place of steps 2 to 4: each is done in the order in which it was handed
-/// out, independently of the other, and then its responses are sent or handed back.
+/// out, independently of the other, and then its responses are sent or handed back. `messages` may
+/// leave at once.
 #[derive(Debug, Default)]
 pub struct Ready {
     /// Leader and role, if one of them changed.

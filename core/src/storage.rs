@@ -25,7 +25,8 @@ use crate::types::{HardState, Index, Term};
 /// - What a `Ready` handed out for storing is visible here from the moment the host advances
 ///   (or acknowledges) it, and not lost by a restart.
 /// - Entries stored at an index replace what was stored there and everything after it.
-/// - The answers change only by what the host stores, by compaction, and by installing a snapshot.
+/// - The answers change only by what the host stores, by compaction of what it has applied, and by
+///   installing a snapshot.
 /// - An error is handed to whoever called the node; the node stays usable and asks again later.
 pub trait Storage {
     /// What was saved: the hard state, and the membership as it was after entry `Config::applied`
@@ -46,8 +47,9 @@ pub trait Storage {
     /// Index of the last entry; 0 for an empty storage.
     fn last_index(&self) -> Result<Index, StorageError>;
 
-    /// The latest snapshot, to be sent to a peer that needs compacted entries. Its index is at least
-    /// `first_index() - 1`. [`StorageError::SnapshotUnavailable`] to be asked again later.
+    /// A snapshot to be sent to a peer that needs compacted entries. Its index is at least
+    /// `first_index() - 1`, and its membership lists the peer: one that is older than the change that
+    /// added the peer is of no use to it. Best made when asked, of what is applied. [`StorageError::SnapshotUnavailable`] to be asked again later.
     fn snapshot(&self) -> Result<Snapshot, StorageError>;
 }
 

@@ -190,8 +190,12 @@ fn a_storage_that_answers_something_else_is_found_out() {
 #[test]
 fn pointers_that_do_not_fit_the_log_are_refused_at_the_start() {
     for (committed, applied, good) in
-        [(0, 0, true), (3, 2, true), (5, 5, true), (6, 0, false), (3, 4, false)]
+        [(0, 0, true), (3, 2, true), (5, 5, true), (3, 4, true), (6, 0, false), (0, 6, false)]
     {
-        assert_eq!(log(0).restart_at(committed, applied).is_ok(), good, "{committed} {applied}");
+        let mut log = log(0);
+        assert_eq!(log.restart_at(committed, applied).is_ok(), good, "{committed} {applied}");
+        if good {
+            assert_eq!(log.committed(), committed.max(applied), "what is applied was committed");
+        }
     }
 }

@@ -30,10 +30,17 @@ pub(crate) fn apply<S: Storage>(raft: &mut Raft<S>, change: &ConfChangeV2) -> Re
 /// A leader in a new configuration.
 fn react<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader) -> Result<Next, Error> {
     if !shared.configuration.is_voter(shared.config.id) {
-        // Removed or demoted: it may still lead until its successor is found, or step down.
-        let term = shared.term;
-        let steps_down = shared.config.step_down_on_removal;
-        return Ok(if steps_down { Next::Follow { term, leader: NO_NODE } } else { Next::Stay });
+        // Removed or demoted: it may lead until its successor is found, or step down.
+        if !shared.config.step_down_on_removal {
+            return Ok(Next::Stay);
+        }
+        if !shared.config.eager_append {
+            // It alone may know that the change is committed, and its vote may be needed by those who
+            // do not: tell them before going.
+            replication::broadcast(shared, leader, Due::Append);
+            replication::flush(shared, leader);
+        }
+        return Ok(Next::Follow { term: shared.term, leader: NO_NODE });
     }
     // A smaller quorum may have more.
     if replication::commit(shared, leader)? {

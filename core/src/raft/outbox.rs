@@ -19,10 +19,13 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     /// Queues a message. Votes and acknowledgements, refusals included, wait for durability: they
-    /// are answers from the state that is being stored (thesis section 3.8).
-    pub(crate) fn push(&mut self, message: Message) {
-        match message.body {
+    /// are answers from the state that is being stored (thesis section 3.8). With `hold_candidacy` so
+    /// do requests for votes: a node that led a term which its disk does not know could lead it again
+    /// after a crash, with another log.
+    pub(crate) fn push(&mut self, message: Message, hold_candidacy: bool) {
+        match &message.body {
             Body::AppendReply(_) | Body::VoteReply(_) => self.deferred.push(Deferred::Send(message)),
+            Body::Vote(vote) if !vote.pre && hold_candidacy => self.deferred.push(Deferred::Send(message)),
             _ => self.now.push(message),
         }
     }

@@ -193,6 +193,10 @@ fn send_snapshot<S: Storage>(
         let text = "entries are gone, and the snapshot is older than what the member has";
         return Err(StorageError::Contract(text.into()));
     }
+    if !snapshot.conf_state.contains(id) {
+        let text = format!("node {id} will refuse the snapshot: it is older than its membership");
+        shared.storage_error = Some(StorageError::Contract(text));
+    }
     progress.become_snapshot(snapshot.id.index);
     shared.send(id, Body::Snapshot(Box::new(snapshot)));
     Ok(true)

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use crate::entry::Entry;
 use crate::error::{DropReason, Error};
 use crate::input::Proposed;
-use crate::message::{Body, Message, Propose, ReadIndex};
+use crate::message::{Body, Propose, ReadIndex};
 use crate::raft::{Shared, dropped, read_index, replication};
 use crate::storage::Storage;
 use crate::types::{NO_NODE, NodeId, RoleKind};
@@ -64,7 +64,7 @@ impl Role {
                     return dropped(DropReason::NotLeader);
                 }
                 let body = Body::Propose(Propose { entries: entries.to_vec().into() });
-                shared.outbox.push(Message { from, to: *leader, term: 0, body });
+                shared.forward(from, *leader, 0, body);
                 Ok(Proposed::Forwarded(*leader))
             }
             _ => dropped(DropReason::NoLeader),
@@ -81,8 +81,7 @@ impl Role {
         match self {
             Role::Leader(leader) => read_index::request(shared, leader, from, context),
             Role::Follower(Follower { leader }) if *leader != NO_NODE => {
-                let body = Body::ReadIndex(ReadIndex { context });
-                shared.outbox.push(Message { from, to: *leader, term: 0, body });
+                shared.forward(from, *leader, 0, Body::ReadIndex(ReadIndex { context }));
                 Ok(())
             }
             _ => Err(Error::NoLeader),

@@ -41,6 +41,11 @@ fn judge<S: Storage>(shared: &Shared<S>, snapshot: &Snapshot) -> Result<Verdict,
     if snapshot.id.index <= shared.log.committed() || !snapshot.conf_state.contains(shared.config.id) {
         return Ok(Verdict::Ignore);
     }
+    // The host is applying entries: one of them may be a membership change, which must not be put on
+    // top of the snapshot's membership. The leader tries again.
+    if shared.log.applying() > shared.log.applied() && !shared.config.eager_append {
+        return Ok(Verdict::Ignore);
+    }
     if snapshot.id.index == u64::MAX || snapshot.id.term == 0 || snapshot.id.term > shared.term {
         return Err(Error::InvalidMessage("the snapshot's last entry is impossible"));
     }

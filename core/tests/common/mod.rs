@@ -172,6 +172,13 @@ impl Group {
         assert_eq!(self.role(id), RoleKind::Leader, "node {id} leads");
     }
 
+    /// The same where others have to be brought up to date before they can vote.
+    pub fn elect_with_ticks(&mut self, id: NodeId) {
+        self.node(id).campaign().unwrap();
+        self.tick_all(10);
+        assert_eq!(self.role(id), RoleKind::Leader, "node {id} leads");
+    }
+
     pub fn tick(&mut self, id: NodeId, ticks: u32) {
         for _ in 0..ticks {
             self.node(id).tick().unwrap();

@@ -1,7 +1,7 @@
 //! A follower does what its leader says.
 
 use crate::error::Error;
-use crate::message::{Body, Message};
+use crate::message::Body;
 use crate::raft::election::{self, Campaign};
 use crate::raft::{Next, Shared, heartbeat, replication, snapshot};
 use crate::ready::ReadState;
@@ -36,8 +36,7 @@ impl Follower {
                 snapshot::answer(shared, from, snapshot)?;
             }
             Body::TransferLeader(request) if self.leader != NO_NODE => {
-                let (term, body) = (shared.term, Body::TransferLeader(request));
-                shared.outbox.push(Message { from, to: self.leader, term, body });
+                shared.forward(from, self.leader, shared.term, Body::TransferLeader(request));
             }
             // The leader knows that this log is complete; there is no need to ask first.
             Body::TimeoutNow => return election::start(shared, Campaign::Transfer),

@@ -1,0 +1,99 @@
+//! Bugs found by simulation, one scenario each.
+
+mod common;
+
+use common::{Group, config, stored};
+use raftcore::{
+    Body, ConfChangeKind, ConfState, Config, EntryId, HardState, MemoryStorage, Message, RawNode, Response,
+    RoleKind, Snapshot,
+};
+
+#[test]
+fn a_state_machine_ahead_of_the_saved_commit_index_is_believed() {
+    // A commit index alone is not synced: a power failure may lose it, but not what was applied.
+    let mut storage = stored(3, 2, &[1, 1, 2]);
+    storage.set_hard_state(HardState { term: 2, vote: 0, commit: 1 });
+    let node = RawNode::new(Config { applied: 3, ..config(1) }, storage).unwrap();
+    assert_eq!((node.status().applied, node.hard_state().commit), (3, 3));
+}
+
+#[test]
+fn a_log_compacted_beyond_the_saved_commit_index_is_believed() {
+    let mut storage = stored(3, 2, &[1, 1, 2]);
+    storage.create_snapshot(2, ConfState::new([1, 2, 3], []), "").unwrap();
+    storage.compact(2).unwrap();
+    storage.set_hard_state(HardState { term: 2, vote: 0, commit: 1 });
+    let node = RawNode::new(config(1), storage).unwrap();
+    assert_eq!(node.hard_state().commit, 2);
+}
+
+#[test]
+fn with_asynchronous_writes_nobody_hears_of_a_candidacy_before_it_is_durable() {
+    // Else the others' votes could make a leader of a term that its own disk does not know, and that
+    // it could lead again after a crash, with another log.
+    let config = Config { async_storage_writes: true, ..config(1) };
+    let mut node = RawNode::new(config, stored(3, 1, &[1])).unwrap();
+    node.campaign().unwrap();
+    let ready = node.ready().unwrap();
+    assert!(ready.messages.is_empty());
+    let responses = ready.storage_append.unwrap().responses;
+    let is_vote = |response: &&Response| matches!(response, Response::Send(m) if matches!(m.body, Body::Vote(_)));
+    assert_eq!(responses.iter().filter(is_vote).count(), 2);
+}
+
+#[test]
+fn a_snapshot_waits_until_what_was_handed_out_is_applied() {
+    // A membership change among the entries must not be put on top of the snapshot's membership.
+    let mut storage = stored(3, 1, &[1, 1, 1]);
+    storage.set_hard_state(HardState { term: 1, vote: 0, commit: 3 });
+    let mut node = RawNode::new(config(1), storage).unwrap();
+    let ready = node.ready().unwrap();
+    assert_eq!(ready.committed_entries.len(), 3);
+    let conf_state = ConfState::new([1, 2], []);
+    let snapshot = Snapshot { id: EntryId::new(1, 9), conf_state: conf_state.clone(), data: "".into() };
+    let install =
+        Message { from: 2, to: 1, term: 1, body: Body::Snapshot(Box::new(snapshot)) };
+    node.step(install.clone()).unwrap();
+    assert_eq!(node.status().conf_state, ConfState::new([1, 2, 3], []));
+    node.advance(ready).unwrap();
+    node.step(install).unwrap();
+    assert_eq!(node.status().conf_state, conf_state);
+}
+
+#[test]
+fn a_leader_that_is_removed_tells_the_others_that_it_is_committed() {
+    // Else they may wait for ever for the vote of somebody who does not campaign any more.
+    let mut group = Group::new(2);
+    group.elect(1);
+    group.node(1).propose_conf_change(&raftcore::ConfChangeV2::single(ConfChangeKind::Remove, 1)).unwrap();
+    while group.role(1) == RoleKind::Leader {
+        group.handle_ready(1);
+        group.handle_ready(2);
+        group.deliver_one();
+    }
+    // The leader is gone for good as soon as it has sent what it had to send.
+    group.settle();
+    group.isolate(1);
+    group.elect(2);
+    assert_eq!(group.nodes[&2].conf_state, ConfState::new([2], []));
+}
+
+#[test]
+fn a_campaign_looks_for_changes_only_where_the_log_begins() {
+    // The host has applied and compacted, and did not say so yet.
+    let mut group = Group::new(1);
+    group.elect(1);
+    group.propose(1, "x");
+    let ready = group.node(1).ready().unwrap();
+    group.node(1).storage_mut().append(&ready.entries).unwrap();
+    group.node(1).advance(ready).unwrap();
+    let ready = group.node(1).ready().unwrap();
+    let last = ready.committed_entries.last().unwrap().index();
+    let storage: &mut MemoryStorage = group.node(1).storage_mut();
+    storage.create_snapshot(last, ConfState::new([1], []), "").unwrap();
+    storage.compact(last).unwrap();
+    let message = Message { from: 9, to: 1, term: 7, body: Body::Heartbeat(Default::default()) };
+    group.node(1).step(message).unwrap();
+    group.node(1).campaign().unwrap();
+    assert_eq!(group.role(1), RoleKind::Candidate);
+}
