@@ -336,7 +336,9 @@ impl<S: Storage> RawNode<S> {
     pub fn status(&self) -> Status {
         let shared = &self.raft.shared;
         let (progress, transferee) = match &self.raft.role {
-            Role::Leader(leader) => (leader.progress.iter().map(progress_status).collect(), leader.transferee),
+            Role::Leader(leader) => {
+                (leader.progress.iter().map(progress_status).collect(), leader.transferee)
+            }
             _ => (Vec::new(), None),
         };
         Status {

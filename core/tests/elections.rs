@@ -53,7 +53,12 @@ fn election_timeouts_are_spread_over_election_to_twice_election_ticks() {
 fn the_same_seed_gives_the_same_timeouts() {
     let run = || {
         let mut group = Group::new(3);
-        (0..200).map(|_| { group.tick_all(1); group.leaders() }).collect::<Vec<_>>()
+        (0..200)
+            .map(|_| {
+                group.tick_all(1);
+                group.leaders()
+            })
+            .collect::<Vec<_>>()
     };
     assert_eq!(run(), run());
 }
@@ -200,7 +205,8 @@ fn a_higher_term_makes_a_follower_of_anybody() {
 fn a_lower_term_is_ignored() {
     let mut group = Group::new(3);
     group.elect(1);
-    let append = Body::Append(Append { prev: EntryId::default(), commit: 9, entries: common::log(&[1, 1]).into() });
+    let append =
+        Body::Append(Append { prev: EntryId::default(), commit: 9, entries: common::log(&[1, 1]).into() });
     group.node(1).step(message(2, 1, 0, append)).unwrap();
     assert_eq!((group.role(1), group.last(1).index), (RoleKind::Leader, 2));
     assert!(!group.node(1).has_ready());

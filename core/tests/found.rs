@@ -37,7 +37,8 @@ fn with_asynchronous_writes_nobody_hears_of_a_candidacy_before_it_is_durable() {
     let ready = node.ready().unwrap();
     assert!(ready.messages.is_empty());
     let responses = ready.storage_append.unwrap().responses;
-    let is_vote = |response: &&Response| matches!(response, Response::Send(m) if matches!(m.body, Body::Vote(_)));
+    let is_vote =
+        |response: &&Response| matches!(response, Response::Send(m) if matches!(m.body, Body::Vote(_)));
     assert_eq!(responses.iter().filter(is_vote).count(), 2);
 }
 
@@ -51,8 +52,7 @@ fn a_snapshot_waits_until_what_was_handed_out_is_applied() {
     assert_eq!(ready.committed_entries.len(), 3);
     let conf_state = ConfState::new([1, 2], []);
     let snapshot = Snapshot { id: EntryId::new(1, 9), conf_state: conf_state.clone(), data: "".into() };
-    let install =
-        Message { from: 2, to: 1, term: 1, body: Body::Snapshot(Box::new(snapshot)) };
+    let install = Message { from: 2, to: 1, term: 1, body: Body::Snapshot(Box::new(snapshot)) };
     node.step(install.clone()).unwrap();
     assert_eq!(node.status().conf_state, ConfState::new([1, 2, 3], []));
     node.advance(ready).unwrap();

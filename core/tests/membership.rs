@@ -71,7 +71,11 @@ fn only_one_change_is_under_way() {
     assert_eq!(group.nodes[&1].conf_state, ConfState::new([1, 2, 3], [4]));
     let last = group.last(1).index;
     let refused = group.node(1).storage().entries(last, last + 1, u64::MAX).unwrap();
-    assert_eq!((refused[0].kind, refused[0].data.len()), (EntryKind::Normal, 0), "an empty entry in its place");
+    assert_eq!(
+        (refused[0].kind, refused[0].data.len()),
+        (EntryKind::Normal, 0),
+        "an empty entry in its place"
+    );
     group.node(1).propose_conf_change(&second).unwrap();
     group.settle();
     assert_eq!(group.nodes[&1].conf_state, ConfState::new([1, 2, 3], [4, 5]));

@@ -157,9 +157,8 @@ fn a_diverged_follower_is_found_in_a_round_trip_per_term() {
     group.add(3, stored(3, 5, &ours), |_| {});
     group.elect(1);
     assert_eq!(group.last(2), group.last(1));
-    let rejections = group.count(|m| {
-        matches!(&m.body, Body::AppendReply(reply) if reply.reject.is_some()) && m.from == 2
-    });
+    let rejections =
+        group.count(|m| matches!(&m.body, Body::AppendReply(reply) if reply.reject.is_some()) && m.from == 2);
     assert!(rejections <= 4, "{rejections} rejections for 4 terms and 900 entries");
 }
 
@@ -188,9 +187,7 @@ fn entries_of_former_terms_commit_only_with_one_of_the_own_term() {
     group.add(2, stored(3, 2, &[1, 2]), |_| {});
     group.add(3, stored(3, 2, &[1]), |_| {});
     group.node(1).campaign().unwrap();
-    let carries_own_term = |m: &Message| {
-        matches!(&m.body, Body::Append(append) if append.entries.iter().any(|entry| entry.id.term == 3))
-    };
+    let carries_own_term = |m: &Message| matches!(&m.body, Body::Append(append) if append.entries.iter().any(|entry| entry.id.term == 3));
     group.lose(carries_own_term);
     group.settle();
     assert_eq!(group.role(1), RoleKind::Leader);
@@ -327,7 +324,12 @@ fn a_contradiction_of_committed_entries_is_an_error_and_changes_nothing() {
     let mut node = RawNode::new(config(1), storage).unwrap();
     let error = node.step(append(2, EntryId::new(1, 2), &[(2, 4)], 0)).unwrap_err();
     assert!(matches!(error, Error::InvalidMessage(_)), "{error}");
-    let heartbeat = Message { from: 2, to: 1, term: 2, body: Body::Heartbeat(Heartbeat { commit: 3, ..Default::default() }) };
+    let heartbeat = Message {
+        from: 2,
+        to: 1,
+        term: 2,
+        body: Body::Heartbeat(Heartbeat { commit: 3, ..Default::default() }),
+    };
     assert_eq!(node.step(heartbeat), Err(Error::CommitBeyondLog { commit: 3, last: 2 }));
     assert_eq!((node.status().last.index, node.hard_state().commit), (2, 2));
 }

@@ -9,7 +9,11 @@ use raftcore::{
 };
 
 fn snapshot(term: u64, index: u64, voters: &[u64], learners: &[u64]) -> Snapshot {
-    Snapshot { id: EntryId::new(term, index), conf_state: ConfState::new(voters, learners), data: "s\n".into() }
+    Snapshot {
+        id: EntryId::new(term, index),
+        conf_state: ConfState::new(voters, learners),
+        data: "s\n".into(),
+    }
 }
 
 fn install(term: u64, snapshot: Snapshot) -> Message {
@@ -70,7 +74,9 @@ fn a_failed_snapshot_is_sent_again() {
 fn a_delivered_snapshot_whose_answer_got_lost_is_followed_by_the_log() {
     let mut group = behind();
     group.heal();
-    group.lose(|m| m.from == 3 && matches!(m.body, Body::AppendReply(AppendReply { index: 12, reject: None })));
+    group.lose(|m| {
+        m.from == 3 && matches!(m.body, Body::AppendReply(AppendReply { index: 12, reject: None }))
+    });
     group.tick_all(2);
     group.heal();
     assert_eq!(group.node(1).status().progress[2].state, ProgressState::Snapshot);

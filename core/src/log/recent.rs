@@ -49,7 +49,9 @@ impl Recent {
 
     /// Place of the closed run that holds `index`.
     fn run_of(&self, index: Index) -> usize {
-        self.runs.partition_point(|run| run.first().is_some_and(|entry| entry.index() <= index)).saturating_sub(1)
+        self.runs
+            .partition_point(|run| run.first().is_some_and(|entry| entry.index() <= index))
+            .saturating_sub(1)
     }
 
     /// Adds the entry at the next index.

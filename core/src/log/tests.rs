@@ -130,12 +130,7 @@ fn slices_that_no_leader_sends_are_refused() {
 #[test]
 fn hints_skip_what_cannot_match() {
     let log = log(0);
-    for (their, hint) in [
-        ((9, 9), (2, 5)),
-        ((2, 4), (2, 4)),
-        ((1, 5), (1, 3)),
-        ((0, 5), (0, 0)),
-    ] {
+    for (their, hint) in [((9, 9), (2, 5)), ((2, 4), (2, 4)), ((1, 5), (1, 3)), ((0, 5), (0, 0))] {
         let found = log.conflict_hint(EntryId::new(their.0, their.1)).unwrap();
         assert_eq!(found, EntryId::new(hint.0, hint.1), "{their:?}");
     }

@@ -1,7 +1,8 @@
 use super::*;
 
 fn progress() -> Progress {
-    let config = Config { max_inflight_messages: 3, max_inflight_bytes: 100, max_message_bytes: 10, ..Config::new(1) };
+    let config =
+        Config { max_inflight_messages: 3, max_inflight_bytes: 100, max_message_bytes: 10, ..Config::new(1) };
     Progress::new(6, false, &config)
 }
 

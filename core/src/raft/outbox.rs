@@ -38,7 +38,9 @@ impl Outbox {
     /// The leader's own log counts as far as it is durable. If appends are coalesced, so are their
     /// acknowledgements.
     pub(crate) fn own_append(&mut self, term: Term, index: Index, coalesce: bool) {
-        if let Some(Deferred::Acknowledge(Ack::OwnAppend { term: same, index: last })) = self.deferred.last_mut() {
+        if let Some(Deferred::Acknowledge(Ack::OwnAppend { term: same, index: last })) =
+            self.deferred.last_mut()
+        {
             if coalesce && *same == term {
                 *last = index;
                 return;

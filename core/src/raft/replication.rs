@@ -60,7 +60,8 @@ fn vet<'a, S: Storage>(
     leader: &Leader,
     entries: &'a [Entry],
 ) -> Result<Vetted<'a>, Error> {
-    let mut vetted = Vetted { entries: Cow::Borrowed(entries), pending_conf_index: leader.pending_conf_index };
+    let mut vetted =
+        Vetted { entries: Cow::Borrowed(entries), pending_conf_index: leader.pending_conf_index };
     let is_joint = shared.configuration.is_joint();
     for (place, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.is_conf_change()) {
         let Ok(change) = wire::decode_conf_change(entry, shared.config.dialect) else {

@@ -79,7 +79,9 @@ fn earlier_term<S: Storage>(shared: &Shared<S>, message: &Message) -> Admission 
             Admission::Answer(Body::AppendReply(AppendReply { index: 0, reject: None }))
         }
         // A pre-candidate with an old term has to learn of the new one, or it asks for ever.
-        Body::Vote(vote) if vote.pre => Admission::Answer(Body::VoteReply(VoteReply { pre: true, granted: false })),
+        Body::Vote(vote) if vote.pre => {
+            Admission::Answer(Body::VoteReply(VoteReply { pre: true, granted: false }))
+        }
         _ => Admission::Ignore,
     }
 }

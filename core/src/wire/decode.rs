@@ -131,7 +131,9 @@ impl Fields {
                 (field::REJECT, Value::Number(value)) => fields.reject = value != 0,
                 (field::REJECT_HINT, Value::Number(value)) => fields.reject_hint = value,
                 (field::CONTEXT, Value::Bytes(start, end)) => fields.context = bytes.slice(start..end),
-                (field::SNAPSHOT, Value::Bytes(start, end)) => fields.snapshot = Some(bytes.slice(start..end)),
+                (field::SNAPSHOT, Value::Bytes(start, end)) => {
+                    fields.snapshot = Some(bytes.slice(start..end))
+                }
                 (field::ENTRIES, Value::Bytes(start, end)) => {
                     if fields.entries.capacity() == 0 {
                         // Entries of one message are often alike: guess how many there are.
@@ -207,7 +209,8 @@ impl Fields {
 }
 
 fn read_entry(reader: &mut Reader<'_>) -> Result<Entry, DecodeError> {
-    let (mut id, mut kind, mut kind_stated, mut data) = (EntryId::default(), EntryKind::Normal, false, Bytes::new());
+    let (mut id, mut kind, mut kind_stated, mut data) =
+        (EntryId::default(), EntryKind::Normal, false, Bytes::new());
     while let Some((number, value)) = reader.field()? {
         match (number, value) {
             (entry_field::KIND, Value::Number(value)) => {

@@ -97,22 +97,32 @@ fn conf_state() -> impl Strategy<Value = ConfState> {
 fn body() -> impl Strategy<Value = Body> {
     prop_oneof![
         entries().prop_map(|entries| Body::Propose(Propose { entries: entries.into() })),
-        (id(), number(), entries())
-            .prop_map(|(prev, commit, entries)| Body::Append(Append { prev, commit, entries: entries.into() })),
+        (id(), number(), entries()).prop_map(|(prev, commit, entries)| Body::Append(Append {
+            prev,
+            commit,
+            entries: entries.into()
+        })),
         (number(), prop::option::of(id())).prop_map(|(index, hint)| {
             Body::AppendReply(AppendReply { index, reject: hint.map(|hint| AppendReject { hint }) })
         }),
-        (any::<bool>(), id(), any::<bool>())
-            .prop_map(|(pre, last, transfer)| Body::Vote(Vote { pre, last, transfer })),
+        (any::<bool>(), id(), any::<bool>()).prop_map(|(pre, last, transfer)| Body::Vote(Vote {
+            pre,
+            last,
+            transfer
+        })),
         (any::<bool>(), any::<bool>()).prop_map(|(pre, granted)| Body::VoteReply(VoteReply { pre, granted })),
-        (id(), conf_state(), bytes())
-            .prop_map(|(id, conf_state, data)| Body::Snapshot(Box::new(Snapshot { id, conf_state, data }))),
+        (id(), conf_state(), bytes()).prop_map(|(id, conf_state, data)| Body::Snapshot(Box::new(Snapshot {
+            id,
+            conf_state,
+            data
+        }))),
         (number(), bytes()).prop_map(|(commit, context)| Body::Heartbeat(Heartbeat { commit, context })),
         bytes().prop_map(|context| Body::HeartbeatReply(HeartbeatReply { context })),
         Just(Body::TransferLeader(TransferLeader)),
         Just(Body::TimeoutNow),
         bytes().prop_map(|context| Body::ReadIndex(ReadIndex { context })),
-        (number(), bytes()).prop_map(|(index, context)| Body::ReadIndexReply(ReadIndexReply { index, context })),
+        (number(), bytes())
+            .prop_map(|(index, context)| Body::ReadIndexReply(ReadIndexReply { index, context })),
     ]
 }
 
@@ -245,7 +255,11 @@ fn changes() -> Vec<ConfChangeV2> {
     [Transition::Auto, Transition::Implicit, Transition::Explicit]
         .into_iter()
         .flat_map(|transition| {
-            [0, 1, 3].map(|count| ConfChangeV2 { transition, ops: ops[..count].to_vec(), context: "c".into() })
+            [0, 1, 3].map(|count| ConfChangeV2 {
+                transition,
+                ops: ops[..count].to_vec(),
+                context: "c".into(),
+            })
         })
         .collect()
 }

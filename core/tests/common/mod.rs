@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use raftcore::{
-    Body, Bytes, Config, ConfChangeKind, ConfChangeV2, ConfState, Entry, EntryId, EntryKind, Error, HardState,
-    Index, MemoryStorage, Message, NodeId, Proposed, RawNode, ReadState, Ready, RoleKind, Storage, Term,
-    wire,
+    Body, Bytes, ConfChangeKind, ConfChangeV2, ConfState, Config, Entry, EntryId, EntryKind, Error,
+    HardState, Index, MemoryStorage, Message, NodeId, Proposed, RawNode, ReadState, Ready, RoleKind, Storage,
+    Term, wire,
 };
 
 pub struct Node {
@@ -138,7 +138,8 @@ impl Group {
     /// Delivers the oldest message; false if there is none.
     pub fn deliver_one(&mut self) -> bool {
         let Some(message) = self.queue.pop_front() else { return false };
-        let lost = self.cut.contains(&(message.from, message.to)) || self.lost.is_some_and(|lost| lost(&message));
+        let lost =
+            self.cut.contains(&(message.from, message.to)) || self.lost.is_some_and(|lost| lost(&message));
         if !lost {
             self.delivered.push(message.clone());
             if let Some(node) = self.nodes.get_mut(&message.to) {
@@ -240,10 +241,8 @@ impl Node {
             storage.apply_snapshot(snapshot.clone()).unwrap();
             self.conf_state = snapshot.conf_state.clone();
             let state = String::from_utf8(snapshot.data.to_vec()).unwrap();
-            self.applied = state
-                .lines()
-                .map(|line| (snapshot.id, Bytes::copy_from_slice(line.as_bytes())))
-                .collect();
+            self.applied =
+                state.lines().map(|line| (snapshot.id, Bytes::copy_from_slice(line.as_bytes()))).collect();
         }
         storage.append(&ready.entries).unwrap();
         if let Some(hard_state) = ready.hard_state {

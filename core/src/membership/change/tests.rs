@@ -13,8 +13,12 @@ fn parse(text: &str) -> Configuration {
             "auto" => state.auto_leave = true,
             id => {
                 let id = id.parse().unwrap();
-                [&mut state.voters, &mut state.voters_outgoing, &mut state.learners, &mut state.learners_next]
-                    [part]
+                [
+                    &mut state.voters,
+                    &mut state.voters_outgoing,
+                    &mut state.learners,
+                    &mut state.learners_next,
+                ][part]
                     .push(id);
             }
         }
@@ -123,8 +127,11 @@ mod properties {
         let transition =
             prop_oneof![Just(Transition::Auto), Just(Transition::Implicit), Just(Transition::Explicit)];
         let op = (kind, 0u64..6).prop_map(|(kind, node)| ConfChangeOp { kind, node });
-        (transition, prop::collection::vec(op, 0..5))
-            .prop_map(|(transition, ops)| ConfChangeV2 { transition, ops, ..Default::default() })
+        (transition, prop::collection::vec(op, 0..5)).prop_map(|(transition, ops)| ConfChangeV2 {
+            transition,
+            ops,
+            ..Default::default()
+        })
     }
 
     /// Whether any quorum of `a` meets any quorum of `b`, by trying all subsets of nodes 1 to 6.
