@@ -236,6 +236,7 @@ mod tests {
         assert_eq!(tail.len(), 2);
         assert_eq!(tail.slice(1..2)[0].data, "c");
         assert!(run.slice(7..9).is_empty());
-        assert!(run.slice(2..1).is_empty());
+        let (start, end) = (2, 1);
+        assert!(run.slice(start..end).is_empty());
     }
 }

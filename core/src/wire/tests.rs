@@ -247,7 +247,7 @@ fn a_length_that_lies_allocates_nothing() {
 
 fn changes() -> Vec<ConfChangeV2> {
     let op = |kind, node| ConfChangeOp { kind, node };
-    let ops = vec![
+    let ops = [
         op(ConfChangeKind::AddVoter, 1),
         op(ConfChangeKind::Remove, 2),
         op(ConfChangeKind::AddLearner, 300),
