@@ -13,10 +13,10 @@ import socket
 from collections.abc import Mapping
 
 Address = tuple[str, int]
-Reply = bytes | int | None | list
+Reply = bytes | int | list["Reply"] | None
 
 # Error replies that say the command was refused before anything was done with it.
-_REFUSALS = ("MOVED", "CLUSTERDOWN", "LOADING", "NOTLEADER")
+_REFUSALS = ("MOVED", "CLUSTERDOWN", "TRYAGAIN")
 
 
 class NotExecuted(Exception):

@@ -159,7 +159,7 @@ class Workload:
         """The key that a register stands for now. Fresh keys now and then keep each history short."""
         return f"register-{self.generation}-{register}"
 
-    def keys(self) -> list[str]:
+    def current_keys(self) -> list[str]:
         """The keys of all registers now."""
         return [self.key(register) for register in range(REGISTERS)]
 
@@ -193,7 +193,7 @@ class Workload:
         return sum(worker.acknowledged for worker in self.workers)
 
     def wait_for_acknowledgements(self, count: int = 1, timeout: float = 30.0) -> float:
-        """Waits until `count` more commands are acknowledged; returns the seconds it took. TimeoutError if they are not."""
+        """Waits until `count` more commands are acknowledged; returns the seconds it took, or raises TimeoutError."""
         began = time.monotonic()
         enough = self.acknowledged + count
         while self.acknowledged < enough:
@@ -214,7 +214,7 @@ class Ambush:
     def __init__(self, workload: Workload, address: Address) -> None:
         self.workload = workload
         self.pending = []
-        for key in workload.keys():
+        for key in workload.current_keys():
             connection = Connection(address, timeout=5.0)
             invoked = time.monotonic_ns()
             connection.send("GET", key)
