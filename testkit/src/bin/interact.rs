@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fs;
+use std::io::{self, Write};
 use std::panic;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -29,25 +30,26 @@ struct Args {
     files: Vec<PathBuf>,
 }
 
-fn main() -> ExitCode {
+fn main() -> io::Result<ExitCode> {
+    let mut out = io::stdout().lock();
     let args = Args::parse();
     let options = Options { log_cache_bytes: args.log_cache_bytes, seed: args.seed };
     let mut failed = false;
     for file in &args.files {
         let name = file.display();
         match process(file, options, args.rewrite) {
-            Ok(outcome) if args.rewrite || outcome.matches() => println!("ok {name}"),
+            Ok(outcome) if args.rewrite || outcome.matches() => writeln!(out, "ok {name}")?,
             Ok(outcome) => {
-                println!("FAIL {name}\n{}", outcome.diff());
+                writeln!(out, "FAIL {name}\n{}", outcome.diff())?;
                 failed = true;
             }
             Err(error) => {
-                println!("FAIL {name}\n{error}");
+                writeln!(out, "FAIL {name}\n{error}")?;
                 failed = true;
             }
         }
     }
-    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn process(file: &Path, options: Options, rewrite: bool) -> Result<Outcome, Box<dyn Error>> {

@@ -23,7 +23,10 @@ impl World {
         match self.rng.below(100) {
             0..60 => self.propose(id),
             60..75 => self.read(id),
-            75..82 => self.compact(id),
+            75..82 => {
+                self.compact(id);
+                Ok(())
+            }
             82..90 if self.plan.membership_changes => self.change_membership(id),
             90..94 => {
                 let to = self.rng.between(1, self.replicas.len() as u64);
@@ -84,11 +87,13 @@ impl World {
         self.input(id, |raft| raft.read_index(bytes)).map(drop)
     }
 
-    fn compact(&mut self, id: NodeId) -> Check {
+    fn compact(&mut self, id: NodeId) {
         let host = self.replicas.get_mut(&id).and_then(|replica| replica.host.as_mut());
-        match host {
-            Some(host) => host.compact(&mut self.rng),
-            None => Ok(()),
+        if let Some(host) = host {
+            host.make_snapshot();
+            if self.rng.chance(700) {
+                host.compact(&mut self.rng);
+            }
         }
     }
 

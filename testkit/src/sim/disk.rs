@@ -123,6 +123,10 @@ impl Disk {
         if contents.machine.applied > snapshot.applied { contents.machine.clone() } else { snapshot }
     }
 
+    pub(super) fn snapshot_index(&self) -> Index {
+        self.0.borrow().visible.snapshot().map(|snapshot| snapshot.id.index).unwrap_or_default()
+    }
+
     pub(super) fn set_snapshot_busy(&self, busy: bool) {
         self.0.borrow_mut().snapshot_busy = busy;
     }

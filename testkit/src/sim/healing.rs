@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use raftcore::NodeId;
+use raftcore::{EntryId, NodeId};
 
+use super::host::Host;
 use super::plan::{NetworkPlan, TICK};
 use super::violation::{Check, Invariant};
 use super::world::World;
@@ -14,8 +15,9 @@ const PATIENCE: u64 = 200;
 /// How far the group has recovered.
 #[derive(Debug, Default)]
 struct Progress {
-    /// What everybody has to apply: the log's end at some leader after the faults stopped.
-    goal: Option<u64>,
+    /// What everybody has to apply: the end of the log of the leader of this term, after the faults
+    /// stopped. Another leader sets another goal.
+    goal: Option<EntryId>,
     /// Members that have had a read answered.
     readers: BTreeSet<NodeId>,
 }
@@ -28,6 +30,7 @@ impl World {
         self.is_stormy = false;
         self.network.mend();
         self.network.plan = NetworkPlan::RELIABLE;
+        self.plan.work_latency = TICK / 20;
         for replica in self.replicas.values_mut() {
             replica.paused_until = 0;
             replica.disk.set_snapshot_busy(false);
@@ -47,7 +50,32 @@ impl World {
                 }
             }
         }
+        let dead_end = self.hosts().all(|host| !host.is_leader() && !self.is_electable(host));
+        if dead_end {
+            self.trace.note(self.now, || "nobody can be elected".to_owned());
+            self.is_dead_end = true;
+            return Ok(());
+        }
         Invariant::Liveness.broken(self.describe_failure(&progress))
+    }
+
+    /// Whether a node could win an election, if everything went well: it votes in the membership
+    /// that it has applied, and so do enough others whose logs are not newer.
+    ///
+    /// There is a dead end that no faults of the simulator's make: a leader that demotes itself may
+    /// stop to lead before the others learn that the change is committed. They still need its vote,
+    /// which it refuses because its log is newer, and it does not campaign because it is a learner.
+    fn is_electable(&self, candidate: &Host) -> bool {
+        let membership = &candidate.machine.conf_state;
+        let would_vote = |id: NodeId| {
+            self.hosts().any(|host| host.id == id && host.log.last().id <= candidate.log.last().id)
+        };
+        let wins = |voters: &[NodeId]| {
+            let votes = voters.iter().filter(|id| would_vote(**id)).count();
+            voters.is_empty() || votes > voters.len() / 2
+        };
+        let halves = [&membership.voters, &membership.voters_outgoing];
+        halves.iter().any(|voters| voters.contains(&candidate.id)) && halves.iter().all(|voters| wins(voters))
     }
 
     /// Does what a group's operator does; says whether the group has recovered.
@@ -65,25 +93,34 @@ impl World {
         let members: Vec<_> = self.running();
         let leader = self.hosts().filter(|host| host.is_leader()).max_by_key(|host| host.term());
         let Some(leader) = leader.map(|host| host.id) else { return Ok(false) };
-        match progress.goal {
-            None => {
-                self.propose(leader)?;
-                let host = self.replicas.get(&leader).and_then(|replica| replica.host.as_ref());
-                let own = host.filter(|host| host.is_leader() && host.log.last().id.term == host.term());
-                progress.goal = own.map(|host| host.log.last().id.index + 1);
-            }
-            Some(goal) if self.oracle.last_committed().id.index < goal => self.propose(leader)?,
-            Some(_) => {}
+        if let Some(host) = self.replicas.get_mut(&leader).and_then(|replica| replica.host.as_mut()) {
+            // A snapshot older than a member's admission is of no use to it.
+            host.make_snapshot();
         }
+        self.pursue_goal(leader, progress)?;
         for host in self.hosts().filter(|host| !host.reads.is_empty()) {
             progress.readers.insert(host.id);
         }
         for id in members.iter().filter(|id| !progress.readers.contains(id)) {
             self.read(*id)?;
         }
-        let arrived = |goal| self.hosts().all(|host| host.machine.index() >= goal);
+        let arrived = |goal: EntryId| self.hosts().all(|host| host.machine.index() >= goal.index);
         let everybody_read = members.iter().all(|id| progress.readers.contains(id));
         Ok(everybody_read && progress.goal.is_some_and(arrived))
+    }
+
+    /// Sets the goal, and proposes until it is reached.
+    fn pursue_goal(&mut self, leader: NodeId, progress: &mut Progress) -> Check {
+        let Some(host) = self.replicas.get(&leader).and_then(|replica| replica.host.as_ref()) else {
+            return Ok(());
+        };
+        let (term, last) = (host.term(), host.log.last().id);
+        progress.goal = progress.goal.filter(|goal| goal.term == term);
+        if progress.goal.is_none() && last.term == term {
+            progress.goal = Some(EntryId::new(term, last.index + 1));
+        }
+        let committed = self.oracle.last_committed().id.index;
+        if progress.goal.is_none_or(|goal| goal.index > committed) { self.propose(leader) } else { Ok(()) }
     }
 
     fn describe_failure(&self, progress: &Progress) -> String {

@@ -9,7 +9,7 @@ use raftcore::{
     RoleKind, Snapshot, SoftState,
 };
 
-use super::disk::Disk;
+use super::disk::{Disk, Write};
 use super::log_view::{Link, LogView};
 use super::machine::{Checkpoint, chain};
 use super::oracle::Oracle;
@@ -28,6 +28,8 @@ pub(super) struct Host {
     pub(super) machine: Checkpoint,
     /// Whether the machine saves its state by itself.
     durable_machine: bool,
+    /// Which of the node's lives this is.
+    incarnation: u64,
     pub(super) log: LogView,
     seen: (HardState, SoftState),
     /// Synchronous writes: the Ready that is being worked on.
@@ -53,6 +55,7 @@ impl Host {
         config: impl FnOnce(Index) -> Config,
         disk: Disk,
         durable_machine: bool,
+        incarnation: u64,
         oracle: &mut Oracle,
     ) -> Check<Self> {
         let machine = disk.recover_machine();
@@ -75,6 +78,7 @@ impl Host {
             disk,
             machine,
             durable_machine,
+            incarnation,
             log,
             seen,
             cycle: None,
@@ -113,6 +117,7 @@ impl Host {
                     Error::ProposalDropped(_)
                         | Error::PeerNotFound(_)
                         | Error::NoLeader
+                        | Error::InvalidTransferee(_)
                         | Error::InvalidMessage(_)
                 );
                 Invariant::NoUnexpectedErrors
@@ -133,7 +138,7 @@ impl Host {
             })?;
         let leads = soft.role == RoleKind::Leader;
         if leads && (seen_soft.role != RoleKind::Leader || seen.term != state.term) {
-            oracle.observe_leader(id, state.term, &self.log)?;
+            oracle.observe_leader((id, self.incarnation), state.term, &self.log)?;
         }
         if state.commit == seen.commit {
             Ok(())
@@ -221,22 +226,26 @@ impl Host {
         oracle.observe_machine(self.id, &self.machine)
     }
 
-    /// Makes a snapshot of the state machine, and removes entries that it covers.
-    pub(super) fn compact(&mut self, rng: &mut Rng) -> Check {
-        use super::disk::Write;
-        let checkpoint = self.machine.clone();
-        let (index, conf_state) = (checkpoint.index(), checkpoint.conf_state.clone());
-        let data = checkpoint.data();
-        // Out of date if nothing was applied since the last one; then only compact.
-        let _ = self.disk.write(Write::Snapshot { index, conf_state, data });
-        if rng.chance(700) {
-            let target = rng.between(index.saturating_sub(20), index);
-            // Refused if it was compacted that far already.
-            if self.disk.write(Write::Compact(target)).is_ok() {
-                self.log.compact(target);
-            }
+    /// Makes a snapshot of the state machine.
+    pub(super) fn make_snapshot(&mut self) {
+        self.disk.sync();
+        if self.disk.durable_hard_state().commit < self.machine.index() {
+            return; // F1
         }
-        Ok(())
+        let Checkpoint { applied, conf_state, .. } = self.machine.clone();
+        let data = self.machine.data();
+        // Out of date if nothing was applied since the last one: then that one is as good.
+        let _ = self.disk.write(Write::Snapshot { index: applied.index, conf_state, data });
+    }
+
+    /// Removes entries that a snapshot covers, and that the library knows to be applied.
+    pub(super) fn compact(&mut self, rng: &mut Rng) {
+        let newest = self.disk.snapshot_index().min(self.raft.status().applied);
+        let target = rng.between(newest.saturating_sub(20), newest);
+        // Refused if it was compacted that far already.
+        if self.disk.write(Write::Compact(target)).is_ok() {
+            self.log.compact(target);
+        }
     }
 }
 

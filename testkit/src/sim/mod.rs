@@ -41,6 +41,9 @@ pub struct Report {
     pub committed: u64,
     /// Terms that had a leader.
     pub elections: u64,
+    /// Whether the group ended in a known dead end: nobody is left that could be elected, because a
+    /// leader that demoted itself stopped before the others knew that its demotion is committed.
+    pub dead_end: bool,
     /// Depends on everything that happened: equal for equal seeds and lengths.
     pub digest: u64,
 }
@@ -84,6 +87,7 @@ fn run_once(seed: u64, steps: u64, trace: Trace) -> Result<Report, Box<Failure>>
             events,
             committed: world.oracle.last_committed().id.index,
             elections: world.oracle.elections() as u64,
+            dead_end: world.is_dead_end,
             digest: world.digest(),
         }),
         Err(violation) => Err(failure(violation, events, world.trace.into_lines())),

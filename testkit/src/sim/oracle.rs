@@ -1,6 +1,6 @@
 //! What an observer of all nodes knows, and the checks that need it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use raftcore::{Bytes, ConfState, Entry, EntryId, HardState, Index, NodeId, Term};
 
@@ -16,10 +16,12 @@ pub(super) struct Oracle {
     origin: Index,
     /// The committed log, from the origin on.
     committed: Vec<Link>,
+    /// In which leader's term each of these was committed; ascending.
+    commit_terms: Vec<Term>,
     /// The membership after each applied entry, from the origin on.
     memberships: Vec<ConfState>,
-    /// Who has led.
-    leaders: BTreeMap<Term, NodeId>,
+    /// Who has led, and in which of its lives: one who comes back has to be elected anew.
+    leaders: BTreeMap<Term, (NodeId, u64)>,
     /// The hash over every entry that ever was in a log, and all before it.
     chains: BTreeMap<EntryId, u64>,
     /// Votes that are durable or were sent.
@@ -39,6 +41,7 @@ impl Oracle {
         Self {
             origin: start.index(),
             committed: vec![link],
+            commit_terms: vec![link.id.term],
             memberships: vec![start.conf_state.clone()],
             leaders: BTreeMap::new(),
             chains: BTreeMap::from([(link.id, link.chain)]),
@@ -82,11 +85,15 @@ impl Oracle {
     }
 
     /// A node leads in `term`, with this log.
-    pub(super) fn observe_leader(&mut self, id: NodeId, term: Term, log: &LogView) -> Check {
-        let leader = *self.leaders.entry(term).or_insert(id);
-        Invariant::ElectionSafety
-            .require(leader == id, || format!("{leader} and {id} both lead in term {term}"))?;
-        let last = self.last_committed();
+    pub(super) fn observe_leader(&mut self, node: (NodeId, u64), term: Term, log: &LogView) -> Check {
+        let leader = *self.leaders.entry(term).or_insert(node);
+        let id = node.0;
+        Invariant::ElectionSafety.require(leader == node, || {
+            format!("{leader:?} and {node:?} (node, incarnation) both lead in term {term}")
+        })?;
+        // An older term may well have its leader late, when a newer term has already committed more.
+        let older = self.commit_terms.partition_point(|committed_in| *committed_in < term);
+        let Some(last) = older.checked_sub(1).map(|place| self.committed[place]) else { return Ok(()) };
         Invariant::LeaderCompleteness.require(log.contains(last.id), || {
             let id_at = log.get(last.id.index).map(|link| link.id);
             format!("{id} leads in term {term} without {:?}; it has {id_at:?} there", last.id)
@@ -129,7 +136,10 @@ impl Oracle {
         }
         for index in known + 1..=commit {
             match log.get(index) {
-                Some(link) => self.committed.push(link),
+                Some(link) => {
+                    self.committed.push(link);
+                    self.commit_terms.push(term);
+                }
                 None => return Invariant::CommitRule.broken(format!("{leader} lacks entry {index}")),
             }
         }
@@ -208,10 +218,5 @@ impl Oracle {
         reads.require(index >= committed, || {
             format!("{node} may read at {index}, but {committed} was committed when it asked")
         })
-    }
-
-    /// All nodes that ever were.
-    pub(super) fn nodes(&self) -> BTreeSet<NodeId> {
-        self.disks.keys().copied().collect()
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct World {
     digest: DefaultHasher,
     /// Whether clients and faults are still at work.
     pub(super) is_stormy: bool,
+    /// Whether the group ended in a state from which no protocol rule leads to a leader.
+    pub(super) is_dead_end: bool,
 }
 
 /// A node and what outlives it.
@@ -97,6 +99,7 @@ impl World {
             trace,
             digest: DefaultHasher::new(),
             is_stormy: true,
+            is_dead_end: false,
             plan,
         };
         world.trace.note(0, || format!("{:?}", world.plan));
@@ -141,7 +144,7 @@ impl World {
         let plan = &self.plan;
         let config = |applied| plan.config(id, incarnation, applied);
         let (disk, durable_machine) = (replica.disk.clone(), plan.durable_machine);
-        replica.host = Some(Host::start(config, disk, durable_machine, &mut self.oracle)?);
+        replica.host = Some(Host::start(config, disk, durable_machine, incarnation, &mut self.oracle)?);
         let delay = self.rng.between(1, replica.tick);
         self.schedule(delay, Event::Tick { node: id, incarnation });
         self.trace.note(self.now, || format!("{id} starts"));
@@ -320,9 +323,12 @@ impl World {
 
     fn deliver(&mut self, message: Message) -> Check {
         let (from, to) = (message.from, message.to);
-        let is_up = self.replicas.get(&to).is_some_and(|replica| replica.host.is_some());
-        if !is_up || self.network.is_cut(from, to) {
+        let host = self.replicas.get(&to).and_then(|replica| replica.host.as_ref());
+        let Some(host) = host.filter(|_| !self.network.is_cut(from, to)) else {
             return self.report_loss(&message);
+        };
+        if matches!(message.body, Body::Snapshot(_)) && host.is_applying() {
+            return self.report_loss(&message); // F6
         }
         if matches!(message.body, Body::Snapshot(_)) {
             let status = SnapshotStatus::Delivered;

@@ -40,6 +40,8 @@ pub(super) struct AppendWork {
     entries: Entries,
     snapshot: Option<Snapshot>,
     must_sync: bool,
+    /// Messages that wait until this is stored.
+    held_back: Vec<Message>,
     responses: Vec<Response>,
     is_stored: bool,
 }
@@ -59,6 +61,12 @@ impl Host {
             Lane::Append => !self.append_queue.is_empty(),
             Lane::Apply => !self.apply_queue.is_empty(),
         }
+    }
+
+    /// Whether entries were handed out that are not acknowledged as applied.
+    pub(in super::super) fn is_applying(&self) -> bool {
+        let in_cycle = |cycle: &Cycle| !cycle.ready.committed_entries.is_empty();
+        self.cycle.as_ref().is_some_and(in_cycle) || !self.apply_queue.is_empty()
     }
 
     /// Does the next piece of a lane's work; says what it was.
@@ -86,8 +94,10 @@ impl Host {
         self.serve_reads(&ready, around)?;
         let messages = std::mem::take(&mut ready.messages);
         if self.raft.config().async_storage_writes {
-            around.outbox.extend(messages);
-            self.queue_for_threads(ready)?;
+            let (held_back, at_once) =
+                messages.into_iter().partition(Message::requires_persistence);
+            around.outbox.extend::<Vec<_>>(at_once);
+            self.queue_for_threads(ready, held_back)?;
         } else {
             let (held_back, at_once) = messages
                 .into_iter()
@@ -111,9 +121,11 @@ impl Host {
         Ok(())
     }
 
-    fn queue_for_threads(&mut self, ready: Ready) -> Check {
-        let stores =
-            ready.hard_state.is_some() || !ready.entries.is_empty() || ready.snapshot.is_some();
+    fn queue_for_threads(&mut self, ready: Ready, held_back: Vec<Message>) -> Check {
+        let stores = ready.hard_state.is_some()
+            || !ready.entries.is_empty()
+            || ready.snapshot.is_some()
+            || !held_back.is_empty();
         Invariant::NoUnexpectedErrors
             .require(!stores || ready.storage_append.is_some(), || {
                 format!("{} hands out work without storage_append", self.id)
@@ -124,6 +136,7 @@ impl Host {
                 entries: ready.entries,
                 snapshot: ready.snapshot,
                 must_sync: ready.must_sync,
+                held_back,
                 responses: append.responses,
                 is_stored: false,
             });
@@ -198,6 +211,7 @@ impl Host {
             self.append_queue.push_front(work);
             return Ok("stores");
         }
+        around.outbox.append(&mut work.held_back);
         for response in work.responses {
             match response {
                 Response::Send(message) => around.outbox.push(message),
@@ -249,6 +263,10 @@ impl Host {
 
     fn save_machine(&mut self, around: &mut Surroundings<'_>) {
         if self.durable_machine {
+            self.disk.sync();
+            if self.disk.durable_hard_state().commit < self.machine.index() {
+                return; // F1
+            }
             self.disk.save_machine(self.machine.clone(), around.rng.chance(300));
         }
     }
