@@ -1,6 +1,6 @@
 //! Checks that look at several nodes at once.
 
-use raftcore::{Body, HardState, Message, NodeId};
+use raftcore::{Body, HardState, Message, NodeId, Vote, VoteReply};
 
 use super::violation::{Check, Invariant};
 use super::world::World;
@@ -38,8 +38,7 @@ fn check_promise(world: &mut World, message: &Message) -> Check {
             .broken(format!("{promise} is not durable: {durable:?}, log ends at {last}: {message}"))
     };
     let term_counts = match &message.body {
-        Body::Vote(vote) => !vote.pre && !world.plan.async_writes(),
-        Body::VoteReply(reply) => !reply.pre,
+        Body::Vote(Vote { pre, .. }) | Body::VoteReply(VoteReply { pre, .. }) => !pre,
         // Only says that the sender knows of no newer term, which is as true if it forgets this one.
         Body::HeartbeatReply(_) => false,
         _ => true,

@@ -228,19 +228,15 @@ impl Host {
 
     /// Makes a snapshot of the state machine.
     pub(super) fn make_snapshot(&mut self) {
-        self.disk.sync();
-        if self.disk.durable_hard_state().commit < self.machine.index() {
-            return; // F1
-        }
         let Checkpoint { applied, conf_state, .. } = self.machine.clone();
         let data = self.machine.data();
         // Out of date if nothing was applied since the last one: then that one is as good.
         let _ = self.disk.write(Write::Snapshot { index: applied.index, conf_state, data });
     }
 
-    /// Removes entries that a snapshot covers, and that the library knows to be applied.
+    /// Removes entries that a snapshot covers.
     pub(super) fn compact(&mut self, rng: &mut Rng) {
-        let newest = self.disk.snapshot_index().min(self.raft.status().applied);
+        let newest = self.disk.snapshot_index();
         let target = rng.between(newest.saturating_sub(20), newest);
         // Refused if it was compacted that far already.
         if self.disk.write(Write::Compact(target)).is_ok() {

@@ -82,10 +82,6 @@ impl Plan {
         Config { id, seed, applied, ..self.config.clone() }
     }
 
-    pub(super) fn async_writes(&self) -> bool {
-        self.config.async_storage_writes
-    }
-
     /// An election timeout, in units of time.
     pub(super) fn election_timeout(&self) -> u64 {
         u64::from(self.config.election_ticks) * TICK
@@ -110,7 +106,7 @@ fn draw_config(rng: &mut Rng) -> Config {
         forward_proposals: rng.chance(700),
         step_down_on_removal: rng.chance(500),
         async_storage_writes: rng.chance(500),
-        eager_append: rng.chance(500),
+        eager_append: rng.chance(200),
         ..Config::new(1)
     }
 }

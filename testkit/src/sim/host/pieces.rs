@@ -94,8 +94,11 @@ impl Host {
         self.serve_reads(&ready, around)?;
         let messages = std::mem::take(&mut ready.messages);
         if self.raft.config().async_storage_writes {
-            let (held_back, at_once) =
-                messages.into_iter().partition(Message::requires_persistence);
+            // Without the library's own precautions, candidacies have to wait here.
+            let waits = |message: &Message| {
+                self.raft.config().eager_append && message.requires_persistence()
+            };
+            let (held_back, at_once) = messages.into_iter().partition(waits);
             around.outbox.extend::<Vec<_>>(at_once);
             self.queue_for_threads(ready, held_back)?;
         } else {
@@ -263,10 +266,6 @@ impl Host {
 
     fn save_machine(&mut self, around: &mut Surroundings<'_>) {
         if self.durable_machine {
-            self.disk.sync();
-            if self.disk.durable_hard_state().commit < self.machine.index() {
-                return; // F1
-            }
             self.disk.save_machine(self.machine.clone(), around.rng.chance(300));
         }
     }
