@@ -1,8 +1,7 @@
 //! The commands.
 
 use raftcore::{
-    Body, ConfChange, ConfChangeKind, ConfChangeOp, ConfChangeV2, Message, NodeId, Snapshot,
-    Transition,
+    Body, ConfChange, ConfChangeKind, ConfChangeOp, ConfChangeV2, Message, NodeId, Snapshot, Transition,
 };
 
 use super::args::{Arg, boolean, number};
@@ -134,9 +133,7 @@ impl World {
     ) -> Result {
         match ids {
             &[id] => step(self, id),
-            ids => ids
-                .iter()
-                .try_for_each(|&id| self.section(&header(id), |world| step(world, id))),
+            ids => ids.iter().try_for_each(|&id| self.section(&header(id), |world| step(world, id))),
         }
     }
 

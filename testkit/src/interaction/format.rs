@@ -3,8 +3,8 @@
 use std::fmt::{self, Display};
 
 use raftcore::{
-    ConfChangeKind, ConfState, Entry, EntryKind, ProgressState, ProgressStatus, Ready, RoleKind,
-    Snapshot, Status, wire,
+    ConfChangeKind, ConfState, Entry, EntryKind, ProgressState, ProgressStatus, Ready, RoleKind, Snapshot,
+    Status, wire,
 };
 
 use super::packet::{Endpoint, Packet};
@@ -160,8 +160,7 @@ pub(super) fn progress(progress: &ProgressStatus) -> String {
         ProgressState::Replicate => "StateReplicate",
         ProgressState::Snapshot => "StateSnapshot",
     };
-    let mut text =
-        format!("{}: {state} match={} next={}", progress.id, progress.matched, progress.next);
+    let mut text = format!("{}: {state} match={} next={}", progress.id, progress.matched, progress.next);
     if progress.is_learner {
         text += " learner";
     }

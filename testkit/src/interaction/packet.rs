@@ -107,13 +107,7 @@ impl Packet {
             entries: ready.entries.clone(),
             snapshot: ready.snapshot.clone(),
             responses: work.responses.iter().map(response).collect(),
-            ..Self::new(
-                from,
-                Endpoint::AppendThread,
-                "MsgStorageAppend",
-                hard_state.term,
-                Cargo::Work,
-            )
+            ..Self::new(from, Endpoint::AppendThread, "MsgStorageAppend", hard_state.term, Cargo::Work)
         })
     }
 
@@ -159,12 +153,9 @@ impl From<Message> for Packet {
         let context = |context| Entries::from(vec![raftcore::Entry::normal(context)]);
         match message.body {
             Body::Propose(propose) => Self { entries: propose.entries, ..packet("MsgProp") },
-            Body::Append(append) => Self {
-                log: append.prev,
-                commit: append.commit,
-                entries: append.entries,
-                ..packet("MsgApp")
-            },
+            Body::Append(append) => {
+                Self { log: append.prev, commit: append.commit, entries: append.entries, ..packet("MsgApp") }
+            }
             Body::AppendReply(reply) => Self {
                 log: EntryId::new(reply.reject.unwrap_or_default().hint.term, reply.index),
                 rejected: reply.reject.map(|reject| reject.hint.index),
@@ -178,15 +169,11 @@ impl From<Message> for Packet {
                 ..packet(if reply.pre { "MsgPreVoteResp" } else { "MsgVoteResp" })
             },
             Body::Snapshot(snapshot) => Self { snapshot: Some(*snapshot), ..packet("MsgSnap") },
-            Body::Heartbeat(heartbeat) => {
-                Self { commit: heartbeat.commit, ..packet("MsgHeartbeat") }
-            }
+            Body::Heartbeat(heartbeat) => Self { commit: heartbeat.commit, ..packet("MsgHeartbeat") },
             Body::HeartbeatReply(_) => packet("MsgHeartbeatResp"),
             Body::TransferLeader(_) => packet("MsgTransferLeader"),
             Body::TimeoutNow => packet("MsgTimeoutNow"),
-            Body::ReadIndex(read) => {
-                Self { entries: context(read.context), ..packet("MsgReadIndex") }
-            }
+            Body::ReadIndex(read) => Self { entries: context(read.context), ..packet("MsgReadIndex") },
             Body::ReadIndexReply(reply) => Self {
                 log: EntryId::new(0, reply.index),
                 entries: context(reply.context),

@@ -1,8 +1,6 @@
 //! A script node's storage, and the history of its state machine.
 
-use raftcore::{
-    Bytes, ConfState, Entry, EntryId, HardState, Index, Snapshot, Storage, StorageError, Term,
-};
+use raftcore::{Bytes, ConfState, Entry, EntryId, HardState, Index, Snapshot, Storage, StorageError, Term};
 
 /// Log and hard state as a script's node keeps them, with a snapshot for every applied entry.
 ///

@@ -2,9 +2,7 @@
 
 use std::collections::VecDeque;
 
-use raftcore::{
-    Config, Entry, HardState, Message, NodeId, RawNode, Ready, Snapshot, wire,
-};
+use raftcore::{Config, Entry, HardState, Message, NodeId, RawNode, Ready, Snapshot, wire};
 
 use super::output::Output;
 use super::packet::{Cargo, Endpoint, Packet};
@@ -291,7 +289,8 @@ impl ScriptNode {
     fn apply(&mut self, entries: &[Entry]) -> Result<(), CommandError> {
         for entry in entries {
             if entry.is_conf_change() {
-                let change = wire::decode_conf_change(entry, wire::Dialect::Etcd).map_err(CommandError::fatal)?;
+                let change =
+                    wire::decode_conf_change(entry, wire::Dialect::Etcd).map_err(CommandError::fatal)?;
                 let conf_state = self.raft.apply_conf_change(&change)?;
                 self.raft.storage_mut().applied(entry, &change.context, Some(conf_state));
             } else {

@@ -1,8 +1,8 @@
 //! What clients and operators ask for.
 
 use raftcore::{
-    Bytes, ConfChange, ConfChangeKind, ConfChangeOp, ConfChangeV2, EntryId, NodeId, Proposed,
-    Snapshot, Transition,
+    Bytes, ConfChange, ConfChangeKind, ConfChangeOp, ConfChangeV2, EntryId, NodeId, Proposed, Snapshot,
+    Transition,
 };
 
 use super::violation::Check;
@@ -48,8 +48,7 @@ impl World {
 
     /// A node to ask: mostly one that leads, at times any.
     fn client_choice(&mut self) -> Option<NodeId> {
-        let leaders: Vec<_> =
-            self.hosts().filter(|host| host.is_leader()).map(|host| host.id).collect();
+        let leaders: Vec<_> = self.hosts().filter(|host| host.is_leader()).map(|host| host.id).collect();
         let leader = self.rng.pick(&leaders).filter(|_| self.rng.chance(600));
         leader.or_else(|| self.rng.pick(&self.running()))
     }
@@ -113,8 +112,7 @@ impl World {
             }
         }
         let leave = self.rng.chance(300);
-        let transition =
-            self.rng.choose([Transition::Auto, Transition::Implicit, Transition::Explicit]);
+        let transition = self.rng.choose([Transition::Auto, Transition::Implicit, Transition::Explicit]);
         let change = if leave {
             ConfChangeV2::default()
         } else {

@@ -5,8 +5,8 @@ mod pieces;
 use std::collections::VecDeque;
 
 use raftcore::{
-    ConfChangeV2, Config, Entry, Error, HardState, Index, Message, NodeId, RawNode, Ready,
-    RoleKind, Snapshot, SoftState,
+    ConfChangeV2, Config, Entry, Error, HardState, Index, Message, NodeId, RawNode, Ready, RoleKind,
+    Snapshot, SoftState,
 };
 
 use super::disk::{Disk, Write};
@@ -66,11 +66,13 @@ impl Host {
             .or_else(|error| Invariant::NoUnexpectedErrors.broken(format!("{id} restarts: {error}")))?;
         let seen = (raft.hard_state(), raft.soft_state());
         let as_left = (seen.0.term, seen.0.vote) == (durable.term, durable.vote);
-        Invariant::RestartEquivalence
-            .require(as_left && seen.0.commit >= durable.commit.max(machine.index()), || {
+        Invariant::RestartEquivalence.require(
+            as_left && seen.0.commit >= durable.commit.max(machine.index()),
+            || {
                 let applied = machine.index();
                 format!("{id} starts with {:?} from {durable:?}, applied {applied}", seen.0)
-            })?;
+            },
+        )?;
         let log = recover_log(id, &disk, oracle)?;
         let host = Self {
             id,
@@ -132,10 +134,9 @@ impl Host {
         let (state, soft) = (self.raft.hard_state(), self.raft.soft_state());
         let (seen, seen_soft) = std::mem::replace(&mut self.seen, (state, soft));
         let id = self.id;
-        Invariant::Monotonicity
-            .require(state.term >= seen.term && state.commit >= seen.commit, || {
-                format!("{id} goes from {seen:?} to {state:?}")
-            })?;
+        Invariant::Monotonicity.require(state.term >= seen.term && state.commit >= seen.commit, || {
+            format!("{id} goes from {seen:?} to {state:?}")
+        })?;
         let leads = soft.role == RoleKind::Leader;
         if leads && (seen_soft.role != RoleKind::Leader || seen.term != state.term) {
             oracle.observe_leader((id, self.incarnation), state.term, &self.log)?;

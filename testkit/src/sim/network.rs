@@ -33,8 +33,7 @@ impl Network {
     }
 
     fn latency(&self, rng: &mut Rng) -> u64 {
-        let longest =
-            if rng.chance(self.plan.slow) { self.plan.slow_latency } else { self.plan.latency };
+        let longest = if rng.chance(self.plan.slow) { self.plan.slow_latency } else { self.plan.latency };
         rng.between(1, longest)
     }
 
@@ -55,9 +54,7 @@ impl Network {
                     1 => side.contains(&from) && !side.contains(&to),
                     2 => from == chosen || to == chosen,
                     3 => from == chosen,
-                    _ => {
-                        side.contains(&from) != side.contains(&to) && from != chosen && to != chosen
-                    }
+                    _ => side.contains(&from) != side.contains(&to) && from != chosen && to != chosen,
                 };
                 if cut && from != to {
                     self.cut.insert((from, to));

@@ -198,10 +198,9 @@ impl Oracle {
     /// An entry is applied: if somebody was told about it, it is what they proposed.
     pub(super) fn check_proposal(&self, entry: &Entry) -> Check {
         let data = self.proposals.get(&entry.id);
-        Invariant::ProposalIdentity
-            .require(data.is_none_or(|data| *data == entry.data), || {
-                format!("{entry:?} is not what was proposed")
-            })
+        Invariant::ProposalIdentity.require(data.is_none_or(|data| *data == entry.data), || {
+            format!("{entry:?} is not what was proposed")
+        })
     }
 
     /// A node requests a read.

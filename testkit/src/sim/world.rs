@@ -4,9 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use raftcore::{
-    Body, Bytes, ConfState, EntryId, Message, NodeId, Snapshot, SnapshotStatus, wire,
-};
+use raftcore::{Body, Bytes, ConfState, EntryId, Message, NodeId, Snapshot, SnapshotStatus, wire};
 
 use super::checks;
 use super::disk::Disk;
@@ -120,15 +118,7 @@ impl World {
         let tick = self.rng.between(TICK * 9 / 10, TICK * 11 / 10);
         self.replicas.insert(
             id,
-            Replica {
-                disk,
-                host: None,
-                incarnation: 0,
-                tick,
-                paused_until: 0,
-                busy: [false; 3],
-                reads: 0,
-            },
+            Replica { disk, host: None, incarnation: 0, tick, paused_until: 0, busy: [false; 3], reads: 0 },
         );
         self.start(id)
     }

@@ -95,9 +95,7 @@ impl Host {
         let messages = std::mem::take(&mut ready.messages);
         if self.raft.config().async_storage_writes {
             // Without the library's own precautions, candidacies have to wait here.
-            let waits = |message: &Message| {
-                self.raft.config().eager_append && message.requires_persistence()
-            };
+            let waits = |message: &Message| self.raft.config().eager_append && message.requires_persistence();
             let (held_back, at_once) = messages.into_iter().partition(waits);
             around.outbox.extend::<Vec<_>>(at_once);
             self.queue_for_threads(ready, held_back)?;
@@ -129,10 +127,9 @@ impl Host {
             || !ready.entries.is_empty()
             || ready.snapshot.is_some()
             || !held_back.is_empty();
-        Invariant::NoUnexpectedErrors
-            .require(!stores || ready.storage_append.is_some(), || {
-                format!("{} hands out work without storage_append", self.id)
-            })?;
+        Invariant::NoUnexpectedErrors.require(!stores || ready.storage_append.is_some(), || {
+            format!("{} hands out work without storage_append", self.id)
+        })?;
         if let Some(append) = ready.storage_append {
             self.append_queue.push_back(AppendWork {
                 hard_state: ready.hard_state,
@@ -155,11 +152,7 @@ impl Host {
         Ok(())
     }
 
-    fn continue_cycle(
-        &mut self,
-        mut cycle: Cycle,
-        around: &mut Surroundings<'_>,
-    ) -> Check<&'static str> {
+    fn continue_cycle(&mut self, mut cycle: Cycle, around: &mut Surroundings<'_>) -> Check<&'static str> {
         let ready = &cycle.ready;
         let (done, next) = match cycle.next {
             Piece::Store => {
@@ -177,10 +170,8 @@ impl Host {
             }
             Piece::Send => {
                 around.outbox.append(&mut cycle.held_back);
-                let applied = ready
-                    .committed_entries
-                    .last()
-                    .is_none_or(|entry| entry.id.index <= self.machine.index());
+                let applied =
+                    ready.committed_entries.last().is_none_or(|entry| entry.id.index <= self.machine.index());
                 ("sends", if applied { Piece::Advance } else { Piece::Apply })
             }
             Piece::Apply => {
