@@ -34,7 +34,7 @@ from oracles import check_counter, check_set  # noqa: E402
 from workload import COUNTER, Ambush, History, Workload  # noqa: E402
 
 # Short ticks make short elections; early compaction makes restarted nodes need snapshots.
-NODE_OPTIONS = ["--tick-ms", "20", "--compact-after", "2000"]
+NODE_OPTIONS = ["--tick-ms", "20", "--compact-after", "300"]
 ROUNDS_PER_GENERATION = 4
 
 

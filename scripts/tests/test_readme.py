@@ -9,7 +9,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text()
-LIBRARY = Path(os.environ.get("RAFTCORE_LIBRARY_DIR", REPOSITORY / "build"))
+LIBRARY = Path(os.environ.get("RAFTCORE_LIBRARY_DIR", REPOSITORY / "build/lib"))
 
 
 def example(language):

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+# Everything a user or CI does with this repository. `make` alone lists the targets.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Finds Rust and .venv, wherever setup.sh put them.
+ENV := . scripts/env.sh;
+
+# One cargo directory for everything, CMake included, so that nothing is compiled twice.
+export CARGO_TARGET_DIR := $(CURDIR)/build/cargo
+
+PREFIX ?= /usr/local
+ROUNDS ?= 100
+MINUTES ?= 15
+SEED ?=
+
+TESTS := test-rust test-c test-asan test-python test-scripts test-kvd test-kill
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  Variables: install PREFIX=$(PREFIX) DESTDIR=; soak ROUNDS=$(ROUNDS) MINUTES=$(MINUTES) SEED="
+
+demo: setup build/build.ninja ## Run three servers, kill the leader under load, show that nothing is lost
+	@$(ENV) cmake --build build --target kvd
+	@$(ENV) python scripts/demo.py
+
+test: build ## Run every test
+	@scripts/run_tests.py $(TESTS)
+
+setup: ## Install what is missing: packages, Rust, .venv
+	@scripts/setup.sh
+
+build: build-c build-python ## Build the library, kvd, the examples, and the Python package
+
+build-c: setup build/build.ninja
+	@$(ENV) cmake --build build
+
+build-python: setup
+	@$(ENV) cd python && maturin build --quiet --release --locked --out ../build/wheels
+	@$(ENV) python -m pip install --quiet --disable-pip-version-check --no-deps --no-index \
+	  --force-reinstall --find-links build/wheels raftcore
+
+build/build.ninja: | setup
+	@$(ENV) cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release
+
+build/asan/build.ninja: | setup
+	@$(ENV) cmake -S . -B build/asan -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DRAFTCORE_SANITIZE=address
+
+hello: setup build/build.ninja ## Run the first program: three nodes in one C file
+	@$(ENV) cmake --build build --target hello
+	@build/examples-c/hello/hello
+
+test-rust: setup ## Test the core, the C interface and the simulator
+	@$(ENV) cargo test --workspace --locked
+
+test-c: build-c ## Test the C and C++ interfaces, kvd's parts, and all of it under valgrind
+	@$(ENV) ctest --test-dir build --output-on-failure --no-tests=error
+
+test-asan: setup build/asan/build.ninja ## The same with AddressSanitizer and UBSan in C, C++ and Rust
+	@$(ENV) cmake --build build/asan
+	@$(ENV) ctest --test-dir build/asan --output-on-failure --no-tests=error
+
+test-python: build-python ## Test the Python package, and its types against the module
+	@$(ENV) pytest -c python/pyproject.toml python/tests
+	@$(ENV) python -m mypy.stubtest raftcore
+
+test-scripts: build ## Test the linearizability checker, the kill loop itself, and the README's examples
+	@$(ENV) pytest scripts/tests
+
+test-kvd: build-c ## Test kvd end to end: three processes, real clients
+	@$(ENV) pytest examples-c/kvd/tests
+
+test-kill: build-c ## Kill and restart kvd's nodes 100 times while clients write and read
+	@$(ENV) python scripts/kill_loop.py --rounds 100 --minutes 5
+
+soak: build-c ## The same, ROUNDS times or for MINUTES, whichever ends first
+	@$(ENV) python scripts/kill_loop.py --rounds $(ROUNDS) --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+verify: build-python ## Check formats, lints and generated files; change nothing
+	@$(ENV) cargo fmt --check
+	@$(ENV) cargo clippy --workspace --all-targets --locked -- -D warnings
+	@$(ENV) cargo test --locked -p raftcore-ffi --test header
+
+fix: build-python ## Format, and regenerate the C header and the Python stubs
+	@$(ENV) cargo fmt
+	@$(ENV) UPDATE_HEADER=1 cargo test --locked -p raftcore-ffi --test header
+
+install: ## Install library, headers, pkg-config and CMake files (after make build)
+	@cmake --install build --prefix $(PREFIX)
+
+clean: ## Remove what was built; .venv and installed packages stay
+	@rm -rf build
+
+.PHONY: help demo test setup build build-c build-python hello $(TESTS) soak verify fix install clean
