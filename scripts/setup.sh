@@ -46,6 +46,7 @@ ninja-build     has_command ninja
 pkg-config      has_command pkg-config
 librocksdb-dev  has_header rocksdb/db.h
 libasio-dev     has_header asio.hpp
+libcli11-dev    has_header CLI/CLI.hpp
 libgtest-dev    has_header gtest/gtest.h
 redis-tools     has_command redis-cli
 valgrind        has_command valgrind
