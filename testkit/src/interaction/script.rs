@@ -216,7 +216,7 @@ raft-state
 ";
 
     fn directives(script: &Script) -> Vec<&Directive> {
-        let directive = |item| if let &Item::Directive(ref found) = item { Some(found) } else { None };
+        let directive = |item| if let Item::Directive(found) = item { Some(found) } else { None };
         script.items.iter().filter_map(directive).collect()
     }
 

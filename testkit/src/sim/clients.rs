@@ -1,10 +1,11 @@
 //! What clients and operators ask for.
 
 use raftcore::{
-    Bytes, ConfChange, ConfChangeKind, ConfChangeOp, ConfChangeV2, EntryId, NodeId, Proposed, Snapshot,
-    Transition,
+    Bytes, ConfChange, ConfChangeKind, ConfChangeOp, ConfChangeV2, EntryId, NodeId, Proposed, RawNode,
+    Snapshot, Transition,
 };
 
+use super::disk::Disk;
 use super::violation::Check;
 use super::world::{Event, World};
 
@@ -34,7 +35,14 @@ impl World {
                 self.input(id, |raft| raft.transfer_leader(to)).map(drop)
             }
             94..96 => self.input(id, |raft| raft.campaign()).map(drop),
-            96 => self.input(id, |raft| Ok(raft.forget_leader())).map(drop),
+            96 => {
+                self.trace.note(self.now, || format!("{id} is to forget its leader"));
+                let forget = |raft: &mut RawNode<Disk>| {
+                    raft.forget_leader();
+                    Ok(())
+                };
+                self.input(id, forget).map(drop)
+            }
             97..99 => {
                 let busy = self.rng.chance(500);
                 if let Some(replica) = self.replicas.get(&id) {

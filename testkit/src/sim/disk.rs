@@ -1,6 +1,6 @@
 //! A node's disk: what was written, and what of it would survive a power failure.
 
-use std::cell::RefCell;
+use std::cell::{Ref, RefCell};
 use std::rc::Rc;
 
 use raftcore::{
@@ -28,6 +28,9 @@ struct Contents {
     unsynced_machine: Option<Checkpoint>,
     /// Whether a snapshot is being made, so that none can be read.
     snapshot_busy: bool,
+    /// Of a thousand reads, how many fail, and who decides which.
+    failing_reads: u32,
+    chance: Rng,
 }
 
 /// An atomic write to the log store.
@@ -64,7 +67,7 @@ impl Write {
 
 impl Disk {
     /// A disk with nothing but a snapshot; an empty one leaves it blank.
-    pub(super) fn new(snapshot: Snapshot) -> Self {
+    pub(super) fn new(snapshot: Snapshot, seed: u64) -> Self {
         let machine = Checkpoint::of(&snapshot);
         let log = MemoryStorage::with_snapshot(snapshot);
         Self(Rc::new(RefCell::new(Contents {
@@ -74,6 +77,8 @@ impl Disk {
             machine,
             unsynced_machine: None,
             snapshot_busy: false,
+            failing_reads: 0,
+            chance: Rng::new(seed),
         })))
     }
 
@@ -127,6 +132,22 @@ impl Disk {
         self.0.borrow().visible.snapshot().map(|snapshot| snapshot.id.index).unwrap_or_default()
     }
 
+    /// Lets reads fail: so many of a thousand.
+    pub(super) fn set_failing_reads(&self, permille: u32) {
+        self.0.borrow_mut().failing_reads = permille;
+    }
+
+    /// The log, for a read that the library wants.
+    fn read(&self) -> Result<Ref<'_, MemoryStorage>, StorageError> {
+        {
+            let contents = &mut *self.0.borrow_mut();
+            if contents.failing_reads > 0 && contents.chance.chance(contents.failing_reads) {
+                return Err(StorageError::Host { code: 5, message: "a simulated fault".into() });
+            }
+        }
+        Ok(Ref::map(self.0.borrow(), |contents| &contents.visible))
+    }
+
     pub(super) fn set_snapshot_busy(&self, busy: bool) {
         self.0.borrow_mut().snapshot_busy = busy;
     }
@@ -178,31 +199,30 @@ impl Contents {
 
 impl Storage for Disk {
     fn initial_state(&self) -> Result<(HardState, ConfState), StorageError> {
-        let hard_state = self.0.borrow().visible.hard_state();
+        let hard_state = self.read()?.hard_state();
         Ok((hard_state, self.recover_machine().conf_state))
     }
 
     fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Vec<Entry>, StorageError> {
-        self.0.borrow().visible.entries(low, high, max_bytes)
+        self.read()?.entries(low, high, max_bytes)
     }
 
     fn term(&self, index: Index) -> Result<Term, StorageError> {
-        self.0.borrow().visible.term(index)
+        self.read()?.term(index)
     }
 
     fn first_index(&self) -> Result<Index, StorageError> {
-        self.0.borrow().visible.first_index()
+        self.read()?.first_index()
     }
 
     fn last_index(&self) -> Result<Index, StorageError> {
-        self.0.borrow().visible.last_index()
+        self.read()?.last_index()
     }
 
     fn snapshot(&self) -> Result<Snapshot, StorageError> {
-        let contents = self.0.borrow();
-        if contents.snapshot_busy {
+        if self.0.borrow().snapshot_busy {
             return Err(StorageError::SnapshotUnavailable);
         }
-        contents.visible.snapshot()
+        self.read()?.snapshot()
     }
 }

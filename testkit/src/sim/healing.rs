@@ -34,6 +34,7 @@ impl World {
         for replica in self.replicas.values_mut() {
             replica.paused_until = 0;
             replica.disk.set_snapshot_busy(false);
+            replica.disk.set_failing_reads(0);
             if let Some(host) = &mut replica.host {
                 host.reads.clear();
             }

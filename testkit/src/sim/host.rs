@@ -121,7 +121,7 @@ impl Host {
                         | Error::NoLeader
                         | Error::InvalidTransferee(_)
                         | Error::InvalidMessage(_)
-                );
+                ) || is_fault(&error);
                 Invariant::NoUnexpectedErrors
                     .require(harmless, || format!("{} answers: {error}", self.id))?;
                 Ok(None)
@@ -205,7 +205,14 @@ impl Host {
         let change: ConfChangeV2 = decoded.or_else(|error| {
             Invariant::NoUnexpectedErrors.broken(format!("{entry:?} cannot be decoded: {error}"))
         })?;
-        match self.raft.apply_conf_change(&change) {
+        // A call that fails because of a failing read changes nothing, and can be made again.
+        let result = loop {
+            match self.raft.apply_conf_change(&change) {
+                Err(error) if is_fault(&error) => {}
+                result => break result,
+            }
+        };
+        match result {
             Ok(conf_state) => self.machine.conf_state = conf_state,
             // A change that cannot be applied has no effect, on no node.
             Err(Error::ConfChange(_)) => {}
@@ -244,6 +251,11 @@ impl Host {
             self.log.compact(target);
         }
     }
+}
+
+/// Whether the error comes from a read that the simulator made fail.
+fn is_fault(error: &Error) -> bool {
+    matches!(error, Error::Storage(raftcore::StorageError::Host { .. }))
 }
 
 /// The log on a disk, its hashes looked up.

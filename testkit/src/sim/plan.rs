@@ -49,6 +49,8 @@ pub(super) struct FaultPlan {
     pub(super) interval: Option<u64>,
     /// Of a thousand pieces of work, before how many the node crashes.
     pub(super) crash_at_work: u32,
+    /// Of a thousand reads of the storage by the library, how many fail.
+    pub(super) failing_reads: u32,
 }
 
 impl NetworkPlan {
@@ -70,6 +72,7 @@ impl Plan {
             faults: FaultPlan {
                 interval: rng.choose([None, Some(400), Some(100), Some(20)]).map(|ticks: u64| ticks * TICK),
                 crash_at_work: rng.choose([0, 0, 1, 5]),
+                failing_reads: rng.choose([0, 0, 1, 20]),
             },
             client_interval: rng.choose([TICK / 10, TICK / 2, 2 * TICK]),
             membership_changes: rng.chance(600),

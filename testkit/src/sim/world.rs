@@ -113,7 +113,7 @@ impl World {
 
     /// Creates a node that has never run, and starts it.
     pub(super) fn add_replica(&mut self, id: NodeId, snapshot: Snapshot) -> Check {
-        let disk = Disk::new(snapshot);
+        let disk = Disk::new(snapshot, self.rng.next_u64());
         self.oracle.add_disk(id, disk.clone());
         let tick = self.rng.between(TICK * 9 / 10, TICK * 11 / 10);
         self.replicas.insert(
@@ -134,7 +134,12 @@ impl World {
         let plan = &self.plan;
         let config = |applied| plan.config(id, incarnation, applied);
         let (disk, durable_machine) = (replica.disk.clone(), plan.durable_machine);
-        replica.host = Some(Host::start(config, disk, durable_machine, incarnation, &mut self.oracle)?);
+        let failing_reads = if self.is_stormy { plan.faults.failing_reads } else { 0 };
+        // A host that cannot start because of a failing read tries again at once.
+        disk.set_failing_reads(0);
+        replica.host =
+            Some(Host::start(config, disk.clone(), durable_machine, incarnation, &mut self.oracle)?);
+        disk.set_failing_reads(failing_reads);
         let delay = self.rng.between(1, replica.tick);
         self.schedule(delay, Event::Tick { node: id, incarnation });
         self.trace.note(self.now, || format!("{id} starts"));

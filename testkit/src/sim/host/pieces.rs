@@ -1,10 +1,10 @@
 //! A host's work on a Ready, cut into pieces. Between two of them anything may happen.
 
-use raftcore::{Ack, Entries, HardState, Message, Ready, Response, Snapshot};
+use raftcore::{Ack, Entries, Error, HardState, Message, Ready, Response, Snapshot};
 
 use super::super::disk::Write;
 use super::super::violation::{Check, Invariant};
-use super::{Host, Surroundings};
+use super::{Host, Surroundings, is_fault};
 
 /// What works on its own: with synchronous writes only the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,9 +87,14 @@ impl Host {
     }
 
     fn take_ready(&mut self, around: &mut Surroundings<'_>) -> Check<&'static str> {
-        let mut ready = self.raft.ready().or_else(|error| {
-            Invariant::NoUnexpectedErrors.broken(format!("{} gives no Ready: {error}", self.id))
-        })?;
+        let mut ready = match self.raft.ready() {
+            Ok(ready) => ready,
+            // Nothing was taken; the next attempt may succeed.
+            Err(error) if is_fault(&error) => return Ok("fails to take a Ready"),
+            Err(error) => {
+                return Invariant::NoUnexpectedErrors.broken(format!("{} gives no Ready: {error}", self.id));
+            }
+        };
         self.note_handed_out(&ready, around.oracle)?;
         self.serve_reads(&ready, around)?;
         let messages = std::mem::take(&mut ready.messages);
@@ -181,7 +186,7 @@ impl Host {
             }
             Piece::Advance => {
                 let result = self.raft.advance(cycle.ready);
-                self.accept(result.map_err(|error| format!("advance: {error}")), around)?;
+                self.accept(result, around)?;
                 return Ok("advances");
             }
         };
@@ -229,18 +234,18 @@ impl Host {
     }
 
     fn acknowledge(&mut self, ack: Ack, around: &mut Surroundings<'_>) -> Check {
-        let result = self.raft.acknowledge(ack.clone());
+        let result = self.raft.acknowledge(ack);
         // A removed node's messages to itself are refused like anybody else's.
         let result = match result {
-            Err(raftcore::Error::PeerNotFound(_)) => Ok(()),
+            Err(Error::PeerNotFound(_)) => Ok(()),
             other => other,
         };
-        self.accept(result.map_err(|error| format!("{ack:?}: {error}")), around)
+        self.accept(result, around)
     }
 
-    fn accept(&mut self, result: Result<(), String>, around: &mut Surroundings<'_>) -> Check {
-        if let Err(problem) = result {
-            return Invariant::NoUnexpectedErrors.broken(format!("{}: {problem}", self.id));
+    fn accept(&mut self, result: Result<(), Error>, around: &mut Surroundings<'_>) -> Check {
+        if let Some(error) = result.err().filter(|error| !is_fault(error)) {
+            return Invariant::NoUnexpectedErrors.broken(format!("{}: {error}", self.id));
         }
         self.observe(around.oracle)
     }
