@@ -45,6 +45,10 @@ pub struct Config {
     pub max_committed_bytes_per_ready: u64,
     /// Bytes of recent entries kept in memory although the storage has them.
     pub log_cache_bytes: u64,
+    /// A voter refuses candidates of lower priority whose log is no newer than its own: among equally
+    /// good ones the highest priority wins. Higher is preferred; all 0 means no preference. Leadership
+    /// transfers do not look at it.
+    pub priority: i64,
     /// Ask before campaigning (section 9.6): a node that was cut off does not disturb the group.
     pub pre_vote: bool,
     /// A leader that hears from no quorum for an election timeout steps down; a follower that hears
@@ -60,6 +64,10 @@ pub struct Config {
     pub step_down_on_removal: bool,
     /// Storage work is handed out with acknowledgements to return, instead of one `advance`.
     pub async_storage_writes: bool,
+    /// With asynchronous writes: hand out committed entries for applying although this node has not
+    /// stored them yet; others have. The state machine must then not be durable ahead of the log
+    /// (with synchronous writes a `Ready` is stored before it is applied, so this changes nothing).
+    pub apply_before_persist: bool,
     /// Which family of peers the group is shared with: how membership changes are encoded.
     pub dialect: Dialect,
     /// Message for message as etcd/raft does it: an Append at each proposal instead of one per
@@ -84,6 +92,7 @@ impl Config {
             max_uncommitted_bytes: 1 << 30,
             max_committed_bytes_per_ready: 64 << 20,
             log_cache_bytes: 8 << 20,
+            priority: 0,
             pre_vote: true,
             check_quorum: true,
             read_mode: ReadMode::Safe,
@@ -91,6 +100,7 @@ impl Config {
             validate_conf_changes: true,
             step_down_on_removal: true,
             async_storage_writes: false,
+            apply_before_persist: false,
             dialect: Dialect::Etcd,
             eager_append: false,
         }

@@ -89,7 +89,7 @@ pub struct AppendReject {
 }
 
 /// RequestVote or PreVote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Vote {
     /// Whether it only asks "would you?".
     pub pre: bool,
@@ -97,6 +97,8 @@ pub struct Vote {
     pub last: EntryId,
     /// Whether a leader asked for this election: then its lease does not protect it.
     pub transfer: bool,
+    /// The candidate's priority ([`crate::Config::priority`]).
+    pub priority: i64,
 }
 
 /// Answer to [`Vote`].

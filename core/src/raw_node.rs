@@ -183,7 +183,7 @@ impl<S: Storage> RawNode<S> {
 
     /// With synchronous writes the host stores before it applies, within one `Ready`.
     fn may_apply_unstable(&self) -> bool {
-        !self.config().async_storage_writes
+        !self.config().async_storage_writes || self.config().apply_before_persist
     }
 
     /// Takes the work that there is; perhaps none. With synchronous writes it has to be advanced

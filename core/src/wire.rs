@@ -60,6 +60,8 @@ mod field {
     pub(super) const REJECT: u32 = 10;
     pub(super) const REJECT_HINT: u32 = 11;
     pub(super) const CONTEXT: u32 = 12;
+    /// Of the TiKV dialect; etcd/raft passes it over.
+    pub(super) const PRIORITY: u32 = 16;
 }
 
 /// Numbers of the fields of raftpb `Entry`.

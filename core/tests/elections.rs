@@ -13,7 +13,7 @@ fn message(from: u64, to: u64, term: u64, body: Body) -> Message {
 }
 
 fn vote(term: u64, last: EntryId) -> Message {
-    message(2, 1, term, Body::Vote(Vote { pre: false, last, transfer: false }))
+    message(2, 1, term, Body::Vote(Vote { last, ..Vote::default() }))
 }
 
 /// The node's only message of this Ready, stored and advanced.
@@ -271,4 +271,29 @@ fn a_new_leader_begins_its_term_with_an_empty_entry() {
     let entries = group.node(2).storage().entries(2, 3, u64::MAX).unwrap();
     assert_eq!((entries[0].id, entries[0].data.len()), (EntryId::new(2, 2), 0));
     assert!((1..=3).all(|id| group.commit(id) == 2));
+}
+
+#[test]
+fn among_equally_good_candidates_the_highest_priority_wins() {
+    let mut group = Group::with(3, |config| config.priority = config.id as i64);
+    group.node(1).campaign().unwrap();
+    group.settle();
+    assert_eq!(group.role(1), RoleKind::Follower, "2 and 3 could lead as well");
+    group.elect(3);
+    group.isolate(2);
+    group.propose(3, "x");
+    group.settle();
+    group.heal();
+    // Node 1 has an entry that node 2 lacks: then priority does not count.
+    group.isolate(3);
+    group.elect(1);
+}
+
+#[test]
+fn a_transfer_does_not_look_at_priorities() {
+    let mut group = Group::with(3, |config| config.priority = config.id as i64);
+    group.elect(3);
+    group.node(3).transfer_leader(1).unwrap();
+    group.settle();
+    assert_eq!(group.leaders(), [1]);
 }

@@ -31,7 +31,12 @@ pub(crate) fn start<S: Storage>(shared: &mut Shared<S>, campaign: Campaign) -> R
 pub(crate) fn ask_for_votes<S: Storage>(shared: &mut Shared<S>, campaign: Campaign) {
     let pre = campaign == Campaign::Pre;
     let term = if pre { shared.term.saturating_add(1) } else { shared.term };
-    let vote = Vote { pre, last: shared.log.last(), transfer: campaign == Campaign::Transfer };
+    let vote = Vote {
+        pre,
+        last: shared.log.last(),
+        transfer: campaign == Campaign::Transfer,
+        priority: shared.config.priority,
+    };
     for id in shared.configuration.voters().ids() {
         if id == shared.id() {
             shared.outbox.own_vote(term, pre);
@@ -48,7 +53,16 @@ fn may_vote<S: Storage>(shared: &Shared<S>, leader: NodeId, from: NodeId, term: 
     let free = shared.vote == from
         || (shared.vote == NO_NODE && leader == NO_NODE)
         || (vote.pre && term > shared.term);
-    free && vote.last.is_up_to_date(shared.log.last())
+    free && vote.last.is_up_to_date(shared.log.last()) && is_preferred(shared, vote)
+}
+
+/// Whether the candidate need not give way to this node, which has a higher priority and could lead
+/// as well.
+fn is_preferred<S: Storage>(shared: &Shared<S>, vote: &Vote) -> bool {
+    vote.priority >= shared.config.priority
+        || vote.transfer
+        || vote.last != shared.log.last()
+        || !shared.is_promotable()
 }
 
 /// Answers a request for a vote.

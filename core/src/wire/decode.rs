@@ -113,6 +113,7 @@ struct Fields {
     reject: bool,
     reject_hint: u64,
     context: Bytes,
+    priority: i64,
 }
 
 impl Fields {
@@ -130,6 +131,7 @@ impl Fields {
                 (field::COMMIT, Value::Number(value)) => fields.commit = value,
                 (field::REJECT, Value::Number(value)) => fields.reject = value != 0,
                 (field::REJECT_HINT, Value::Number(value)) => fields.reject_hint = value,
+                (field::PRIORITY, Value::Number(value)) => fields.priority = value as i64,
                 (field::CONTEXT, Value::Bytes(start, end)) => fields.context = bytes.slice(start..end),
                 (field::SNAPSHOT, Value::Bytes(start, end)) => {
                     fields.snapshot = Some(bytes.slice(start..end))
@@ -172,7 +174,12 @@ impl Fields {
             }
             kind::VOTE | kind::PRE_VOTE => {
                 let transfer = self.context == TRANSFER_CONTEXT;
-                Body::Vote(Vote { pre: self.kind == kind::PRE_VOTE, last: at, transfer })
+                Body::Vote(Vote {
+                    pre: self.kind == kind::PRE_VOTE,
+                    last: at,
+                    transfer,
+                    priority: self.priority,
+                })
             }
             kind::VOTE_REPLY | kind::PRE_VOTE_REPLY => {
                 Body::VoteReply(VoteReply { pre: self.kind == kind::PRE_VOTE_REPLY, granted: !self.reject })

@@ -104,6 +104,7 @@ struct Fields<'a> {
     reject: bool,
     reject_hint: u64,
     context: &'a [u8],
+    priority: i64,
 }
 
 fn write(message: &Message, out: &mut impl Sink) {
@@ -134,6 +135,7 @@ fn write(message: &Message, out: &mut impl Sink) {
         Body::Vote(vote) => {
             fields.log_term = vote.last.term;
             fields.index = vote.last.index;
+            fields.priority = vote.priority;
             fields.context = if vote.transfer { TRANSFER_CONTEXT } else { &[] };
             if vote.pre { kind::PRE_VOTE } else { kind::VOTE }
         }
@@ -186,6 +188,7 @@ fn write_fields(message: &Message, kind: u64, fields: &Fields<'_>, out: &mut imp
     out.number_if_set(field::REJECT, u64::from(fields.reject));
     out.number_if_set(field::REJECT_HINT, fields.reject_hint);
     out.bytes_if_set(field::CONTEXT, fields.context);
+    out.number_if_set(field::PRIORITY, fields.priority as u64);
 }
 
 fn write_entry(entry: &Entry, out: &mut impl Sink) {

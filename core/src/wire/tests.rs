@@ -56,6 +56,8 @@ mod oracle {
         pub(super) context: Option<Bytes>,
         #[prost(uint64, optional, tag = "13")]
         pub(super) vote: Option<u64>,
+        #[prost(int64, optional, tag = "16")]
+        pub(super) priority: Option<i64>,
     }
 }
 
@@ -105,11 +107,8 @@ fn body() -> impl Strategy<Value = Body> {
         (number(), prop::option::of(id())).prop_map(|(index, hint)| {
             Body::AppendReply(AppendReply { index, reject: hint.map(|hint| AppendReject { hint }) })
         }),
-        (any::<bool>(), id(), any::<bool>()).prop_map(|(pre, last, transfer)| Body::Vote(Vote {
-            pre,
-            last,
-            transfer
-        })),
+        (any::<bool>(), id(), any::<bool>(), any::<i64>())
+            .prop_map(|(pre, last, transfer, priority)| Body::Vote(Vote { pre, last, transfer, priority })),
         (any::<bool>(), any::<bool>()).prop_map(|(pre, granted)| Body::VoteReply(VoteReply { pre, granted })),
         (id(), conf_state(), bytes()).prop_map(|(id, conf_state, data)| Body::Snapshot(Box::new(Snapshot {
             id,
@@ -247,11 +246,8 @@ fn a_length_that_lies_allocates_nothing() {
 
 fn changes() -> Vec<ConfChangeV2> {
     let op = |kind, node| ConfChangeOp { kind, node };
-    let ops = [
-        op(ConfChangeKind::AddVoter, 1),
-        op(ConfChangeKind::Remove, 2),
-        op(ConfChangeKind::AddLearner, 300),
-    ];
+    let ops =
+        [op(ConfChangeKind::AddVoter, 1), op(ConfChangeKind::Remove, 2), op(ConfChangeKind::AddLearner, 300)];
     [Transition::Auto, Transition::Implicit, Transition::Explicit]
         .into_iter()
         .flat_map(|transition| {
