@@ -46,6 +46,9 @@ class Config:
     allowed."""
     log_cache_bytes: int = 8 << 20
     """Bytes of recent entries kept in memory although the storage has them."""
+    priority: int = 0
+    """A voter refuses candidates of lower priority whose log is no newer than its own. Higher is
+    preferred; leadership transfers do not look at it."""
     pre_vote: bool = True
     """Ask before campaigning (thesis section 9.6): a node that was cut off does not disturb the
     group."""

@@ -66,6 +66,8 @@ class Vote:
     """Whether it only asks "would you?"."""
     transfer: bool = False
     """Whether a leader asked for this election: then its lease does not protect it."""
+    priority: int = 0
+    """The candidate's priority."""
 
 
 @dataclass(frozen=True, slots=True)

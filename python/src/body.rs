@@ -24,7 +24,7 @@ pub(crate) fn to_python<'py>(py: Python<'py>, body: &Body) -> PyResult<Bound<'py
         Body::AppendReply(it) => {
             new(py, "AppendReply", (it.index, it.reject.map(|reject| EntryId(reject.hint))))
         }
-        Body::Vote(it) => new(py, "Vote", (EntryId(it.last), it.pre, it.transfer)),
+        Body::Vote(it) => new(py, "Vote", (EntryId(it.last), it.pre, it.transfer, it.priority)),
         Body::VoteReply(it) => new(py, "VoteReply", (it.granted, it.pre)),
         Body::Snapshot(it) => Ok(Bound::new(py, Snapshot((**it).clone()))?.into_any()),
         Body::Heartbeat(it) => new(py, "Heartbeat", (it.commit, bytes(&it.context))),
@@ -74,6 +74,7 @@ pub(crate) fn from_python(object: &Bound<'_, PyAny>) -> PyResult<Body> {
             pre: fields.flag("pre")?,
             last: fields.id("last")?,
             transfer: fields.flag("transfer")?,
+            priority: object.getattr("priority")?.extract()?,
         }),
         "VoteReply" => Body::VoteReply(core::VoteReply {
             pre: fields.flag("pre")?,

@@ -1,115 +1,98 @@
 //! The dataclass `raftcore.Config` as the core's configuration.
 
+use pyo3::IntoPyObjectExt;
+use pyo3::conversion::FromPyObjectOwned;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{IntoPyDict, PyDict};
 use raftcore as core;
 
 use crate::enums::{Dialect, ReadMode};
-use crate::error::config_error;
+use crate::error::{config_error, raise};
 
 /// A `raftcore.Config`, read by its attributes.
-#[derive(FromPyObject, IntoPyObject)]
-pub(crate) struct Config {
-    id: u64,
-    election_ticks: u32,
-    heartbeat_ticks: u32,
-    seed: u64,
-    applied: u64,
-    max_message_bytes: u64,
-    max_inflight_messages: u32,
-    max_inflight_bytes: u64,
-    max_uncommitted_bytes: u64,
-    max_committed_bytes_per_ready: u64,
-    log_cache_bytes: u64,
-    pre_vote: bool,
-    check_quorum: bool,
-    read_mode: ReadMode,
-    forward_proposals: bool,
-    validate_conf_changes: bool,
-    step_down_on_removal: bool,
-    dialect: Dialect,
-    eager_append: bool,
+pub(crate) struct Config(pub(crate) core::Config);
+
+impl<'py> FromPyObject<'_, 'py> for Config {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let it = Fields(&object);
+        Ok(Self(core::Config {
+            id: it.read("id")?,
+            election_ticks: it.read("election_ticks")?,
+            heartbeat_ticks: it.read("heartbeat_ticks")?,
+            seed: it.read("seed")?,
+            applied: it.read("applied")?,
+            max_message_bytes: it.read("max_message_bytes")?,
+            max_inflight_messages: it.read("max_inflight_messages")?,
+            max_inflight_bytes: it.read("max_inflight_bytes")?,
+            max_uncommitted_bytes: it.read("max_uncommitted_bytes")?,
+            max_committed_bytes_per_ready: it.read("max_committed_bytes_per_ready")?,
+            log_cache_bytes: it.read("log_cache_bytes")?,
+            priority: it.read("priority")?,
+            pre_vote: it.read("pre_vote")?,
+            check_quorum: it.read("check_quorum")?,
+            read_mode: it.read::<ReadMode>("read_mode")?.0,
+            forward_proposals: it.read("forward_proposals")?,
+            validate_conf_changes: it.read("validate_conf_changes")?,
+            step_down_on_removal: it.read("step_down_on_removal")?,
+            async_storage_writes: false,
+            apply_before_persist: false,
+            dialect: it.read::<Dialect>("dialect")?.0,
+            eager_append: it.read("eager_append")?,
+        }))
+    }
 }
 
-impl From<Config> for core::Config {
-    fn from(config: Config) -> Self {
-        Self {
-            id: config.id,
-            election_ticks: config.election_ticks,
-            heartbeat_ticks: config.heartbeat_ticks,
-            seed: config.seed,
-            applied: config.applied,
-            max_message_bytes: config.max_message_bytes,
-            max_inflight_messages: config.max_inflight_messages,
-            max_inflight_bytes: config.max_inflight_bytes,
-            max_uncommitted_bytes: config.max_uncommitted_bytes,
-            max_committed_bytes_per_ready: config.max_committed_bytes_per_ready,
-            log_cache_bytes: config.log_cache_bytes,
-            pre_vote: config.pre_vote,
-            check_quorum: config.check_quorum,
-            read_mode: config.read_mode.0,
-            forward_proposals: config.forward_proposals,
-            validate_conf_changes: config.validate_conf_changes,
-            step_down_on_removal: config.step_down_on_removal,
-            async_storage_writes: false,
-            dialect: config.dialect.0,
-            eager_append: config.eager_append,
-        }
+/// The attributes of a `raftcore.Config`.
+struct Fields<'a, 'py>(&'a Bound<'py, PyAny>);
+
+impl<'py> Fields<'_, 'py> {
+    /// A value of the wrong type is a TypeError, one out of range a ConfigError; both name it.
+    fn read<T: FromPyObjectOwned<'py>>(&self, name: &'static str) -> PyResult<T> {
+        self.0.getattr(name)?.extract::<T>().map_err(|error| {
+            let (py, error) = (self.0.py(), error.into());
+            let text = format!("{name}: {}", error.value(py));
+            match error.is_instance_of::<PyTypeError>(py) {
+                true => PyTypeError::new_err(text),
+                false => raise(py, "ConfigError", (text, name)),
+            }
+        })
     }
 }
 
 /// Raises ConfigError if the configuration is not usable.
 #[pyfunction]
 pub(crate) fn check_config(py: Python<'_>, config: Config) -> PyResult<()> {
-    core::Config::from(config).validate().map_err(|error| config_error(py, error))
+    config.0.validate().map_err(|error| config_error(py, error))
 }
 
 /// The core's own defaults, by name of the field.
 #[pyfunction]
 pub(crate) fn config_defaults(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
-    let core::Config {
-        id,
-        election_ticks,
-        heartbeat_ticks,
-        seed,
-        applied,
-        max_message_bytes,
-        max_inflight_messages,
-        max_inflight_bytes,
-        max_uncommitted_bytes,
-        max_committed_bytes_per_ready,
-        log_cache_bytes,
-        pre_vote,
-        check_quorum,
-        read_mode,
-        forward_proposals,
-        validate_conf_changes,
-        step_down_on_removal,
-        async_storage_writes: _,
-        dialect,
-        eager_append,
-    } = core::Config::new(1);
-    let (read_mode, dialect) = (ReadMode(read_mode), Dialect(dialect));
-    Config {
-        id,
-        election_ticks,
-        heartbeat_ticks,
-        seed,
-        applied,
-        max_message_bytes,
-        max_inflight_messages,
-        max_inflight_bytes,
-        max_uncommitted_bytes,
-        max_committed_bytes_per_ready,
-        log_cache_bytes,
-        pre_vote,
-        check_quorum,
-        read_mode,
-        forward_proposals,
-        validate_conf_changes,
-        step_down_on_removal,
-        dialect,
-        eager_append,
-    }
-    .into_pyobject(py)
+    let it = core::Config::new(1);
+    [
+        ("id", it.id.into_bound_py_any(py)?),
+        ("election_ticks", it.election_ticks.into_bound_py_any(py)?),
+        ("heartbeat_ticks", it.heartbeat_ticks.into_bound_py_any(py)?),
+        ("seed", it.seed.into_bound_py_any(py)?),
+        ("applied", it.applied.into_bound_py_any(py)?),
+        ("max_message_bytes", it.max_message_bytes.into_bound_py_any(py)?),
+        ("max_inflight_messages", it.max_inflight_messages.into_bound_py_any(py)?),
+        ("max_inflight_bytes", it.max_inflight_bytes.into_bound_py_any(py)?),
+        ("max_uncommitted_bytes", it.max_uncommitted_bytes.into_bound_py_any(py)?),
+        ("max_committed_bytes_per_ready", it.max_committed_bytes_per_ready.into_bound_py_any(py)?),
+        ("log_cache_bytes", it.log_cache_bytes.into_bound_py_any(py)?),
+        ("priority", it.priority.into_bound_py_any(py)?),
+        ("pre_vote", it.pre_vote.into_bound_py_any(py)?),
+        ("check_quorum", it.check_quorum.into_bound_py_any(py)?),
+        ("read_mode", ReadMode(it.read_mode).into_bound_py_any(py)?),
+        ("forward_proposals", it.forward_proposals.into_bound_py_any(py)?),
+        ("validate_conf_changes", it.validate_conf_changes.into_bound_py_any(py)?),
+        ("step_down_on_removal", it.step_down_on_removal.into_bound_py_any(py)?),
+        ("dialect", Dialect(it.dialect).into_bound_py_any(py)?),
+        ("eager_append", it.eager_append.into_bound_py_any(py)?),
+    ]
+    .into_py_dict(py)
 }
