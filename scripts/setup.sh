@@ -11,7 +11,7 @@ Usage: scripts/setup.sh [--check]
 Installs what is missing, and says what it installs:
   - Debian or Ubuntu packages (apt-get, with sudo unless you are root)
   - Rust, through rustup's official installer, if there is no cargo that is new enough
-  - .venv, a Python environment with the packages of python/requirements-dev.txt
+  - .venv, a Python environment with the packages of python/requirements-dev.txt and scripts/requirements.txt
 
 When nothing is missing it does nothing, needs no network and no root.
 
@@ -121,11 +121,11 @@ run_rustup_installer() {
 
 # --- Python ----------------------------------------------------------------------------------------------------------
 
-requirements=python/requirements-dev.txt
+requirements=(python/requirements-dev.txt scripts/requirements.txt)
 installed_mark=.venv/installed-requirements.txt
 
 python_is_ready() {
-  [ -x .venv/bin/python ] && cmp -s "$requirements" "$installed_mark"
+  [ -x .venv/bin/python ] && cat "${requirements[@]}" | cmp -s - "$installed_mark"
 }
 
 install_python() {
@@ -136,9 +136,9 @@ install_python() {
     rm -rf .venv
     "$python" -m venv .venv
   fi
-  say "installing into .venv what $requirements lists"
-  .venv/bin/python -m pip install -q --disable-pip-version-check -r "$requirements"
-  cp "$requirements" "$installed_mark"
+  say "installing into .venv what ${requirements[*]} list"
+  .venv/bin/python -m pip install -q --disable-pip-version-check "${requirements[@]/#/--requirement=}"
+  cat "${requirements[@]}" >"$installed_mark"
 }
 
 # --- All of it -------------------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ if $check_only; then
   complete=true
   if [ "${#missing[@]}" -gt 0 ]; then say "missing Debian packages: ${missing[*]}"; complete=false; fi
   if ! raftcore_rust_is_new_enough; then say "missing: Rust $(raftcore_required_rust) or newer"; complete=false; fi
-  if ! python_is_ready; then say "missing: .venv with what $requirements lists"; complete=false; fi
+  if ! python_is_ready; then say "missing: .venv with what ${requirements[*]} list"; complete=false; fi
   $complete && say "nothing is missing"
   exit
 fi
