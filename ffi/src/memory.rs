@@ -47,7 +47,8 @@ impl Memory {
 }
 
 /// Makes a snapshot in a node that was made by raft_node_new_in_memory: the host's state after it
-/// has applied entry `index`. Peers that need compacted entries get it; see raft_memory_compact.
+/// has applied entry `index`. Peers that need compacted entries get it; see raft_memory_compact. A
+/// host that adds members makes one after each such change: who joins must find itself there.
 ///
 /// `data` is copied. Any thread. Errors: RAFT_ERR_STORAGE (`index` is not stored, or an equal or
 /// newer snapshot exists), RAFT_ERR_INVALID_ARGUMENT (not a node in memory; `index` is not

@@ -45,7 +45,8 @@ pub struct raft_snapshot_sink {
 /// A group starts from a snapshot: the storages of its first members hold the membership, and a log
 /// that is compacted up to index 1 of term 1 (hard state {1, 0, 1}, first_index 2, last_index 1,
 /// term of 1 is 1, a snapshot of the empty state at 1). A node that joins later starts with an empty
-/// storage and is sent that snapshot, or a later one: so it learns who the members are.
+/// storage and is sent a snapshot, from which it learns who the members are. It must find itself
+/// there: a host makes a new snapshot when it applies a change that adds a member.
 ///
 /// The contract:
 /// - What was handed out for storing is visible here from the moment the host advances (or its

@@ -1,0 +1,184 @@
+//! The structs are laid out as programs that were compiled earlier believe (64-bit platforms). The
+//! same numbers are in `examples-c/tests/layout.c`: a change here breaks the binary interface.
+#![cfg(target_pointer_width = "64")]
+
+use std::mem::offset_of;
+
+use raftcore_ffi::*;
+
+macro_rules! layouts {
+    ($($name:ident: $size:literal { $($field:ident: $at:literal,)* })*) => {
+        #[test]
+        fn sizes_and_offsets_are_fixed() {
+            $(
+                assert_eq!(size_of::<$name>(), $size, stringify!($name));
+                $(assert_eq!(offset_of!($name, $field), $at, stringify!($name.$field));)*
+            )*
+        }
+    };
+}
+
+layouts! {
+    raft_config: 104 {
+        struct_size: 0,
+        id: 8,
+        seed: 16,
+        applied: 24,
+        election_ticks: 32,
+        heartbeat_ticks: 36,
+        max_message_bytes: 40,
+        max_inflight_bytes: 48,
+        max_uncommitted_bytes: 56,
+        max_committed_bytes_per_ready: 64,
+        log_cache_bytes: 72,
+        max_inflight_messages: 80,
+        read_mode: 84,
+        dialect: 88,
+        pre_vote: 92,
+        check_quorum: 93,
+        forward_proposals: 94,
+        validate_conf_changes: 95,
+        step_down_on_removal: 96,
+        eager_append: 97,
+    }
+    raft_slice: 16 {
+        data: 0,
+        len: 8,
+    }
+    raft_entry: 40 {
+        term: 0,
+        index: 8,
+        kind: 16,
+        flags: 20,
+        data: 24,
+    }
+    raft_conf_state: 72 {
+        voters: 0,
+        voters_len: 8,
+        learners: 16,
+        learners_len: 24,
+        voters_outgoing: 32,
+        voters_outgoing_len: 40,
+        learners_next: 48,
+        learners_next_len: 56,
+        auto_leave: 64,
+    }
+    raft_snapshot: 104 {
+        term: 0,
+        index: 8,
+        conf_state: 16,
+        data: 88,
+    }
+    raft_hard_state: 24 {
+        term: 0,
+        vote: 8,
+        commit: 16,
+    }
+    raft_storage: 72 {
+        struct_size: 0,
+        context: 8,
+        initial_state: 16,
+        entries: 24,
+        term: 32,
+        first_index: 40,
+        last_index: 48,
+        snapshot: 56,
+        release: 64,
+    }
+    raft_entry_id: 16 {
+        term: 0,
+        index: 8,
+    }
+    raft_soft_state: 16 {
+        leader: 0,
+        role: 8,
+    }
+    raft_message: 32 {
+        to: 0,
+        r#type: 8,
+        requires_persistence: 12,
+        bytes: 16,
+    }
+    raft_read_state: 24 {
+        index: 0,
+        context: 8,
+    }
+    raft_ready_view: 144 {
+        struct_size: 0,
+        must_sync: 8,
+        has_soft_state: 9,
+        has_hard_state: 10,
+        has_snapshot: 11,
+        soft_state: 16,
+        hard_state: 32,
+        entries: 56,
+        entries_len: 64,
+        snapshot: 72,
+        snapshot_encoded: 80,
+        committed_entries: 96,
+        committed_entries_len: 104,
+        messages: 112,
+        messages_len: 120,
+        read_states: 128,
+        read_states_len: 136,
+    }
+    raft_persist: 56 {
+        entries: 0,
+        entries_len: 8,
+        hard_state: 16,
+        snapshot: 24,
+        snapshot_encoded: 32,
+        must_sync: 48,
+    }
+    raft_host: 72 {
+        struct_size: 0,
+        context: 8,
+        persist: 16,
+        send: 24,
+        apply: 32,
+        apply_snapshot: 40,
+        apply_conf_change: 48,
+        read: 56,
+        state_changed: 64,
+    }
+    raft_message_info: 48 {
+        struct_size: 0,
+        r#type: 8,
+        from: 16,
+        to: 24,
+        term: 32,
+        entries: 40,
+    }
+    raft_conf_change_op: 16 {
+        kind: 0,
+        node: 8,
+    }
+    raft_node_status_info: 104 {
+        struct_size: 0,
+        id: 8,
+        term: 16,
+        vote: 24,
+        commit: 32,
+        applied: 40,
+        stabled: 48,
+        first_index: 56,
+        last_index: 64,
+        last_term: 72,
+        leader: 80,
+        transferee: 88,
+        role: 96,
+        is_voter: 100,
+    }
+    raft_progress: 56 {
+        id: 0,
+        matched: 8,
+        next: 16,
+        pending_snapshot: 24,
+        state: 32,
+        is_learner: 36,
+        is_paused: 37,
+        is_active: 38,
+        inflight_messages: 40,
+        inflight_bytes: 48,
+    }
+}
