@@ -2,10 +2,12 @@
 
 mod common;
 
+use std::cell::Cell;
+
 use common::{Group, config, stored};
 use raftcore::{
-    Body, ConfChangeKind, ConfState, Config, EntryId, HardState, MemoryStorage, Message, RawNode, Response,
-    RoleKind, Snapshot,
+    Body, ConfChangeKind, ConfChangeV2, ConfState, Config, Entry, EntryId, HardState, Index, MemoryStorage,
+    Message, RawNode, Response, RoleKind, Snapshot, Storage, StorageError, Term, VoteReply,
 };
 
 #[test]
@@ -65,7 +67,7 @@ fn a_leader_that_is_removed_tells_the_others_that_it_is_committed() {
     // Else they may wait for ever for the vote of somebody who does not campaign any more.
     let mut group = Group::new(2);
     group.elect(1);
-    group.node(1).propose_conf_change(&raftcore::ConfChangeV2::single(ConfChangeKind::Remove, 1)).unwrap();
+    group.node(1).propose_conf_change(&ConfChangeV2::single(ConfChangeKind::Remove, 1)).unwrap();
     while group.role(1) == RoleKind::Leader {
         group.handle_ready(1);
         group.handle_ready(2);
@@ -96,4 +98,76 @@ fn a_campaign_looks_for_changes_only_where_the_log_begins() {
     group.node(1).step(message).unwrap();
     group.node(1).campaign().unwrap();
     assert_eq!(group.role(1), RoleKind::Candidate);
+}
+
+#[test]
+fn a_leader_that_is_a_quorum_by_itself_confirms_reads_also_while_joint() {
+    let mut group = Group::new(1);
+    group.elect(1);
+    let learner = raftcore::ConfChangeOp { kind: ConfChangeKind::AddLearner, node: 9 };
+    let change =
+        ConfChangeV2 { transition: raftcore::Transition::Explicit, ops: vec![learner], ..Default::default() };
+    group.node(1).propose_conf_change(&change).unwrap();
+    group.settle();
+    assert_eq!(group.nodes[&1].conf_state.voters_outgoing, [1]);
+    group.node(1).read_index("r").unwrap();
+    group.settle();
+    assert_eq!(group.nodes[&1].reads.len(), 1);
+}
+
+/// A storage whose terms cannot be read when a test says so.
+struct Failing {
+    inner: MemoryStorage,
+    fails: Cell<bool>,
+}
+
+impl Storage for Failing {
+    fn initial_state(&self) -> Result<(HardState, ConfState), StorageError> {
+        self.inner.initial_state()
+    }
+    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Vec<Entry>, StorageError> {
+        self.inner.entries(low, high, max_bytes)
+    }
+    fn term(&self, index: Index) -> Result<Term, StorageError> {
+        match self.fails.get() {
+            true => Err(StorageError::Host { code: -5, message: "read failed".into() }),
+            false => self.inner.term(index),
+        }
+    }
+    fn first_index(&self) -> Result<Index, StorageError> {
+        self.inner.first_index()
+    }
+    fn last_index(&self) -> Result<Index, StorageError> {
+        self.inner.last_index()
+    }
+    fn snapshot(&self) -> Result<Snapshot, StorageError> {
+        self.inner.snapshot()
+    }
+}
+
+#[test]
+fn a_change_that_is_in_force_is_no_failed_call() {
+    let inner = MemoryStorage::with_conf_state(ConfState::new([1, 2], []));
+    let config = Config { log_cache_bytes: 0, ..config(1) };
+    let mut node = RawNode::new(config, Failing { inner, fails: Cell::new(false) }).unwrap();
+    let store = |node: &mut RawNode<Failing>| {
+        let ready = node.ready().unwrap();
+        node.storage_mut().inner.append(&ready.entries).unwrap();
+        node.advance(ready).unwrap();
+    };
+    node.campaign().unwrap();
+    store(&mut node);
+    let granted = Body::VoteReply(VoteReply { pre: false, granted: true });
+    node.step(Message { from: 2, to: 1, term: 2, body: granted }).unwrap();
+    node.propose("stored").unwrap();
+    store(&mut node);
+    node.propose("not stored").unwrap();
+    // Without node 2 the first proposal would be committed, could its term be read.
+    node.storage().fails.set(true);
+    let change = ConfChangeV2::single(ConfChangeKind::Remove, 2);
+    assert_eq!(node.apply_conf_change(&change).unwrap(), ConfState::new([1], []));
+    assert!(matches!(node.take_storage_error(), Some(StorageError::Host { .. })));
+    node.storage().fails.set(false);
+    store(&mut node);
+    assert_eq!(node.hard_state().commit, 4);
 }

@@ -27,11 +27,6 @@ impl JointQuorum {
         ids
     }
 
-    /// Whether `id` decides alone.
-    pub fn is_only(&self, id: NodeId) -> bool {
-        self.incoming.ids() == [id] && self.outgoing.is_empty()
-    }
-
     /// The highest index that a majority of each half has reached.
     pub fn committed(&self, mut reached: impl FnMut(NodeId) -> Index) -> Index {
         self.incoming.committed(&mut reached).min(self.outgoing.committed(&mut reached))

@@ -20,7 +20,14 @@ pub(crate) fn apply<S: Storage>(raft: &mut Raft<S>, change: &ConfChangeV2) -> Re
     if let Role::Leader(leader) = role {
         let last = shared.log.last().index;
         leader.progress.reconcile(&shared.configuration, &fresh, last, &shared.config);
-        next = react(shared, leader)?;
+        // The change is in force, whatever can be read now: what fails here is tried again when the
+        // next acknowledgement comes.
+        next = react(shared, leader).unwrap_or_else(|error| {
+            if let Error::Storage(error) = error {
+                shared.storage_error = Some(error);
+            }
+            Next::Stay
+        });
     }
     let conf_state = raft.shared.configuration.to_conf_state();
     raft.become_(next)?;

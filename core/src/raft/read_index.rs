@@ -93,15 +93,16 @@ pub(crate) fn release<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader) {
 
 fn admit<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader, request: Request) {
     let (own, index) = (shared.config.id, shared.log.committed());
-    let is_leased = shared.config.read_mode == ReadMode::Lease && !leader.lease_given_up;
-    if is_leased || shared.configuration.voters().is_only(own) {
+    if shared.config.read_mode == ReadMode::Lease && !leader.lease_given_up {
         respond(shared, index, request);
         return;
     }
     leader.reads.waiting.push_back((index, request));
     let number = leader.reads.last_number();
     leader.reads.acknowledged(own, number);
-    leader.reads.round_due = true;
+    // A leader that is a quorum by itself has confirmed it.
+    respond_to_confirmed(shared, &mut leader.reads);
+    leader.reads.round_due = !leader.reads.waiting.is_empty();
     if shared.config.eager_append {
         begin_round(shared, leader);
     }
@@ -122,8 +123,11 @@ pub(crate) fn confirm<S: Storage>(
     context: &Bytes,
 ) {
     let Ok(number) = <[u8; 8]>::try_from(context.as_ref()) else { return };
-    let reads = &mut leader.reads;
-    reads.acknowledged(from, u64::from_le_bytes(number));
+    leader.reads.acknowledged(from, u64::from_le_bytes(number));
+    respond_to_confirmed(shared, &mut leader.reads);
+}
+
+fn respond_to_confirmed<S: Storage>(shared: &mut Shared<S>, reads: &mut Reads) {
     let acknowledged = |id| reads.acks.iter().find(|(member, _)| *member == id).map_or(0, |ack| ack.1);
     let confirmed = shared.configuration.voters().committed(acknowledged).min(reads.last_number());
     while reads.confirmed < confirmed {
