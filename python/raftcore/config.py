@@ -66,8 +66,8 @@ class Config:
     dialect: Literal["etcd", "tikv"] = "etcd"
     """Which family of peers the group is shared with: how membership changes are encoded."""
     eager_append: bool = False
-    """Send an Append at each proposal instead of one per ``Ready``: message for message as
-    etcd/raft does it."""
+    """Message for message as etcd/raft does it, without this library's own economies and
+    precautions. For comparison, not for use."""
 
     def __post_init__(self) -> None:
         _raftcore.check_config(self)

@@ -19,6 +19,11 @@ class Storage(Protocol):
     The log holds consecutive entries ``first_index() .. last_index()``, preceded by a compacted
     prefix that a snapshot covers. An empty log has ``last_index() == first_index() - 1``.
 
+    A group starts from a snapshot: the first members' storages hold the membership, and a log that
+    is compacted up to index 1 of term 1 (``MemoryStorage(conf_state)`` is such a storage). A node
+    that joins later starts with an empty storage and is sent a snapshot. It refuses one that does
+    not know it as a member: a host makes a new snapshot when it has applied an addition.
+
     Contract:
 
     - What a ``Ready`` handed out is visible here from the moment the host advances it, and is not

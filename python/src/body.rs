@@ -18,9 +18,7 @@ pub(crate) fn to_python<'py>(py: Python<'py>, body: &Body) -> PyResult<Bound<'py
     let bytes = |data: &[u8]| PyBytes::new(py, data);
     match body {
         Body::Propose(it) => new(py, "Propose", (to_tuple(py, &it.entries)?,)),
-        Body::Append(it) => {
-            new(py, "Append", (EntryId(it.prev), it.commit, to_tuple(py, &it.entries)?))
-        }
+        Body::Append(it) => new(py, "Append", (EntryId(it.prev), it.commit, to_tuple(py, &it.entries)?)),
         Body::AppendReply(it) => {
             new(py, "AppendReply", (it.index, it.reject.map(|reject| EntryId(reject.hint))))
         }
@@ -76,17 +74,13 @@ pub(crate) fn from_python(object: &Bound<'_, PyAny>) -> PyResult<Body> {
             transfer: fields.flag("transfer")?,
             priority: object.getattr("priority")?.extract()?,
         }),
-        "VoteReply" => Body::VoteReply(core::VoteReply {
-            pre: fields.flag("pre")?,
-            granted: fields.flag("granted")?,
-        }),
-        "Heartbeat" => Body::Heartbeat(core::Heartbeat {
-            commit: fields.number("commit")?,
-            context: fields.context()?,
-        }),
-        "HeartbeatReply" => {
-            Body::HeartbeatReply(core::HeartbeatReply { context: fields.context()? })
+        "VoteReply" => {
+            Body::VoteReply(core::VoteReply { pre: fields.flag("pre")?, granted: fields.flag("granted")? })
         }
+        "Heartbeat" => {
+            Body::Heartbeat(core::Heartbeat { commit: fields.number("commit")?, context: fields.context()? })
+        }
+        "HeartbeatReply" => Body::HeartbeatReply(core::HeartbeatReply { context: fields.context()? }),
         "TransferLeader" => Body::TransferLeader(core::TransferLeader),
         "TimeoutNow" => Body::TimeoutNow,
         "ReadIndex" => Body::ReadIndex(core::ReadIndex { context: fields.context()? }),
@@ -115,10 +109,9 @@ pub(crate) fn summary(body: &Body) -> String {
         Body::Snapshot(it) => format!(" at={} bytes={}", place(it.id), it.data.len()),
         Body::Heartbeat(it) => format!(" commit={}", it.commit),
         Body::ReadIndexReply(it) => format!(" index={}", it.index),
-        Body::HeartbeatReply(_)
-        | Body::TransferLeader(_)
-        | Body::TimeoutNow
-        | Body::ReadIndex(_) => String::new(),
+        Body::HeartbeatReply(_) | Body::TransferLeader(_) | Body::TimeoutNow | Body::ReadIndex(_) => {
+            String::new()
+        }
     }
 }
 

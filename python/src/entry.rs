@@ -111,10 +111,7 @@ impl Entry {
         format!("Entry(term={}, index={}, data={}{kind})", id.term, id.index, literal(data))
     }
 
-    fn __getnewargs_ex__<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> PyResult<(Positional<'py>, Bound<'py, PyDict>)> {
+    fn __getnewargs_ex__<'py>(&self, py: Python<'py>) -> PyResult<(Positional<'py>, Bound<'py, PyDict>)> {
         let keywords = PyDict::new(py);
         keywords.set_item("kind_stated", self.kind_stated())?;
         Ok(((self.term(), self.index(), self.data(py), self.kind()), keywords))

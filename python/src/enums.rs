@@ -112,10 +112,13 @@ impl<'py> IntoPyObject<'py> for Dialect {
     type Error = Infallible;
 
     fn into_pyobject(self, py: Python<'py>) -> Result<Bound<'py, PyString>, Infallible> {
-        Ok(PyString::new(py, match self.0 {
-            core::wire::Dialect::Etcd => "etcd",
-            core::wire::Dialect::Tikv => "tikv",
-        }))
+        Ok(PyString::new(
+            py,
+            match self.0 {
+                core::wire::Dialect::Etcd => "etcd",
+                core::wire::Dialect::Tikv => "tikv",
+            },
+        ))
     }
 }
 

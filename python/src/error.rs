@@ -1,7 +1,7 @@
 //! The core's errors as the exceptions of `raftcore.errors`.
 
-use pyo3::exceptions::PyException;
 use pyo3::BoundObject;
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 use raftcore as core;

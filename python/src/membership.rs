@@ -39,13 +39,7 @@ impl ConfState {
     #[new]
     #[pyo3(signature = (voters=Ids::default(), learners=Ids::default(), voters_outgoing=Ids::default(), learners_next=Ids::default(), auto_leave=false),
            text_signature = "(voters=(), learners=(), voters_outgoing=(), learners_next=(), auto_leave=False)")]
-    fn new(
-        voters: Ids,
-        learners: Ids,
-        voters_outgoing: Ids,
-        learners_next: Ids,
-        auto_leave: bool,
-    ) -> Self {
+    fn new(voters: Ids, learners: Ids, voters_outgoing: Ids, learners_next: Ids, auto_leave: bool) -> Self {
         Self(core::ConfState {
             voters: voters.0,
             learners: learners.0,
@@ -104,11 +98,9 @@ impl ConfState {
     pub(crate) fn __repr__(&self) -> String {
         let core::ConfState { voters, learners, voters_outgoing, learners_next, auto_leave } = &self.0;
         let mut text = format!("ConfState(voters={voters:?}");
-        for (name, ids) in [
-            ("learners", learners),
-            ("voters_outgoing", voters_outgoing),
-            ("learners_next", learners_next),
-        ] {
+        for (name, ids) in
+            [("learners", learners), ("voters_outgoing", voters_outgoing), ("learners_next", learners_next)]
+        {
             if !ids.is_empty() {
                 text.push_str(&format!(", {name}={ids:?}"));
             }
@@ -121,8 +113,7 @@ impl ConfState {
     }
 
     fn __getnewargs__(&self) -> (Vec<u64>, Vec<u64>, Vec<u64>, Vec<u64>, bool) {
-        let core::ConfState { voters, learners, voters_outgoing, learners_next, auto_leave } =
-            self.0.clone();
+        let core::ConfState { voters, learners, voters_outgoing, learners_next, auto_leave } = self.0.clone();
         (voters, learners, voters_outgoing, learners_next, auto_leave)
     }
 }
@@ -174,11 +165,7 @@ impl ChangeOrEntry {
 
 /// The payload of an entry that carries the change.
 #[pyfunction]
-pub(crate) fn encode_conf_change(
-    py: Python<'_>,
-    change: ConfChange,
-    dialect: Dialect,
-) -> Bound<'_, PyBytes> {
+pub(crate) fn encode_conf_change(py: Python<'_>, change: ConfChange, dialect: Dialect) -> Bound<'_, PyBytes> {
     PyBytes::new(py, &wire::encode_conf_change(&change.into(), dialect.0))
 }
 
@@ -186,13 +173,8 @@ type Fields<'py> = (Vec<(ConfChangeKind, u64)>, Transition, Bound<'py, PyBytes>)
 
 /// Operations, transition and context of the change that the entry carries. Raises DecodeError.
 #[pyfunction]
-pub(crate) fn decode_conf_change(
-    py: Python<'_>,
-    entry: Entry,
-    dialect: Dialect,
-) -> PyResult<Fields<'_>> {
-    let change = wire::decode_conf_change(&entry.0, dialect.0)
-        .map_err(|error| decode_error(py, &error))?;
+pub(crate) fn decode_conf_change(py: Python<'_>, entry: Entry, dialect: Dialect) -> PyResult<Fields<'_>> {
+    let change = wire::decode_conf_change(&entry.0, dialect.0).map_err(|error| decode_error(py, &error))?;
     let ops = change.ops.iter().map(|op| (ConfChangeKind(op.kind), op.node)).collect();
     Ok((ops, Transition(change.transition), PyBytes::new(py, &change.context)))
 }

@@ -17,8 +17,9 @@ use crate::state::HardState;
 
 /// A storage in memory: for tests, and for groups that need not survive their process.
 ///
-/// An empty one is for a node that has yet to join a group; `conf_state` names the members of a
-/// group that starts, `snapshot` the state to start from.
+/// An empty one is for a node that has yet to join a group. With `conf_state`, it is that of a
+/// member of a group that starts: an empty state, snapshotted at index 1 of term 1. With `snapshot`,
+/// it starts from that.
 ///
 /// Threads: every method may be called from any thread.
 #[pyclass(frozen, subclass, module = "raftcore")]
@@ -103,8 +104,7 @@ impl MemoryStorage {
         conf_state: ConfState,
         data: Payload,
     ) -> PyResult<Snapshot> {
-        self.ask(py, |storage| storage.create_snapshot(index, conf_state.0, data.0).cloned())
-            .map(Snapshot)
+        self.ask(py, |storage| storage.create_snapshot(index, conf_state.0, data.0).cloned()).map(Snapshot)
     }
 
     /// Forgets the entries up to and including `index`. Only entries that a snapshot covers should

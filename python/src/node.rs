@@ -90,14 +90,20 @@ impl RawNode {
 impl RawNode {
     #[new]
     fn new(py: Python<'_>, config: Config, storage: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let config = core::Config::from(config);
+        let config = config.0;
         let (id, dialect) = (config.id, config.dialect);
         let failure = Failure::default();
         let storage = HostStorage::new(storage, failure.clone())?;
-        let node = CoreNode::new(config, storage)
-            .map_err(|error| to_python(py, &error, failure.take()))?;
+        let node = CoreNode::new(config, storage).map_err(|error| to_python(py, &error, failure.take()))?;
         drop(failure.take());
-        Ok(Self { node: Guard::new(node), failure, id, dialect, identity: Arc::default(), kept: Mutex::default() })
+        Ok(Self {
+            node: Guard::new(node),
+            failure,
+            id,
+            dialect,
+            identity: Arc::default(),
+            kept: Mutex::default(),
+        })
     }
 
     /// This node's id.
@@ -176,11 +182,7 @@ impl RawNode {
     /// kind NORMAL in its place.
     ///
     /// Raises ProposalDropped.
-    fn propose_conf_change<'py>(
-        &self,
-        py: Python<'py>,
-        change: ConfChange,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    fn propose_conf_change<'py>(&self, py: Python<'py>, change: ConfChange) -> PyResult<Bound<'py, PyAny>> {
         let change = change.into();
         let proposed = self.call(py, |node| node.propose_conf_change(&change))?;
         proposed_to_python(py, proposed)
@@ -255,7 +257,8 @@ impl RawNode {
     /// Takes note that the work is done: all of it is stored, and the committed entries are
     /// applied.
     ///
-    /// Raises ForeignReady if it is another node's, or was advanced before.
+    /// Raises ForeignReady if it is another node's, or was advanced before. Any other exception
+    /// reports what went wrong in consequence; the work counts as done all the same.
     fn advance(&self, py: Python<'_>, ready: &Bound<'_, Ready>) -> PyResult<()> {
         let Some(work) = ready.get().take(&self.identity) else {
             let text = "this Ready is another node's, or was advanced before";
@@ -298,8 +301,7 @@ impl RawNode {
     }
 
     fn __clear__(&self) {
-        let storage =
-            self.node.try_call(|node| std::mem::replace(node.storage_mut(), HostStorage::Gone));
+        let storage = self.node.try_call(|node| std::mem::replace(node.storage_mut(), HostStorage::Gone));
         drop(storage);
         let kept = self.kept.lock().take();
         drop(kept);

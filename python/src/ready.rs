@@ -123,9 +123,9 @@ impl Ready {
     /// Reads that may be served.
     #[getter]
     fn read_states<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        self.tuples.read_states.get(py, || {
-            PyTuple::new(py, self.read_states.iter().cloned().map(ReadState::from))
-        })
+        self.tuples
+            .read_states
+            .get(py, || PyTuple::new(py, self.read_states.iter().cloned().map(ReadState::from)))
     }
 
     /// Entries to store. They replace stored ones at their indexes and after.
@@ -149,9 +149,7 @@ impl Ready {
     /// Messages to send.
     #[getter]
     fn messages<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        self.tuples.messages.get(py, || {
-            PyTuple::new(py, self.messages.iter().cloned().map(Message))
-        })
+        self.tuples.messages.get(py, || PyTuple::new(py, self.messages.iter().cloned().map(Message)))
     }
 
     /// Whether what is stored must be durable before going on. A commit index alone may be lost.

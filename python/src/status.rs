@@ -68,10 +68,7 @@ pub(crate) fn status_to_python(py: Python<'_>, status: core::Status) -> PyResult
     class(py, "Status")?.call((), Some(&fields.into_pyobject(py)?))
 }
 
-fn progress_to_python<'py>(
-    py: Python<'py>,
-    member: &core::ProgressStatus,
-) -> PyResult<Bound<'py, PyAny>> {
+fn progress_to_python<'py>(py: Python<'py>, member: &core::ProgressStatus) -> PyResult<Bound<'py, PyAny>> {
     let fields = Progress {
         id: member.id,
         state: ProgressState(member.state),
@@ -89,10 +86,7 @@ fn progress_to_python<'py>(
 }
 
 /// An `EntryId`, or the dataclass `Forwarded`.
-pub(crate) fn proposed_to_python(
-    py: Python<'_>,
-    proposed: core::Proposed,
-) -> PyResult<Bound<'_, PyAny>> {
+pub(crate) fn proposed_to_python(py: Python<'_>, proposed: core::Proposed) -> PyResult<Bound<'_, PyAny>> {
     match proposed {
         core::Proposed::Appended(id) => Ok(Bound::new(py, EntryId(id))?.into_any()),
         core::Proposed::Forwarded(leader) => class(py, "Forwarded")?.call1((leader,)),

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use pyo3::call::PyCallArgs;
 use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::call::PyCallArgs;
 use pyo3::prelude::*;
 use raftcore as core;
 use raftcore::{Index, StorageError, Term};
@@ -17,8 +17,7 @@ use crate::snapshot::Snapshot;
 use crate::state::HardState;
 
 /// The methods that a storage must have.
-const METHODS: [&str; 6] =
-    ["initial_state", "entries", "term", "first_index", "last_index", "snapshot"];
+const METHODS: [&str; 6] = ["initial_state", "entries", "term", "first_index", "last_index", "snapshot"];
 
 /// What a Python storage raised last, and the answer that the core got in its place. Shared with
 /// the node's handle, which shows the exception to the node's caller.
@@ -115,12 +114,7 @@ impl core::Storage for HostStorage {
         })
     }
 
-    fn entries(
-        &self,
-        low: Index,
-        high: Index,
-        max_bytes: u64,
-    ) -> Result<Vec<core::Entry>, StorageError> {
+    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Vec<core::Entry>, StorageError> {
         self.ask(
             |memory| memory.entries(low, high, max_bytes),
             "entries",
@@ -142,9 +136,7 @@ impl core::Storage for HostStorage {
     }
 
     fn snapshot(&self) -> Result<core::Snapshot, StorageError> {
-        self.ask(core::MemoryStorage::snapshot, "snapshot", (), |answer| {
-            Ok(answer.extract::<Snapshot>()?.0)
-        })
+        self.ask(core::MemoryStorage::snapshot, "snapshot", (), |answer| Ok(answer.extract::<Snapshot>()?.0))
     }
 }
 

@@ -1,0 +1,505 @@
+# SPDX-License-Identifier: Apache-2.0
+# The signatures are written by hand, the docstrings are the module's own: tools/stub_docs.py.
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Final, Literal, TypeAlias, final
+
+from typing_extensions import Buffer, disjoint_base
+
+from raftcore.config import Config
+from raftcore.enums import EntryKind, MessageType, Role
+from raftcore.errors import StorageError
+from raftcore.membership import ConfChange
+from raftcore.rpc import Body
+from raftcore.status import Forwarded, Status
+from raftcore.storage import Storage
+
+__all__ = [
+    "ConfState",
+    "Entry",
+    "EntryId",
+    "HardState",
+    "MemoryStorage",
+    "Message",
+    "RawNode",
+    "ReadState",
+    "Ready",
+    "Snapshot",
+    "SoftState",
+    "__version__",
+    "check_config",
+    "config_defaults",
+    "decode_conf_change",
+    "encode_conf_change",
+]
+
+__version__: Final[str]
+
+_Dialect: TypeAlias = Literal["etcd", "tikv"]
+
+@final
+class EntryId:
+    """Term and index of a log entry. They identify its content and everything before it.
+
+    Ordered as elections compare logs: by term, then by index.
+    """
+
+    __match_args__: ClassVar[tuple[Literal["term"], Literal["index"]]]
+    def __new__(cls, term: int, index: int) -> EntryId: ...
+    @property
+    def term(self) -> int:
+        """Term in which the entry was created."""
+    @property
+    def index(self) -> int:
+        """Position in the log."""
+    def __lt__(self, other: EntryId, /) -> bool: ...
+    def __le__(self, other: EntryId, /) -> bool: ...
+    def __gt__(self, other: EntryId, /) -> bool: ...
+    def __ge__(self, other: EntryId, /) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs__(self) -> tuple[int, int]: ...
+
+@final
+class HardState:
+    """What a node must find again after a restart, besides its log (thesis section 3.8)."""
+
+    __match_args__: ClassVar[tuple[Literal["term"], Literal["vote"], Literal["commit"]]]
+    def __new__(cls, term: int = 0, vote: int = 0, commit: int = 0) -> HardState: ...
+    @property
+    def term(self) -> int:
+        """Latest term the node has seen."""
+    @property
+    def vote(self) -> int:
+        """Candidate that got the node's vote in `term`; 0 if nobody did."""
+    @property
+    def commit(self) -> int:
+        """Highest index known to be committed."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs__(self) -> tuple[int, int, int]: ...
+
+@final
+class SoftState:
+    """What a node knows of the group right now; not persisted, good for logs and routing."""
+
+    __match_args__: ClassVar[tuple[Literal["leader"], Literal["role"]]]
+    def __new__(cls, leader: int | None, role: Role) -> SoftState: ...
+    @property
+    def leader(self) -> int | None:
+        """Leader of the current term, or None while unknown."""
+    @property
+    def role(self) -> Role:
+        """The node's own role."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs__(self) -> tuple[int | None, Role]: ...
+
+@final
+class ReadState:
+    """A read that is linearizable once the state machine has applied `index` (thesis section 6.4)."""
+
+    __match_args__: ClassVar[tuple[Literal["index"], Literal["context"]]]
+    def __new__(cls, index: int, context: Buffer) -> ReadState: ...
+    @property
+    def index(self) -> int:
+        """Serve the read when this index is applied."""
+    @property
+    def context(self) -> bytes:
+        """The token that the read was requested with."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs__(self) -> tuple[int, bytes]: ...
+
+@final
+class ConfState:
+    """A group's membership in the form that snapshots and storages keep.
+
+    Equal if the same ids come in the same order; what the library hands out is ascending.
+    """
+
+    __match_args__: ClassVar[
+        tuple[
+            Literal["voters"],
+            Literal["learners"],
+            Literal["voters_outgoing"],
+            Literal["learners_next"],
+            Literal["auto_leave"],
+        ]
+    ]
+    def __new__(
+        cls,
+        voters: Iterable[int] = (),
+        learners: Iterable[int] = (),
+        voters_outgoing: Iterable[int] = (),
+        learners_next: Iterable[int] = (),
+        auto_leave: bool = False,
+    ) -> ConfState: ...
+    @staticmethod
+    def decode(data: Buffer) -> ConfState:
+        """Reads what `encode` wrote. Raises DecodeError."""
+    def encode(self) -> bytes:
+        """The protobuf encoding: a form to store, the same as inside snapshots."""
+    @property
+    def voters(self) -> tuple[int, ...]:
+        """Voters; while joint, those of the incoming half."""
+    @property
+    def learners(self) -> tuple[int, ...]:
+        """Members that get the log and do not count."""
+    @property
+    def voters_outgoing(self) -> tuple[int, ...]:
+        """Voters of the outgoing half; empty unless joint."""
+    @property
+    def learners_next(self) -> tuple[int, ...]:
+        """Voters of the outgoing half that become learners when it is left."""
+    @property
+    def auto_leave(self) -> bool:
+        """Whether the leader leaves the joint configuration by itself."""
+    def __contains__(self, node: int, /) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs__(self) -> tuple[list[int], list[int], list[int], list[int], bool]: ...
+
+@final
+class Entry:
+    """One entry of the log."""
+
+    __match_args__: ClassVar[
+        tuple[Literal["term"], Literal["index"], Literal["data"], Literal["kind"]]
+    ]
+    def __new__(
+        cls,
+        term: int,
+        index: int,
+        data: Buffer = b"",
+        kind: EntryKind = ...,
+        *,
+        kind_stated: bool | None = None,
+    ) -> Entry: ...
+    @staticmethod
+    def decode(data: Buffer) -> Entry:
+        """Reads what `encode` wrote. Raises DecodeError."""
+    def encode(self) -> bytes:
+        """The entry's protobuf encoding: a form to store, the same as inside messages."""
+    @property
+    def id(self) -> EntryId:
+        """Term and index of the entry."""
+    @property
+    def term(self) -> int:
+        """Term of the entry."""
+    @property
+    def index(self) -> int:
+        """Index of the entry."""
+    @property
+    def data(self) -> bytes:
+        """The payload, as a new object each time."""
+    @property
+    def kind(self) -> EntryKind:
+        """What the payload means."""
+    @property
+    def kind_stated(self) -> bool:
+        """Whether the encoding states the kind. A storage that keeps the fields of an entry instead
+        of its encoding keeps this one too: peers count encoded bytes.
+        """
+    @property
+    def is_conf_change(self) -> bool:
+        """Whether the entry changes the membership."""
+    @property
+    def encoded_len(self) -> int:
+        """Bytes of the encoding, the unit of all limits on log data."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs_ex__(self) -> tuple[tuple[int, int, bytes, EntryKind], dict[str, bool]]: ...
+
+@final
+class Snapshot:
+    """State of the replicated state machine at a point of the log."""
+
+    __match_args__: ClassVar[
+        tuple[Literal["term"], Literal["index"], Literal["conf_state"], Literal["data"]]
+    ]
+    def __new__(
+        cls, term: int, index: int, conf_state: ConfState, data: Buffer = b""
+    ) -> Snapshot: ...
+    @staticmethod
+    def decode(data: Buffer) -> Snapshot:
+        """Reads what `encode` wrote. Raises DecodeError."""
+    def encode(self) -> bytes:
+        """The snapshot's protobuf encoding, data included: a form to store."""
+    @property
+    def id(self) -> EntryId:
+        """The last entry that the snapshot covers."""
+    @property
+    def term(self) -> int:
+        """Term of the last entry that the snapshot covers."""
+    @property
+    def index(self) -> int:
+        """Index of the last entry that the snapshot covers."""
+    @property
+    def conf_state(self) -> ConfState:
+        """The membership at that point."""
+    @property
+    def data(self) -> bytes:
+        """The host's data, as a new object each time."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs__(self) -> tuple[int, int, ConfState, bytes]: ...
+
+@final
+class Message:
+    """A message between two nodes of a group."""
+
+    __match_args__: ClassVar[
+        tuple[Literal["from_"], Literal["to"], Literal["term"], Literal["body"]]
+    ]
+    def __new__(cls, from_: int, to: int, term: int, body: Body) -> Message: ...
+    @staticmethod
+    def decode(data: Buffer) -> Message:
+        """Reads what a peer encoded. Big payloads share the memory of `data`. Raises DecodeError,
+        whatever the bytes are.
+        """
+    def encode(self) -> bytes:
+        """The protobuf encoding: etcd's `raftpb.Message`, which TiKV's peers read as well."""
+    @property
+    def from_(self) -> int:
+        """Who sends it."""
+    @property
+    def to(self) -> int:
+        """Who shall get it."""
+    @property
+    def term(self) -> int:
+        """The sender's term; 0 in messages that are independent of terms; in a vote request, the term
+        that is campaigned for.
+        """
+    @property
+    def type(self) -> MessageType:
+        """Which RPC it is."""
+    @property
+    def body(self) -> Body:
+        """The RPC's own fields: an object of a class in `raftcore.rpc`, or a Snapshot. Made anew each
+        time.
+        """
+    @property
+    def requires_persistence(self) -> bool:
+        """Whether the message promises something that must be on disk before it is sent."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs__(self) -> tuple[int, int, int, Body]: ...
+
+@final
+class Ready:
+    """Work for the host, in this order:
+
+    1. send the messages for which `requires_persistence` is false (now or later);
+    2. store `snapshot`, `entries` and `hard_state` (one batch; synced if `must_sync`);
+    3. send the other messages, and apply `committed_entries`;
+    4. hand it back: `RawNode.advance`.
+
+    It owns its data: another thread may store it while the node goes on, and it can be read after
+    `advance` too.
+    """
+    @property
+    def soft_state(self) -> SoftState | None:
+        """Leader and role, if one of them changed."""
+    @property
+    def hard_state(self) -> HardState | None:
+        """The hard state to store, if it changed."""
+    @property
+    def read_states(self) -> tuple[ReadState, ...]:
+        """Reads that may be served."""
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Entries to store. They replace stored ones at their indexes and after."""
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """A snapshot to install in log and state machine."""
+    @property
+    def committed_entries(self) -> tuple[Entry, ...]:
+        """Entries to apply."""
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """Messages to send."""
+    @property
+    def must_sync(self) -> bool:
+        """Whether what is stored must be durable before going on. A commit index alone may be lost."""
+
+@disjoint_base
+class MemoryStorage:
+    """A storage in memory: for tests, and for groups that need not survive their process.
+
+    An empty one is for a node that has yet to join a group. With `conf_state`, it is that of a
+    member of a group that starts: an empty state, snapshotted at index 1 of term 1. With `snapshot`,
+    it starts from that.
+
+    Threads: every method may be called from any thread.
+    """
+    def __new__(
+        cls, conf_state: ConfState | None = None, *, snapshot: Snapshot | None = None
+    ) -> MemoryStorage: ...
+    def persist(self, ready: Ready) -> None:
+        """Stores what a Ready asks to store: its snapshot, its entries and its hard state.
+        Raises SnapshotOutOfDate and Unavailable as `apply_snapshot` and `append` do.
+        """
+    def append(self, entries: Iterable[Entry]) -> None:
+        """Stores entries: they replace what is stored at their indexes and after. Those already
+        compacted are passed over. Raises Unavailable if they leave a gap.
+        """
+    def set_hard_state(self, hard_state: HardState) -> None:
+        """Saves the hard state."""
+    def set_conf_state(self, conf_state: ConfState) -> None:
+        """Saves the membership that applying a change led to."""
+    def apply_snapshot(self, snapshot: Snapshot) -> None:
+        """Installs a snapshot received from a leader: it replaces the log.
+        Raises SnapshotOutOfDate if the storage has one at least as new.
+        """
+    def create_snapshot(self, index: int, conf_state: ConfState, data: Buffer) -> Snapshot:
+        """Makes a snapshot of the state after `index`, which must be stored and applied.
+        Raises SnapshotOutOfDate, Compacted or Unavailable.
+        """
+    def compact(self, index: int) -> None:
+        """Forgets the entries up to and including `index`. Only entries that a snapshot covers should
+        go. Raises Compacted if they are gone already, Unavailable if they are not there yet.
+        """
+    def initial_state(self) -> tuple[HardState, ConfState]:
+        """The hard state and the membership saved last."""
+    def entries(
+        self, low: int, high: int, max_bytes: int = 18446744073709551615
+    ) -> tuple[Entry, ...]:
+        """Entries `low .. high - 1`: a prefix of at most `max_bytes` encoded bytes, and at least one
+        entry. Raises Compacted or Unavailable.
+        """
+    def term(self, index: int) -> int:
+        """Term of the entry at `index`, `first_index() - 1` included. Raises Compacted or Unavailable."""
+    def first_index(self) -> int:
+        """Index of the first entry that is there; 1 for an empty storage."""
+    def last_index(self) -> int:
+        """Index of the last entry; 0 for an empty storage."""
+    def snapshot(self) -> Snapshot:
+        """The latest snapshot."""
+
+@final
+class RawNode:
+    """One node of a Raft group: a state machine that its host drives.
+
+    The host calls `tick` at a steady pace, `step` with every message that arrives, `propose` and
+    the like; and while `has_ready` it takes a Ready, does what that asks for, and hands it back
+    with `advance`.
+
+    The storage is read from within these calls. What it raises, the caller gets as a StorageError
+    with the exception as `__cause__`. A storage that calls its own node gets Reentrant.
+
+    Threads: every method may be called from any thread; calls wait for each other.
+
+    Errors: every method raises Poisoned once a defect of the library was caught inside the node.
+    Otherwise a node is, after an exception, as it was before the call.
+
+    Raises ConfigError, StorageError, or InconsistentStorage if the storage holds what does not fit
+    together; TypeError if `storage` lacks a method.
+    """
+    def __new__(cls, config: Config, storage: Storage) -> RawNode: ...
+    @property
+    def id(self) -> int:
+        """This node's id."""
+    @property
+    def storage(self) -> Storage:
+        """The storage that the node was made with."""
+    @property
+    def hard_state(self) -> HardState:
+        """Term, vote and commit index; perhaps not stored yet."""
+    @property
+    def soft_state(self) -> SoftState:
+        """Leader and role."""
+    def tick(self) -> None:
+        """Lets one tick of time pass: elections and heartbeats are counted in ticks."""
+    def step(self, message: Message | Buffer) -> None:
+        """Takes a message from a peer: a Message, or its bytes.
+
+        Raises DecodeError, PeerNotFound, InvalidMessage, CommitBeyondLog, CommittedConflict,
+        ProposalDropped, NoLeader or StorageError. Nothing of that harms the node: log it and go on.
+        """
+    def propose(self, data: Buffer) -> EntryId | Forwarded:
+        """Proposes an entry. On the leader, returns the EntryId that it got: it is committed once an
+        entry with this very id is handed out as committed, and lost once another one is at its
+        index. On a follower, returns Forwarded.
+
+        Raises ProposalDropped.
+        """
+    def propose_batch(self, payloads: Iterable[Buffer]) -> EntryId | Forwarded:
+        """Proposes entries that get consecutive places in the log. Returns the EntryId of the first,
+        or Forwarded.
+
+        Raises ProposalDropped: then none of them was taken.
+        """
+    def propose_conf_change(self, change: ConfChange) -> EntryId | Forwarded:
+        """Proposes a change of the membership. It is in force where it is applied. Returns as
+        `propose` does; a leader that refuses the change for the moment appends an empty entry of
+        kind NORMAL in its place.
+
+        Raises ProposalDropped.
+        """
+    def apply_conf_change(self, change: ConfChange | Entry) -> ConfState:
+        """Brings a committed change of the membership in force: to be called when its entry is
+        applied. Takes the entry, or the change that it carries. Returns the new membership, which
+        the host stores.
+
+        Raises DecodeError if the entry carries no change, ConfChangeError if it cannot be applied.
+        """
+    def campaign(self) -> None:
+        """Campaigns without waiting for the election timeout. Without effect on a leader, on a node
+        that does not vote, and while a snapshot or a membership change waits to be applied.
+        """
+    def transfer_leader(self, to: int) -> None:
+        """Hands leadership to a voter; a follower passes the wish on. Whether it worked is seen in
+        `soft_state`; given up after an election timeout, and proposals are refused meanwhile.
+
+        Raises InvalidTransferee or NoLeader.
+        """
+    def forget_leader(self) -> None:
+        """Makes a follower forget its leader, so that it votes for others at once. Without effect on
+        other roles, and with lease-based reads.
+        """
+    def read_index(self, context: Buffer) -> None:
+        """Asks for the index at which a linearizable read may be served. The answer comes in
+        `Ready.read_states` with the same context, or never: ask again after a while.
+
+        Raises NoLeader.
+        """
+    def report_unreachable(self, id: int) -> None:
+        """Reports that a message to the given node could not be delivered."""
+    def report_snapshot(self, id: int, delivered: bool) -> None:
+        """Reports how the delivery of a snapshot to the given node ended. A host must do so: until
+        then the leader sends that node nothing else.
+        """
+    def has_ready(self) -> bool:
+        """Whether there is work: then `ready` returns it."""
+    def ready(self) -> Ready:
+        """Takes the work that has gathered; perhaps there is none.
+
+        Raises ReadyOutstanding if the last one was not advanced, and StorageError.
+        """
+    def advance(self, ready: Ready) -> None:
+        """Takes note that the work is done: all of it is stored, and the committed entries are
+        applied.
+
+        Raises ForeignReady if it is another node's, or was advanced before. Any other exception
+        reports what went wrong in consequence; the work counts as done all the same.
+        """
+    def take_storage_error(self) -> StorageError | None:
+        """The last StorageError that made no call fail, once; None if there was none. It kept the
+        leader from sending a member what it needs, and the leader tries again by itself.
+        """
+    def status(self) -> Status:
+        """The node's state, for people and for metrics."""
+
+def check_config(config: Config) -> None:
+    """Raises ConfigError if the configuration is not usable."""
+
+def config_defaults() -> dict[str, Any]:
+    """The core's own defaults, by name of the field."""
+
+def encode_conf_change(change: ConfChange, dialect: _Dialect) -> bytes:
+    """The payload of an entry that carries the change."""
+
+def decode_conf_change(
+    entry: Entry, dialect: _Dialect
+) -> tuple[Sequence[tuple[int, int]], int, bytes]:
+    """Operations, transition and context of the change that the entry carries. Raises DecodeError."""
