@@ -9,7 +9,8 @@ use super::plan::{NetworkPlan, TICK};
 use super::violation::{Check, Invariant};
 use super::world::World;
 
-/// Within how many election timeouts the group has to recover.
+/// Within how many election timeouts the group has to recover, besides a tick for each entry that may
+/// have to be applied again.
 const PATIENCE: u64 = 200;
 
 /// How far the group has recovered.
@@ -39,7 +40,8 @@ impl World {
                 host.reads.clear();
             }
         }
-        let deadline = self.now + PATIENCE * self.plan.election_timeout();
+        let replay = self.oracle.last_committed().id.index * TICK;
+        let deadline = self.now + PATIENCE * self.plan.election_timeout() + replay;
         let mut progress = Progress::default();
         let mut next_look = 0;
         while self.now < deadline {
