@@ -13,7 +13,10 @@ pub enum ReadMode {
     /// By a round of heartbeats: safe whatever the clocks do.
     #[default]
     Safe,
-    /// By the leader's lease: no round, but only as good as the clocks. Needs `check_quorum`.
+    /// By the leader's lease: usually without a round, but only as good as the clocks: all hosts must
+    /// tick at rates that differ by less than one tick in an election timeout, and a leader that was
+    /// paused must be ticked for the time it missed before it is asked to read. Needs `check_quorum`
+    /// and this mode on all nodes, which then do not vote for an election timeout after a start.
     Lease,
 }
 

@@ -15,7 +15,7 @@ mod transfer;
 
 pub(crate) use outbox::{Deferred, Outbox};
 
-use crate::config::Config;
+use crate::config::{Config, ReadMode};
 use crate::entry::Entry;
 use crate::error::{DropReason, Error, StorageError};
 use crate::input::{Ack, Proposed, SnapshotStatus};
@@ -41,6 +41,9 @@ pub(crate) struct Shared<S> {
     /// the last quorum check.
     pub(crate) election_elapsed: u32,
     pub(crate) randomized_timeout: u32,
+    /// Ticks after a start in which no vote is given, because the node may have granted a lease
+    /// before and does not remember.
+    pub(crate) cold_ticks: u32,
     random: u64,
     pub(crate) outbox: Outbox,
     pub(crate) read_states: Vec<ReadState>,
@@ -135,7 +138,9 @@ impl<S: Storage> Raft<S> {
                 hard_state.term
             )));
         }
+        let grants_leases = config.read_mode == ReadMode::Lease && !config.eager_append;
         let mut shared = Shared {
+            cold_ticks: if grants_leases { config.election_ticks } else { 0 },
             random: config.seed ^ config.id.wrapping_mul(0xd6e8_feb8_6659_fd93),
             config,
             log,
@@ -235,6 +240,7 @@ impl<S: Storage> Raft<S> {
     /// One tick of the host's clock.
     pub(crate) fn tick(&mut self) -> Result<(), Error> {
         self.shared.election_elapsed = self.shared.election_elapsed.saturating_add(1);
+        self.shared.cold_ticks = self.shared.cold_ticks.saturating_sub(1);
         match &mut self.role {
             Role::Leader(leader) => {
                 let next = leader.tick(&mut self.shared)?;
@@ -286,7 +292,7 @@ impl<S: Storage> Raft<S> {
 
     /// A follower forgets its leader: it may vote at once. A lease must not be given up like that.
     pub(crate) fn forget_leader(&mut self) {
-        if self.shared.config.read_mode == crate::config::ReadMode::Lease {
+        if self.shared.config.read_mode == ReadMode::Lease {
             return;
         }
         if let Role::Follower(follower) = &mut self.role {

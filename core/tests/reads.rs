@@ -153,7 +153,12 @@ fn leased() -> Group {
         config.check_quorum = true;
         config.read_mode = ReadMode::Lease;
     });
+    // Nodes that were just started do not vote.
+    for node in 1..=3 {
+        group.tick(node, 10);
+    }
     group.elect(1);
+    group.tick_all(1);
     group
 }
 
@@ -183,8 +188,67 @@ fn forgetting_the_leader_opens_the_way_for_a_vote_except_with_leases() {
             config.check_quorum = true;
             config.read_mode = mode;
         });
+        for node in 1..=3 {
+            group.tick(node, 10);
+        }
         group.elect(1);
         group.node(2).forget_leader();
         assert_eq!(group.node(2).soft_state().leader, leader);
     }
+}
+
+#[test]
+fn a_lease_ends_before_anybody_else_can_be_elected() {
+    let mut group = leased();
+    group.isolate(1);
+    let mut leased_ticks = 0;
+    loop {
+        group.node(1).read_index("r").unwrap();
+        group.handle_ready(1);
+        if std::mem::take(&mut group.nodes.get_mut(&1).unwrap().reads).is_empty() {
+            break;
+        }
+        // The others' timers have not run out: they refuse a candidate.
+        group.tick(3, 1);
+        let last = group.last(3);
+        let vote = raftcore::Vote { last, ..Default::default() };
+        group.node(2).step(Message { from: 3, to: 2, term: 9, body: Body::Vote(vote) }).unwrap();
+        assert!(group.term(2) < 9, "after {leased_ticks} ticks");
+        group.tick(1, 1);
+        group.tick(2, 1);
+        leased_ticks += 1;
+    }
+    assert!((1..10).contains(&leased_ticks), "{leased_ticks} ticks of 10");
+}
+
+#[test]
+fn a_lease_counts_from_when_the_heartbeat_was_sent() {
+    let mut group = leased();
+    group.tick(1, 1);
+    group.handle_ready(1);
+    group.tick(1, 8);
+    group.queue.retain(|m| m.from == 1 && matches!(&m.body, Body::Heartbeat(_)));
+    group.queue.truncate(2);
+    while group.deliver_one() {
+        group.handle_ready(2);
+        group.handle_ready(3);
+    }
+    // The answers came at once; the heartbeats were eight ticks old.
+    group.node(1).read_index("r").unwrap();
+    let ready = group.node(1).ready().unwrap();
+    assert!(ready.read_states.is_empty());
+}
+
+#[test]
+fn a_node_that_may_have_granted_a_lease_before_its_start_does_not_vote() {
+    let mut group = leased();
+    group.restart(2);
+    let last = group.last(2);
+    let vote = raftcore::Vote { last, ..Default::default() };
+    let request = Message { from: 3, to: 2, term: 9, body: Body::Vote(vote) };
+    group.node(2).step(request.clone()).unwrap();
+    assert!(group.term(2) < 9);
+    group.tick(2, 10);
+    group.node(2).step(request).unwrap();
+    assert_eq!(group.term(2), 9);
 }

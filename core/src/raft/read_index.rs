@@ -5,6 +5,11 @@
 //! by a quorum, or taken for granted while a lease holds. Heartbeats carry the number of the last
 //! read they confirm: a number only this leader counts, and never twice in a term, so that answers
 //! that are late or repeated cannot confirm what came after them.
+//!
+//! With leases, heartbeats also carry the leader's tick at which they were sent. A follower that
+//! answered one does not help to elect anybody for an election timeout from then on; so the leader
+//! holds a lease until that has nearly passed since the last heartbeat that a quorum answered. Where
+//! there is no lease, a read is confirmed by a round.
 
 use std::collections::VecDeque;
 
@@ -33,10 +38,21 @@ pub(crate) struct Reads {
     waiting: VecDeque<(Index, Request)>,
     /// Number of requests confirmed so far; the first one waiting has the next number.
     confirmed: u64,
-    /// The highest number that each member has confirmed.
-    acks: Vec<(NodeId, u64)>,
+    /// What each member has confirmed.
+    acks: Vec<(NodeId, Acknowledged)>,
     round_due: bool,
 }
+
+/// The highest that a member's answers have named.
+#[derive(Clone, Copy, Debug, Default)]
+struct Acknowledged {
+    number: u64,
+    tick: u64,
+}
+
+/// Ticks by which a lease ends before the election timeout of those who granted it: two because
+/// nobody's ticks are in step, one for clocks that do not run alike.
+const LEASE_MARGIN_TICKS: u64 = 3;
 
 impl Reads {
     /// Number of the last request waiting.
@@ -44,27 +60,38 @@ impl Reads {
         self.confirmed + self.waiting.len() as u64
     }
 
-    /// What heartbeats carry: nothing if no request is waiting.
-    pub(crate) fn round_context(&self) -> Bytes {
-        if self.waiting.is_empty() {
-            return Bytes::new();
+    /// What heartbeats carry: the last request's number if one is waiting, and with leases the tick.
+    pub(crate) fn round_context(&self, lease_tick: Option<u64>) -> Bytes {
+        let number = self.last_number().to_le_bytes();
+        match lease_tick {
+            Some(tick) => Bytes::from([number, tick.to_le_bytes()].concat()),
+            None if self.waiting.is_empty() => Bytes::new(),
+            None => Bytes::copy_from_slice(&number),
         }
-        Bytes::copy_from_slice(&self.last_number().to_le_bytes())
     }
 
     pub(crate) fn is_round_due(&self) -> bool {
         self.round_due
     }
 
-    fn acknowledged(&mut self, from: NodeId, number: u64) {
+    fn acknowledged(&mut self, from: NodeId, number: u64, tick: u64) {
+        let place = match self.acks.iter().position(|(id, _)| *id == from) {
+            Some(place) => place,
+            None => {
+                self.acks.push((from, Acknowledged::default()));
+                self.acks.len() - 1
+            }
+        };
         // A number that was never given is not an answer of an honest member.
-        if number > self.last_number() {
-            return;
+        let number = if number > self.last_number() { 0 } else { number };
+        if let Some((_, highest)) = self.acks.get_mut(place) {
+            highest.number = highest.number.max(number);
+            highest.tick = highest.tick.max(tick);
         }
-        match self.acks.iter_mut().find(|(id, _)| *id == from) {
-            Some((_, highest)) => *highest = number.max(*highest),
-            None => self.acks.push((from, number)),
-        }
+    }
+
+    fn highest_of(&self, id: NodeId) -> Acknowledged {
+        self.acks.iter().find(|(member, _)| *member == id).map_or_else(Acknowledged::default, |(_, ack)| *ack)
     }
 }
 
@@ -93,19 +120,35 @@ pub(crate) fn release<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader) {
 
 fn admit<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader, request: Request) {
     let (own, index) = (shared.config.id, shared.log.committed());
-    if shared.config.read_mode == ReadMode::Lease && !leader.lease_given_up {
+    if has_lease(shared, leader) {
         respond(shared, index, request);
         return;
     }
     leader.reads.waiting.push_back((index, request));
     let number = leader.reads.last_number();
-    leader.reads.acknowledged(own, number);
+    leader.reads.acknowledged(own, number, leader.ticks);
     // A leader that is a quorum by itself has confirmed it.
     respond_to_confirmed(shared, &mut leader.reads);
     leader.reads.round_due = !leader.reads.waiting.is_empty();
     if shared.config.eager_append {
         begin_round(shared, leader);
     }
+}
+
+/// Whether nobody else can have been elected yet.
+fn has_lease<S: Storage>(shared: &Shared<S>, leader: &Leader) -> bool {
+    if shared.config.read_mode != ReadMode::Lease || leader.lease_given_up {
+        return false;
+    }
+    if shared.config.eager_append {
+        return true;
+    }
+    let granted = |id| match id == shared.config.id {
+        true => leader.ticks,
+        false => leader.reads.highest_of(id).tick,
+    };
+    let since = shared.configuration.voters().committed(granted).min(leader.ticks);
+    since > 0 && leader.ticks - since + LEASE_MARGIN_TICKS <= u64::from(shared.config.election_ticks)
 }
 
 /// Sends the heartbeats that confirm all requests waiting: one round, however many there are.
@@ -122,13 +165,17 @@ pub(crate) fn confirm<S: Storage>(
     from: NodeId,
     context: &Bytes,
 ) {
-    let Ok(number) = <[u8; 8]>::try_from(context.as_ref()) else { return };
-    leader.reads.acknowledged(from, u64::from_le_bytes(number));
+    let mut numbers =
+        context.chunks_exact(8).filter_map(|bytes| bytes.try_into().ok().map(u64::from_le_bytes));
+    let (Some(number), 8 | 16) = (numbers.next(), context.len()) else { return };
+    // A tick that has not been is not an answer of an honest member.
+    let tick = numbers.next().filter(|tick| *tick <= leader.ticks).unwrap_or(0);
+    leader.reads.acknowledged(from, number, tick);
     respond_to_confirmed(shared, &mut leader.reads);
 }
 
 fn respond_to_confirmed<S: Storage>(shared: &mut Shared<S>, reads: &mut Reads) {
-    let acknowledged = |id| reads.acks.iter().find(|(member, _)| *member == id).map_or(0, |ack| ack.1);
+    let acknowledged = |id| reads.highest_of(id).number;
     let confirmed = shared.configuration.voters().committed(acknowledged).min(reads.last_number());
     while reads.confirmed < confirmed {
         let Some((index, request)) = reads.waiting.pop_front() else { break };

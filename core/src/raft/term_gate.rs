@@ -86,11 +86,10 @@ fn earlier_term<S: Storage>(shared: &Shared<S>, message: &Message) -> Admission 
     }
 }
 
-/// Whether the node has heard from a leader within the shortest election timeout.
+/// Whether the node has heard from a leader within the shortest election timeout, or cannot know.
 fn is_leased<S: Storage>(shared: &Shared<S>, role: &Role) -> bool {
-    shared.config.check_quorum
-        && role.leader(shared.id()) != NO_NODE
-        && shared.election_elapsed < shared.config.election_ticks
+    let hears = role.leader(shared.id()) != NO_NODE && shared.election_elapsed < shared.config.election_ticks;
+    shared.config.check_quorum && (hears || shared.cold_ticks > 0)
 }
 
 /// Forwarded requests belong to no term: whoever leads takes them.

@@ -17,6 +17,8 @@ use crate::types::{EntryId, Index, NO_NODE, NodeId};
 pub(crate) struct Leader {
     pub(crate) progress: Members,
     pub(crate) heartbeat_elapsed: u32,
+    /// Ticks in this leadership, from 1 on.
+    pub(crate) ticks: u64,
     /// Target of a leadership transfer; no proposals are taken meanwhile.
     pub(crate) transferee: Option<NodeId>,
     /// Whether a transfer was tried in this term: its target may campaign at any time from then on,
@@ -43,6 +45,7 @@ impl Leader {
         let mut leader = Self {
             progress,
             heartbeat_elapsed: 0,
+            ticks: 1,
             transferee: None,
             lease_given_up: false,
             reads: Reads::default(),
@@ -80,6 +83,7 @@ impl Leader {
 
     pub(crate) fn tick<S: Storage>(&mut self, shared: &mut Shared<S>) -> Result<Next, Error> {
         self.heartbeat_elapsed += 1;
+        self.ticks += 1;
         if shared.election_elapsed >= shared.config.election_ticks {
             shared.election_elapsed = 0;
             if shared.config.check_quorum && !self.has_active_quorum(shared) {
