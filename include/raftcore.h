@@ -422,7 +422,8 @@ typedef struct raft_hard_state {
 /// A group starts from a snapshot: the storages of its first members hold the membership, and a log
 /// that is compacted up to index 1 of term 1 (hard state {1, 0, 1}, first_index 2, last_index 1,
 /// term of 1 is 1, a snapshot of the empty state at 1). A node that joins later starts with an empty
-/// storage and is sent that snapshot, or a later one: so it learns who the members are.
+/// storage and is sent a snapshot, from which it learns who the members are. It must find itself
+/// there: a host makes a new snapshot when it applies a change that adds a member.
 ///
 /// The contract:
 /// - What was handed out for storing is visible here from the moment the host advances (or its
@@ -974,7 +975,8 @@ raft_status raft_drive(raft_node *node,
                        bool *worked);
 
 /// Makes a snapshot in a node that was made by raft_node_new_in_memory: the host's state after it
-/// has applied entry `index`. Peers that need compacted entries get it; see raft_memory_compact.
+/// has applied entry `index`. Peers that need compacted entries get it; see raft_memory_compact. A
+/// host that adds members makes one after each such change: who joins must find itself there.
 ///
 /// `data` is copied. Any thread. Errors: RAFT_ERR_STORAGE (`index` is not stored, or an equal or
 /// newer snapshot exists), RAFT_ERR_INVALID_ARGUMENT (not a node in memory; `index` is not

@@ -19,10 +19,7 @@ fn check<T>(pointer: *const T, name: &'static str) -> Result<(), Failure> {
 ///
 /// # Safety
 /// `pointer` is NULL or points to a valid `T` that nobody changes during the call.
-pub(crate) unsafe fn reference<'a, T>(
-    pointer: *const T,
-    name: &'static str,
-) -> Result<&'a T, Failure> {
+pub(crate) unsafe fn reference<'a, T>(pointer: *const T, name: &'static str) -> Result<&'a T, Failure> {
     check(pointer, name)?;
     // SAFETY: not NULL, aligned, and by this function's contract valid.
     Ok(unsafe { &*pointer })
@@ -52,10 +49,7 @@ pub(crate) unsafe fn array<'a, T>(
 ///
 /// # Safety
 /// As [`array`].
-pub(crate) unsafe fn bytes<'a>(
-    bytes: raft_slice,
-    name: &'static str,
-) -> Result<&'a [u8], Failure> {
+pub(crate) unsafe fn bytes<'a>(bytes: raft_slice, name: &'static str) -> Result<&'a [u8], Failure> {
     // SAFETY: the same contract.
     unsafe { array(bytes.data, bytes.len, name) }
 }
@@ -111,11 +105,7 @@ pub(crate) struct Buffer {
 impl Buffer {
     /// # Safety
     /// `data` is NULL or may be written to for `capacity` bytes; `needed` as [`Output`].
-    pub(crate) unsafe fn new(
-        data: *mut u8,
-        capacity: usize,
-        needed: *mut usize,
-    ) -> Result<Self, Failure> {
+    pub(crate) unsafe fn new(data: *mut u8, capacity: usize, needed: *mut usize) -> Result<Self, Failure> {
         if data.is_null() && capacity > 0 {
             return Err(Failure::argument("buffer", "is NULL"));
         }

@@ -52,33 +52,19 @@ pub struct raft_host {
     /// Handed to every callback; may be NULL. Not used otherwise.
     pub context: *mut c_void,
     /// Stores all of `what` in one batch. After RAFT_OK the raft_storage callbacks must show it.
-    pub persist: Option<
-        unsafe extern "C" fn(context: *mut c_void, what: *const raft_persist) -> raft_status,
-    >,
+    pub persist: Option<unsafe extern "C" fn(context: *mut c_void, what: *const raft_persist) -> raft_status>,
     /// Sends messages. Losing some is allowed: a peer that cannot be reached is no error.
     pub send: Option<
-        unsafe extern "C" fn(
-            context: *mut c_void,
-            messages: *const raft_message,
-            len: usize,
-        ) -> raft_status,
+        unsafe extern "C" fn(context: *mut c_void, messages: *const raft_message, len: usize) -> raft_status,
     >,
     /// Applies committed entries to the state machine: all, in this order, or none if it fails.
     /// Their kind is RAFT_ENTRY_NORMAL; one without data marks the start of a term.
     pub apply: Option<
-        unsafe extern "C" fn(
-            context: *mut c_void,
-            entries: *const raft_entry,
-            len: usize,
-        ) -> raft_status,
+        unsafe extern "C" fn(context: *mut c_void, entries: *const raft_entry, len: usize) -> raft_status,
     >,
     /// Replaces the state machine by a snapshot. NULL: persist has done it.
-    pub apply_snapshot: Option<
-        unsafe extern "C" fn(
-            context: *mut c_void,
-            snapshot: *const raft_snapshot,
-        ) -> raft_status,
-    >,
+    pub apply_snapshot:
+        Option<unsafe extern "C" fn(context: *mut c_void, snapshot: *const raft_snapshot) -> raft_status>,
     /// Stores the membership `state` that entry, a committed membership change, has led to; `encoded`
     /// is its encoding. The node has it already. A change that cannot be carried out comes with the
     /// membership as it was. NULL: the host does not care, its members never change.
@@ -93,19 +79,11 @@ pub struct raft_host {
     /// Reads that may be served once their index is applied; the entries of this cycle are. NULL:
     /// the host does not use raft_read_index.
     pub read: Option<
-        unsafe extern "C" fn(
-            context: *mut c_void,
-            states: *const raft_read_state,
-            len: usize,
-        ) -> raft_status,
+        unsafe extern "C" fn(context: *mut c_void, states: *const raft_read_state, len: usize) -> raft_status,
     >,
     /// Leader or role changed; `term` is the node's term at that time. NULL: the host does not care.
     pub state_changed: Option<
-        unsafe extern "C" fn(
-            context: *mut c_void,
-            state: *const raft_soft_state,
-            term: u64,
-        ) -> raft_status,
+        unsafe extern "C" fn(context: *mut c_void, state: *const raft_soft_state, term: u64) -> raft_status,
     >,
 }
 
@@ -338,43 +316,29 @@ impl Host {
             must_sync: work.ready().must_sync,
         };
         let nothing = what.entries_len == 0 && hard_state.is_none() && what.snapshot.is_null();
-        match self.0.persist {
-            // SAFETY: the host's callback with the host's context; `what` outlives the call.
-            Some(persist) if !nothing => {
-                check("persist", unsafe { persist(self.0.context, &raw const what) })
-            }
-            _ => Ok(()),
-        }
+        let Some(persist) = self.0.persist.filter(|_| !nothing) else { return Ok(()) };
+        // SAFETY: the host's callback with the host's context; `what` outlives the call.
+        check("persist", unsafe { persist(self.0.context, &raw const what) })
     }
 
     fn send(&self, messages: &[raft_message]) -> Result<(), Failure> {
-        match self.0.send {
-            // SAFETY: the host's callback with the host's context; the messages outlive the call.
-            Some(send) if !messages.is_empty() => check("send", unsafe {
-                send(self.0.context, messages.as_ptr(), messages.len())
-            }),
-            _ => Ok(()),
-        }
+        let Some(send) = self.0.send.filter(|_| !messages.is_empty()) else { return Ok(()) };
+        // SAFETY: the host's callback with the host's context; the messages outlive the call.
+        check("send", unsafe { send(self.0.context, messages.as_ptr(), messages.len()) })
     }
 
     fn apply(&self, entries: &[raft_entry]) -> Result<(), Failure> {
-        match self.0.apply {
-            // SAFETY: the host's callback with the host's context; the entries outlive the call.
-            Some(apply) => check("apply", unsafe {
-                apply(self.0.context, entries.as_ptr(), entries.len())
-            }),
-            None => Ok(()),
-        }
+        let Some(apply) = self.0.apply else { return Ok(()) };
+        // SAFETY: the host's callback with the host's context; the entries outlive the call.
+        check("apply", unsafe { apply(self.0.context, entries.as_ptr(), entries.len()) })
     }
 
     fn apply_snapshot(&self, snapshot: &[raft_snapshot]) -> Result<(), Failure> {
-        match (self.0.apply_snapshot, snapshot.first()) {
-            // SAFETY: the host's callback with the host's context; the snapshot outlives the call.
-            (Some(apply), Some(snapshot)) => {
-                check("apply_snapshot", unsafe { apply(self.0.context, snapshot) })
-            }
-            _ => Ok(()),
-        }
+        let (Some(apply), Some(snapshot)) = (self.0.apply_snapshot, snapshot.first()) else {
+            return Ok(());
+        };
+        // SAFETY: the host's callback with the host's context; the snapshot outlives the call.
+        check("apply_snapshot", unsafe { apply(self.0.context, snapshot) })
     }
 
     fn apply_conf_change(&self, entry: &raft_entry, new: &Membership) -> Result<(), Failure> {
@@ -388,13 +352,9 @@ impl Host {
     }
 
     fn read(&self, reads: &[raft_read_state]) -> Result<(), Failure> {
-        match self.0.read {
-            // SAFETY: the host's callback with the host's context; the reads outlive the call.
-            Some(read) if !reads.is_empty() => {
-                check("read", unsafe { read(self.0.context, reads.as_ptr(), reads.len()) })
-            }
-            _ => Ok(()),
-        }
+        let Some(read) = self.0.read.filter(|_| !reads.is_empty()) else { return Ok(()) };
+        // SAFETY: the host's callback with the host's context; the reads outlive the call.
+        check("read", unsafe { read(self.0.context, reads.as_ptr(), reads.len()) })
     }
 
     fn state_changed(&self, work: &Work) -> Result<(), Failure> {

@@ -79,10 +79,7 @@ impl raft_node {
     }
 
     /// Runs `work` with the node locked.
-    pub(crate) fn lock<R>(
-        &self,
-        work: impl FnOnce(&mut State) -> Result<R, Failure>,
-    ) -> Result<R, Failure> {
+    pub(crate) fn lock<R>(&self, work: impl FnOnce(&mut State) -> Result<R, Failure>) -> Result<R, Failure> {
         if self.owner.load(Relaxed) == this_thread() {
             return Err(Failure::Reentrant);
         }
@@ -192,4 +189,56 @@ fn remember(text: String) {
 /// Detail of this thread's last failed call without a node.
 pub(crate) fn thread_error() -> String {
     LAST_ERROR.try_with(|last| last.borrow().clone()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Memory;
+    use crate::status::RAFT_ERR_POISONED;
+
+    fn node() -> raft_node {
+        let storage = NodeStorage::Memory(Box::new(Memory::new(None)));
+        raft_node::new(RawNode::new(raftcore::Config::new(1), storage).unwrap())
+    }
+
+    #[test]
+    fn a_panic_becomes_a_status_and_poisons_the_node() {
+        let node = node();
+        let broken = |node: &raft_node| node.lock(|_| -> Result<(), Failure> { panic!("a defect") });
+        let fine = |node: &raft_node| node.lock(|_| Ok(()));
+        // SAFETY: the node is alive.
+        unsafe {
+            assert_eq!(call(&raw const node, fine), RAFT_OK);
+            assert_eq!(call(&raw const node, broken), RAFT_ERR_POISONED);
+            assert_eq!(call(&raw const node, fine), RAFT_ERR_POISONED);
+        }
+        assert_eq!(node.last_error(), "internal error: a defect");
+    }
+
+    #[test]
+    fn a_panic_outside_of_the_lock_poisons_too() {
+        let node = node();
+        let failure = |_: &raft_node| -> Result<(), Failure> { panic!("{} defect", "another") };
+        // SAFETY: the node is alive.
+        unsafe {
+            assert_eq!(call(&raw const node, failure), RAFT_ERR_POISONED);
+            assert_eq!(call(&raw const node, |node| node.lock(|_| Ok(()))), RAFT_ERR_POISONED);
+        }
+        assert_eq!(node.last_error(), "internal error: another defect");
+    }
+
+    #[test]
+    fn a_lock_is_noticed_by_the_thread_that_holds_it_only() {
+        let node = node();
+        let inside = node.lock(|_| Ok(node.lock(|_| Ok(())).is_err() && node.is_inside()));
+        assert!(inside.unwrap() && !node.is_inside());
+        let elsewhere = node.as_driver(|_| {
+            Ok(std::thread::scope(|scope| {
+                let busy = scope.spawn(|| matches!(node.as_driver(|_| Ok(())), Err(Failure::Busy)));
+                busy.join().unwrap() && matches!(node.as_driver(|_| Ok(())), Err(Failure::Reentrant))
+            }))
+        });
+        assert!(elsewhere.unwrap());
+    }
 }

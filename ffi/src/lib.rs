@@ -13,17 +13,17 @@ mod args;
 mod handle;
 mod sized;
 
-mod status;
-mod types;
 mod config;
-mod storage;
-mod node;
-mod ready;
 mod drive;
+mod introspect;
+mod membership;
 mod memory;
 mod message;
-mod membership;
-mod introspect;
+mod node;
+mod ready;
+mod status;
+mod storage;
+mod types;
 
 pub use config::*;
 pub use drive::*;

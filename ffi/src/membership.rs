@@ -1,17 +1,14 @@
 //! Who belongs to the group, how that changes, and membership and snapshots as bytes.
 
 use bytes::Bytes;
-use raftcore::{
-    ConfChangeV2, ConfState, EntryKind, Index, Snapshot, Transition, wire,
-};
+use raftcore::{ConfChangeV2, ConfState, EntryKind, Index, Snapshot, Transition, wire};
 
 use crate::args::{self, Buffer, Output};
 use crate::handle::{self, State, call, raft_node};
 use crate::status::{Failure, raft_status};
 use crate::storage::NodeStorage;
 use crate::types::{
-    self, raft_conf_change_op, raft_conf_state, raft_entry, raft_entry_id, raft_slice,
-    raft_snapshot,
+    self, raft_conf_change_op, raft_conf_state, raft_entry, raft_entry_id, raft_slice, raft_snapshot,
 };
 
 /// Joint consensus only if there is more than one operation, and left automatically.

@@ -92,16 +92,12 @@ pub unsafe extern "C" fn raft_node_new_in_memory(
                 true => None,
                 false => Some(types::conf_state(members)?),
             };
-            make(config, NodeStorage::Memory(Memory::new(members)), &out)
+            make(config, NodeStorage::Memory(Box::new(Memory::new(members))), &out)
         }
     })
 }
 
-fn make(
-    config: Config,
-    storage: NodeStorage,
-    out: &Output<*mut raft_node>,
-) -> Result<(), Failure> {
+fn make(config: Config, storage: NodeStorage, out: &Output<*mut raft_node>) -> Result<(), Failure> {
     let raw = RawNode::new(config, storage)?;
     out.set(Box::into_raw(Box::new(raft_node::new(raw))));
     Ok(())
@@ -225,9 +221,10 @@ pub unsafe extern "C" fn raft_propose_batch(
 /// # Safety
 /// Each slice is as long as it says.
 unsafe fn copy_batch(slices: &[raft_slice]) -> Result<impl Iterator<Item = Bytes>, Failure> {
-    let mut block = Vec::with_capacity(slices.iter().fold(0, |sum, slice| {
-        usize::saturating_add(sum, if slice.data.is_null() { 0 } else { slice.len })
-    }));
+    let mut block =
+        Vec::with_capacity(slices.iter().fold(0, |sum, slice| {
+            usize::saturating_add(sum, if slice.data.is_null() { 0 } else { slice.len })
+        }));
     for slice in slices {
         // SAFETY: the same contract.
         block.extend_from_slice(unsafe { args::bytes(*slice, "data") }?);
@@ -342,10 +339,7 @@ pub unsafe extern "C" fn raft_forget_leader(node: *mut raft_node) -> raft_status
 /// RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_STORAGE, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
 #[unsafe(no_mangle)]
 #[must_use]
-pub unsafe extern "C" fn raft_read_index(
-    node: *mut raft_node,
-    context: raft_slice,
-) -> raft_status {
+pub unsafe extern "C" fn raft_read_index(node: *mut raft_node, context: raft_slice) -> raft_status {
     // SAFETY: the header demands NULL or a live node, and a context as long as it says.
     unsafe {
         call(node, |node| {
@@ -379,11 +373,7 @@ pub unsafe extern "C" fn raft_report_unreachable(node: *mut raft_node, id: u64) 
 /// Any thread. Errors: RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
 #[unsafe(no_mangle)]
 #[must_use]
-pub unsafe extern "C" fn raft_report_snapshot(
-    node: *mut raft_node,
-    id: u64,
-    delivered: bool,
-) -> raft_status {
+pub unsafe extern "C" fn raft_report_snapshot(node: *mut raft_node, id: u64, delivered: bool) -> raft_status {
     let status = if delivered { SnapshotStatus::Delivered } else { SnapshotStatus::Failed };
     let report = |node: &raft_node| {
         node.lock(|state| {

@@ -93,10 +93,7 @@ pub unsafe extern "C" fn raft_has_ready(node: *mut raft_node) -> bool {
 /// is not), RAFT_ERR_STORAGE, RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
 #[unsafe(no_mangle)]
 #[must_use]
-pub unsafe extern "C" fn raft_ready(
-    node: *mut raft_node,
-    out: *mut *mut raft_ready_view,
-) -> raft_status {
+pub unsafe extern "C" fn raft_ready(node: *mut raft_node, out: *mut *mut raft_ready_view) -> raft_status {
     // SAFETY: the header demands NULL or a live node, and room for the result.
     unsafe {
         call(node, |node| {
@@ -117,10 +114,7 @@ pub unsafe extern "C" fn raft_ready(
 /// what should have followed (an entry to commit, say); that is tried again later.
 #[unsafe(no_mangle)]
 #[must_use]
-pub unsafe extern "C" fn raft_advance(
-    node: *mut raft_node,
-    view: *mut raft_ready_view,
-) -> raft_status {
+pub unsafe extern "C" fn raft_advance(node: *mut raft_node, view: *mut raft_ready_view) -> raft_status {
     // SAFETY: the header demands NULL or a live node. The view is only compared until it is known
     // to be this node's own.
     unsafe {
@@ -197,7 +191,23 @@ pub(crate) struct WorkBox(NonNull<Work>);
 unsafe impl Send for WorkBox {}
 
 impl WorkBox {
-    fn new(work: Work) -> Self {
+    fn empty(home: &Arc<Home>) -> Self {
+        let work = Work {
+            view: EMPTY_VIEW,
+            home: Arc::downgrade(home),
+            ready: Ready::default(),
+            term: 0,
+            entries: Vec::new(),
+            committed: Vec::new(),
+            messages: Vec::new(),
+            send_now: 0,
+            reads: Vec::new(),
+            snapshot: Vec::new(),
+            snapshot_encoded: Vec::new(),
+            bytes: Vec::new(),
+            stored: false,
+            is_out: false,
+        };
         Self(NonNull::from(Box::leak(Box::new(work))))
     }
 
@@ -242,7 +252,7 @@ impl DerefMut for WorkBox {
 
 impl Drop for WorkBox {
     fn drop(&mut self) {
-        // SAFETY: it came from a box in `new`, and is dropped once.
+        // SAFETY: it came from a box in `empty`, and is dropped once.
         drop(unsafe { Box::from_raw(self.0.as_ptr()) });
     }
 }
@@ -252,35 +262,18 @@ const KEPT_BYTES: usize = 256 << 10;
 const KEPT_ITEMS: usize = 1024;
 
 impl Work {
-    fn new(home: &Arc<Home>) -> WorkBox {
-        WorkBox::new(Self {
-            view: EMPTY_VIEW,
-            home: Arc::downgrade(home),
-            ready: Ready::default(),
-            term: 0,
-            entries: Vec::new(),
-            committed: Vec::new(),
-            messages: Vec::new(),
-            send_now: 0,
-            reads: Vec::new(),
-            snapshot: Vec::new(),
-            snapshot_encoded: Vec::new(),
-            bytes: Vec::new(),
-            stored: false,
-            is_out: false,
-        })
-    }
-
     fn show(&mut self, ready: Ready, term: u64) {
         self.ready = ready;
         self.term = term;
         self.stored = false;
         self.entries.extend(self.ready.entries.iter().map(raft_entry::from));
         self.committed.extend(self.ready.committed_entries.iter().map(raft_entry::from));
-        self.reads.extend(self.ready.read_states.iter().map(|read| raft_read_state {
-            index: read.index,
-            context: raft_slice::of(&read.context),
-        }));
+        self.reads.extend(
+            self.ready
+                .read_states
+                .iter()
+                .map(|read| raft_read_state { index: read.index, context: raft_slice::of(&read.context) }),
+        );
         if let Some(snapshot) = &self.ready.snapshot {
             self.snapshot.push(snapshot.into());
             self.snapshot_encoded = wire::encode_snapshot(snapshot);
@@ -399,10 +392,7 @@ impl State {
     }
 
     /// Takes work for `raft_drive`.
-    pub(crate) fn take_for_drive(
-        &mut self,
-        node: &raft_node,
-    ) -> Result<Option<WorkBox>, Failure> {
+    pub(crate) fn take_for_drive(&mut self, node: &raft_node) -> Result<Option<WorkBox>, Failure> {
         let work = self.take(node)?;
         if work.is_some() {
             self.readies.holder = Holder::Drive;
@@ -424,18 +414,14 @@ impl State {
         }
         let term = self.raw.hard_state().term;
         let mut work = match self.readies.spare.len() {
-            0 | 1 => Work::new(&node.home),
+            0 | 1 => WorkBox::empty(&node.home),
             _ => self.readies.spare.remove(0),
         };
         work.show(ready, term);
         Ok(Some(work))
     }
 
-    fn advance_view(
-        &mut self,
-        node: &raft_node,
-        view: *mut raft_ready_view,
-    ) -> Result<(), Failure> {
+    fn advance_view(&mut self, node: &raft_node, view: *mut raft_ready_view) -> Result<(), Failure> {
         if self.readies.holder != Holder::View(view) || node.home.returned.lock().is_some() {
             return Err(Failure::ForeignReady);
         }
@@ -461,9 +447,9 @@ impl State {
     pub(crate) fn store(&mut self, work: &mut Work) -> Result<(), Failure> {
         let NodeStorage::Memory(memory) = self.raw.storage_mut() else { return Ok(()) };
         if !work.stored {
-            memory.store(&work.ready).map_err(|error| {
-                Failure::Core(Error::InconsistentStorage(error.to_string()))
-            })?;
+            memory
+                .store(&work.ready)
+                .map_err(|error| Failure::Core(Error::InconsistentStorage(error.to_string())))?;
             work.stored = true;
         }
         Ok(())

@@ -2,9 +2,7 @@
 
 use std::ffi::c_void;
 
-use raftcore::{
-    ConfState, Entry, HardState, Index, Snapshot, Storage, StorageError, Term, wire,
-};
+use raftcore::{ConfState, Entry, HardState, Index, Snapshot, Storage, StorageError, Term, wire};
 
 use crate::args;
 use crate::handle;
@@ -96,21 +94,16 @@ pub struct raft_storage {
     >,
     /// Term of the entry at index. Must be known for first_index - 1 too, the last compacted one (0
     /// for index 0). RAFT_ERR_COMPACTED below it, RAFT_ERR_UNAVAILABLE beyond last_index.
-    pub term: Option<
-        unsafe extern "C" fn(context: *mut c_void, index: u64, term: *mut u64) -> raft_status,
-    >,
+    pub term: Option<unsafe extern "C" fn(context: *mut c_void, index: u64, term: *mut u64) -> raft_status>,
     /// Index of the first entry that is there; 1 for an empty storage.
-    pub first_index:
-        Option<unsafe extern "C" fn(context: *mut c_void, index: *mut u64) -> raft_status>,
+    pub first_index: Option<unsafe extern "C" fn(context: *mut c_void, index: *mut u64) -> raft_status>,
     /// Index of the last entry; 0 for an empty storage.
-    pub last_index:
-        Option<unsafe extern "C" fn(context: *mut c_void, index: *mut u64) -> raft_status>,
+    pub last_index: Option<unsafe extern "C" fn(context: *mut c_void, index: *mut u64) -> raft_status>,
     /// The latest snapshot, to be sent to a peer that needs compacted entries, given with
     /// raft_snapshot_sink_set or _set_encoded. Its index is at least first_index - 1.
     /// RAFT_ERR_SNAPSHOT_UNAVAILABLE to be asked again later.
-    pub snapshot: Option<
-        unsafe extern "C" fn(context: *mut c_void, out: *mut raft_snapshot_sink) -> raft_status,
-    >,
+    pub snapshot:
+        Option<unsafe extern "C" fn(context: *mut c_void, out: *mut raft_snapshot_sink) -> raft_status>,
     /// Called once, when the node needs the context no more: in raft_node_free, or in raft_node_new
     /// if that fails. NULL: nothing is called.
     pub release: Option<unsafe extern "C" fn(context: *mut c_void)>,
@@ -249,7 +242,7 @@ pub unsafe extern "C" fn raft_snapshot_sink_set_encoded(
 
 /// Where a node's log is.
 pub(crate) enum NodeStorage {
-    Memory(Memory),
+    Memory(Box<Memory>),
     Host(HostStorage),
 }
 
@@ -377,7 +370,10 @@ fn answer(status: raft_status) -> Result<(), StorageError> {
 macro_rules! delegate {
     ($self:ident, $storage:ident => $call:expr) => {
         match $self {
-            NodeStorage::Memory(Memory { log: $storage, .. }) => $call,
+            NodeStorage::Memory(memory) => {
+                let $storage = &memory.log;
+                $call
+            }
             NodeStorage::Host($storage) => $call,
         }
     };

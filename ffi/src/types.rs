@@ -4,8 +4,8 @@ use std::ptr;
 
 use bytes::Bytes;
 use raftcore::{
-    ConfChangeKind, ConfChangeOp, ConfState, Entry, EntryId, EntryKind, HardState, Proposed,
-    RoleKind, Snapshot, SoftState,
+    ConfChangeKind, ConfChangeOp, ConfState, Entry, EntryId, EntryKind, HardState, Proposed, RoleKind,
+    Snapshot, SoftState,
 };
 
 use crate::args;
@@ -238,11 +238,7 @@ pub(crate) unsafe fn conf_state(state: *const raft_conf_state) -> Result<ConfSta
                 state.voters_outgoing_len,
                 "conf_state.voters_outgoing",
             )?,
-            learners_next: ids(
-                state.learners_next,
-                state.learners_next_len,
-                "conf_state.learners_next",
-            )?,
+            learners_next: ids(state.learners_next, state.learners_next_len, "conf_state.learners_next")?,
             auto_leave: state.auto_leave,
         })
     }
