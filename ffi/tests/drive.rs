@@ -72,7 +72,7 @@ fn any_callback_may_fail_once() {
 
 #[test]
 fn the_failing_callback_is_named() {
-    let server = Owned::member(1, &[1]);
+    let mut server = Owned::member(1, &[1]);
     server.fail_at = 1;
     unsafe { ok(raft_campaign(server.node)) };
     assert_eq!(server.drive(), (RAFT_ERR_CALLBACK, false));
@@ -117,7 +117,7 @@ fn a_committed_change_that_cannot_be_carried_out_changes_nothing() {
 
 #[test]
 fn a_snapshot_is_stored_and_applied_once() {
-    let server = Owned::member(1, &[1, 2]);
+    let mut server = Owned::member(1, &[1, 2]);
     let snapshot = raftcore::Snapshot {
         id: EntryId::new(2, 9),
         conf_state: ConfState::new([1, 2], []),
@@ -134,7 +134,7 @@ fn a_snapshot_is_stored_and_applied_once() {
 
 #[test]
 fn a_drive_that_is_not_finished_is_freed_with_its_node() {
-    let server = Owned::member(1, &[1]);
+    let mut server = Owned::member(1, &[1]);
     server.fail_at = 1;
     unsafe {
         ok(raft_campaign(server.node));
