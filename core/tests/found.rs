@@ -171,3 +171,19 @@ fn a_change_that_is_in_force_is_no_failed_call() {
     store(&mut node);
     assert_eq!(node.hard_state().commit, 4);
 }
+
+#[test]
+fn nothing_is_granted_in_term_0() {
+    let bodies = [
+        Body::Vote(raftcore::Vote::default()),
+        Body::Append(Default::default()),
+        Body::Heartbeat(Default::default()),
+        Body::TimeoutNow,
+    ];
+    for body in bodies {
+        let mut node = RawNode::new(config(1), MemoryStorage::new()).unwrap();
+        let message = Message { from: 2, to: 1, term: 0, body };
+        assert!(matches!(node.step(message), Err(raftcore::Error::InvalidMessage(_))));
+        assert_eq!(node.hard_state(), HardState::default());
+    }
+}

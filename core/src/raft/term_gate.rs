@@ -33,6 +33,11 @@ pub(crate) fn check_envelope<S: Storage>(shared: &Shared<S>, message: &Message) 
     if message.from == NO_NODE {
         return Err(Error::InvalidMessage("it has no sender"));
     }
+    // Terms begin at 1. Recorded scripts know senders that never heard of a term.
+    let is_request = !message.is_reply() && !may_be_own;
+    if message.term == 0 && is_request && !shared.config.eager_append {
+        return Err(Error::InvalidMessage("it has no term"));
+    }
     if message.is_reply() && !shared.configuration.contains(message.from) {
         return Err(Error::PeerNotFound(message.from));
     }
