@@ -207,7 +207,7 @@ fn a_lower_term_is_ignored() {
     group.elect(1);
     let append =
         Body::Append(Append { prev: EntryId::default(), commit: 9, entries: common::log(&[1, 1]).into() });
-    group.node(1).step(message(2, 1, 0, append)).unwrap();
+    group.node(1).step(message(2, 1, 1, append)).unwrap();
     assert_eq!((group.role(1), group.last(1).index), (RoleKind::Leader, 2));
     assert!(!group.node(1).has_ready());
 }
