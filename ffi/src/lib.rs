@@ -13,17 +13,28 @@ mod args;
 mod handle;
 mod sized;
 
-mod config;
-mod drive;
-mod introspect;
-mod membership;
-mod memory;
-mod message;
-mod node;
-mod ready;
+// The chapters of the header, in its order (blank lines keep the formatter from sorting them).
 mod status;
-mod storage;
+
 mod types;
+
+mod config;
+
+mod storage;
+
+mod node;
+
+mod ready;
+
+mod drive;
+
+mod memory;
+
+mod message;
+
+mod membership;
+
+mod introspect;
 
 pub use config::*;
 pub use drive::*;
