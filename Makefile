@@ -16,7 +16,7 @@ ROUNDS ?= 100
 MINUTES ?= 15
 SEED ?=
 
-TESTS := test-rust test-c test-asan test-python test-scripts test-kvd test-kill
+TESTS := test-rust test-c test-asan test-python wheel test-scripts test-kvd test-kill
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,9 +39,7 @@ build-c: setup build/build.ninja
 	@$(ENV) cmake --build build
 
 build-python: setup
-	@$(ENV) cd python && maturin build --quiet --release --locked --out ../build/wheels
-	@$(ENV) python -m pip install --quiet --disable-pip-version-check --no-deps --no-index \
-	  --force-reinstall --find-links build/wheels raftcore
+	@$(ENV) cd python && maturin develop --quiet --release --locked
 
 build/build.ninja: | setup
 	@$(ENV) cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release
@@ -65,7 +63,12 @@ test-asan: setup build/asan/build.ninja ## The same with AddressSanitizer and UB
 
 test-python: build-python ## Test the Python package, and its types against the module
 	@$(ENV) pytest -c python/pyproject.toml python/tests
-	@$(ENV) python -m mypy.stubtest raftcore
+
+wheel: setup ## Build the wheel into build/wheels, and try it in an environment of its own
+	@$(ENV) cd python && maturin build --quiet --release --locked --out ../build/wheels
+	@$(ENV) python -m venv --clear build/wheel-venv
+	@build/wheel-venv/bin/python -m pip install --quiet --disable-pip-version-check --no-index build/wheels/raftcore-*.whl
+	@build/wheel-venv/bin/python python/examples/three_nodes.py
 
 test-scripts: build ## Test the linearizability checker, the kill loop itself, and the README's examples
 	@$(ENV) pytest scripts/tests
@@ -81,12 +84,17 @@ soak: build-c ## The same, ROUNDS times or for MINUTES, whichever ends first
 
 verify: build-python ## Check formats, lints and generated files; change nothing
 	@$(ENV) cargo fmt --check
-	@$(ENV) cargo clippy --workspace --all-targets --locked -- -D warnings
-	@$(ENV) cargo test --locked -p raftcore-ffi --test header
+	@$(ENV) cargo clippy --quiet --workspace --all-targets --locked -- -D warnings
+	@$(ENV) cargo test --quiet --locked -p raftcore-ffi --test header
+	@$(ENV) ruff check --quiet python scripts
+	@$(ENV) ruff format --quiet --check python scripts
+	@$(ENV) python python/tools/stub_docs.py --check
 
-fix: build-python ## Format, and regenerate the C header and the Python stubs
+fix: build-python ## Format, and regenerate the C header and the docstrings of the Python stubs
 	@$(ENV) cargo fmt
-	@$(ENV) UPDATE_HEADER=1 cargo test --locked -p raftcore-ffi --test header
+	@$(ENV) ruff format --quiet python scripts
+	@$(ENV) UPDATE_HEADER=1 cargo test --quiet --locked -p raftcore-ffi --test header
+	@$(ENV) python python/tools/stub_docs.py
 
 install: ## Install library, headers, pkg-config and CMake files (after make build)
 	@cmake --install build --prefix $(PREFIX)

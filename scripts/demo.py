@@ -18,16 +18,16 @@ import sys
 import tempfile
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 
+import redis
+
+from kv_client import Client, NotExecuted, Unknown
+from kvd_harness import Cluster, ClusterError, wait_until
+from node_reads import lead, read_from
+
 REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(Path(__file__).resolve().parent), str(REPOSITORY / "examples-c/kvd/tests")]
-
-import redis  # noqa: E402
-from kv_client import Client, NotExecuted, Unknown  # noqa: E402
-from kvd_cluster import Cluster, ClusterError, wait_until  # noqa: E402
-from node_reads import lead, read_from  # noqa: E402
-
 TEXTS = Path("/usr/share/common-licenses")
 CLIENTS = 8
 KILL_AFTER_SHARE = 0.4
@@ -78,8 +78,8 @@ class Writers:
 
     def first_after(self, moment: float) -> float:
         """Seconds from `moment` to the end of the longest pause without an acknowledgement after it."""
-        moments = [moment] + sorted(at for at, _ in self.acknowledged if at > moment)
-        _, resumed = max((after - before, after) for before, after in zip(moments, moments[1:], strict=False))
+        moments = [moment, *sorted(at for at, _ in self.acknowledged if at > moment)]
+        _, resumed = max((after - before, after) for before, after in pairwise(moments))
         return resumed - moment
 
     def _write(self, client: Client) -> None:
@@ -138,7 +138,7 @@ def kill_leader(cluster: Cluster) -> tuple[int, float]:
 
 
 def write_and_kill(cluster: Cluster, data: dict[str, str]) -> tuple[int, list[str], float]:
-    """Writes everything and kills the leader in between: (the killed node, the acknowledged keys, outage in seconds)."""
+    """Writes all and kills the leader in between: (the killed node, the acknowledged keys, outage in seconds)."""
     with Writers(cluster, data) as writers:
         writers.wait_for(int(len(data) * KILL_AFTER_SHARE))
         killed, moment = kill_leader(cluster)

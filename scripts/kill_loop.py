@@ -22,16 +22,15 @@ from bisect import bisect_right
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(Path(__file__).resolve().parent), str(REPOSITORY / "examples-c/kvd/tests")]
+import redis
 
-import redis  # noqa: E402
-from kvd_cluster import Cluster, ClusterError  # noqa: E402
-from linearizability import READ, WRITE, TooConcurrent, check_register  # noqa: E402
-from node_reads import lead, read_from  # noqa: E402
-from oracles import check_counter, check_set  # noqa: E402
-from workload import COUNTER, Ambush, History, Workload  # noqa: E402
+from kvd_harness import Cluster, ClusterError
+from linearizability import READ, WRITE, TooConcurrent, check_register
+from node_reads import lead, read_from
+from oracles import check_counter, check_set
+from workload import COUNTER, Ambush, History, Workload
 
 # Short ticks make short elections; early compaction makes restarted nodes need snapshots.
 NODE_OPTIONS = ["--tick-ms", "20", "--compact-after", "300"]
@@ -41,28 +40,30 @@ ROUNDS_PER_GENERATION = 4
 class Nemesis:
     """Does harm to the cluster, one fault a round, and undoes it within the round."""
 
-    def __init__(self, cluster: Cluster, workload: Workload, rng: random.Random) -> None:
+    WEIGHTS: ClassVar[dict[str, int]] = {
+        "kill_leader": 8,
+        "kill_follower": 3,
+        "kill_while_starting": 3,
+        "kill_two": 3,
+        "kill_all": 3,
+        "pause_leader": 4,
+        "pause_follower": 1,
+    }
+
+    def __init__(self, cluster: Cluster, workload: Workload, rng: random.Random, faults: list[str]) -> None:
         self.cluster = cluster
         self.workload = workload
         self.rng = rng
+        self.faults = faults
         self.moments: list[int] = []
         self.ambushed = 0
-        self.faults = {
-            self.kill_leader: 8,
-            self.kill_follower: 3,
-            self.kill_while_starting: 3,
-            self.kill_two: 3,
-            self.kill_all: 3,
-            self.pause_leader: 4,
-            self.pause_follower: 1,
-        }
 
     def round(self) -> str:
         """One fault at a random moment; returns what was done."""
         time.sleep(self.rng.uniform(0.0, 0.3))
-        fault = self.rng.choices(list(self.faults), list(self.faults.values()))[0]
+        fault = self.rng.choices(self.faults, [self.WEIGHTS[name] for name in self.faults])[0]
         self.moments.append(time.monotonic_ns())
-        return fault()
+        return getattr(self, fault)()
 
     def kill_leader(self) -> str:
         return self._kill([self._leader()], "leader")
@@ -87,7 +88,7 @@ class Nemesis:
         return f"killed node {node}, and again while it started"
 
     def pause_leader(self) -> str:
-        leader = self._leader()
+        leader = self.cluster.leader()
         process = self.cluster.processes[leader]
         process.send_signal(signal.SIGSTOP)
         try:
@@ -191,15 +192,15 @@ def outages(history: History, faults: list[int]) -> list[int]:
     return sorted(gap // 1_000_000 for gap in longest.values())
 
 
-def run(directory: Path, seed: int, rounds: int, minutes: float, kvd: str | None) -> bool:
+def run(directory: Path, seed: int, arguments: argparse.Namespace) -> bool:
     """The whole run; True if nothing was violated."""
-    with Cluster(directory, kvd=kvd, options=NODE_OPTIONS) as cluster:
+    with Cluster(directory, kvd=arguments.kvd, options=NODE_OPTIONS) as cluster:
         cluster.leader()
         workload = Workload(cluster.addresses, seed)
-        nemesis = Nemesis(cluster, workload, random.Random(seed))
+        nemesis = Nemesis(cluster, workload, random.Random(seed), arguments.only or list(Nemesis.WEIGHTS))
         workload.start()
         try:
-            run_rounds(nemesis, rounds, time.monotonic() + 60 * minutes)
+            run_rounds(nemesis, arguments.rounds, time.monotonic() + 60 * arguments.minutes)
             workload.wait_for_acknowledgements()
         finally:
             history = workload.stop()
@@ -230,6 +231,9 @@ def parse_arguments() -> argparse.Namespace:
         "--minutes", type=float, default=15.0, help="stop causing faults after this time (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, help="the choice of faults (default: a new one)")
+    parser.add_argument(
+        "--only", action="append", choices=list(Nemesis.WEIGHTS), help="only faults of this kind (may be repeated)"
+    )
     parser.add_argument("--kvd", help="the kvd to run (default: $KVD, or the one that `make build` built)")
     parser.add_argument("--keep", action="store_true", help="keep the nodes' data and logs even if all is well")
     return parser.parse_args()
@@ -242,13 +246,13 @@ def main() -> int:
     print(f"seed {seed}, data and logs in {directory}", flush=True)
     sound = False
     try:
-        sound = run(directory, seed, arguments.rounds, arguments.minutes, arguments.kvd)
+        sound = run(directory, seed, arguments)
     except (ClusterError, TimeoutError, redis.RedisError) as error:
         print(f"failed: {error}")
     if sound and not arguments.keep:
         shutil.rmtree(directory)
     else:
-        print(f"to run it again: scripts/kill_loop.py --seed {seed} --rounds {arguments.rounds}; logs: {directory}")
+        print(f"data and logs are kept in {directory}; --seed {seed} repeats these faults")
     return 0 if sound else 1
 
 

@@ -142,7 +142,7 @@ class _Search:
         return f"impossible: {self.operations[number]}. The register could hold {shown}. Concurrent: {concurrent}."
 
     def _with_effect(self, number: int) -> set[tuple[Hashable, frozenset[int]]]:
-        """Every configuration in which `number` took effect, reached by letting open operations take effect one by one."""
+        """Every configuration in which `number` took effect, reached by open operations taking effect one by one."""
         done = set()
         visited = set(self.possible)
         queue = list(self.possible)

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 import redis
-from kvd_cluster import Cluster, wait_until
+
+from kvd_harness import Cluster, wait_until
 
 _KEYS_PER_BATCH = 200
 

@@ -157,7 +157,8 @@ class Node:
 
     def status(self):
         role = "leader" if self.leader == self.number else "follower"
-        fields = {"role": role, "term": self.term, "leader": self.leader, "commit": self.applied, "applied": self.applied}
+        fields = {"role": role, "term": self.term, "leader": self.leader}
+        fields |= {"commit": self.applied, "applied": self.applied}
         return bulk("\n".join(f"{key}:{value}" for key, value in fields.items()))
 
 

@@ -3,14 +3,10 @@
 
 import itertools
 import random
-import sys
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from linearizability import READ, WRITE, Operation, check_register  # noqa: E402
+from linearizability import READ, WRITE, Operation, check_register
 
 
 def write(value, invoked, returned):
@@ -70,7 +66,7 @@ def test_operations_that_meet_in_one_instant_overlap():
 
 
 def test_two_writes_of_one_value_are_refused():
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="two writes"):
         check_register([write("a", 0, 1), write("a", 2, 3)])
 
 

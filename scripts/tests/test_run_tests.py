@@ -1,14 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The closing lines of the test runners are counted, and nothing else is."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from run_tests import Counts, count  # noqa: E402
+from run_tests import Counts, count
 
 
 @pytest.mark.parametrize(
