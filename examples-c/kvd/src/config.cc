@@ -80,7 +80,7 @@ void add_options(CLI::App &app, Config &config, std::string &members, std::strin
                  "Applied log entries that are kept at most; half of them stay when the log is cut")
       ->check(CLI::Range(uint64_t{2}, uint64_t{1} << 40));
   app.add_option("--compact-after-bytes", config.compact_after_bytes,
-                 "The same in bytes of new entries")
+                 "The same in bytes, about")
       ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 50));
   app.add_option("--max-key-bytes", config.max_key_bytes, "Largest key")->check(positive);
   app.add_option("--max-value-bytes", config.max_value_bytes, "Largest value")->check(positive);

@@ -65,10 +65,15 @@ class Engine {
   bool get(rocksdb::ColumnFamilyHandle *family, std::string_view key,
            rocksdb::PinnableSlice &value);
 
-  // An iterator over `family` from `from` (included) to `to` (excluded), which must outlive it.
+  // An iterator over `family` from `from` (included) to `to` (excluded), which must outlive it. In
+  // `data` it starts with sorting what is in memory: not for the loop.
   std::unique_ptr<rocksdb::Iterator> scan(rocksdb::ColumnFamilyHandle *family,
                                           const rocksdb::Slice &from, const rocksdb::Slice &to,
                                           const rocksdb::Snapshot *at = nullptr);
+
+  // An iterator over `data` that is good for the keys of one slot at a time: it ends with the slot
+  // that it was sought to.
+  std::unique_ptr<rocksdb::Iterator> scan_slots();
 
   // RocksDB's estimate of the number of keys.
   uint64_t estimated_keys();

@@ -221,7 +221,7 @@ void Peer::install(const raft_snapshot &snapshot, DataBatch &data, rocksdb::Writ
           region_.id, snapshot.index);
   }
   storage_.stage_applied(snapshot.index, snapshot.term, batch);
-  bytes_since_compaction_ = 0;
+  log_bytes_ = 0;
   reply_error(pending_writes_.covered_by_snapshot(snapshot.index), unknown_error);
   KVD_LOG(info, "region %" PRIu64 " installs a snapshot at index %" PRIu64 ", %zu bytes", region_.id,
           snapshot.index, snapshot.data.len);
@@ -231,7 +231,7 @@ void Peer::apply(const raft_entry &entry, DataBatch &data) {
   std::vector<Waiter> superseded;
   const auto waiters = pending_writes_.applied(entry.term, entry.index, superseded);
   reply_error(superseded, superseded_error);
-  bytes_since_compaction_ += entry.data.len;
+  log_bytes_ += entry.data.len;
   if (entry.kind != RAFT_ENTRY_NORMAL) {
     apply_membership_change(entry);
     return;
@@ -267,11 +267,8 @@ void Peer::compact(rocksdb::WriteBatch &batch) {
   const uint64_t applied = storage_.applied_index();
   if (applied < storage_.first_index()) return;
   const uint64_t kept = applied - storage_.first_index() + 1;
-  if (kept <= parts_.config.compact_after &&
-      bytes_since_compaction_ <= parts_.config.compact_after_bytes) {
-    return;
-  }
-  bytes_since_compaction_ = 0;
+  if (kept <= parts_.config.compact_after && log_bytes_ <= parts_.config.compact_after_bytes) return;
+  log_bytes_ /= 2;
   const uint64_t up_to = applied - std::min(kept, parts_.config.compact_after) / 2;
   storage_.stage_compaction(up_to, batch);
   KVD_LOG(debug, "region %" PRIu64 " drops its log up to %" PRIu64, region_.id, up_to);

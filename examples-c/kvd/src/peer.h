@@ -95,7 +95,7 @@ class Peer {
   uint64_t leader_ = 0;
   uint64_t term_ = 0;
   raft_ready_view *ready_ = nullptr;  // between begin() and finish()
-  uint64_t bytes_since_compaction_ = 0;
+  uint64_t log_bytes_ = 0;  // about what the log has, of what this process wrote
 
   ProposalBatch collected_writes_;
   PendingWrites pending_writes_;

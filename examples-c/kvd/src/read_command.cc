@@ -20,20 +20,20 @@ bool get_value(Engine &engine, std::string_view key, rocksdb::PinnableSlice &val
   return engine.get(engine.data(), data_key, value);
 }
 
-// Calls visit(slot, key) for each key from slot `first` on, until it answers false.
+void require(const rocksdb::Iterator &iterator) {
+  if (iterator.status().ok()) return;
+  fatal("cannot read from the database: %s", iterator.status().ToString().c_str());
+}
+
+// Calls visit(key) for each key of the slots.
 template <typename Visit>
-void for_each_key(Engine &engine, uint32_t first, uint32_t last, const Visit &visit) {
-  const std::string from = data_key_bound(first);
-  const std::string to = data_key_bound(last + 1);
+void for_each_key(Engine &engine, SlotRange slots, const Visit &visit) {
+  const std::string from = data_key_bound(slots.first);
+  const std::string to = data_key_bound(slots.last + 1u);
   const rocksdb::Slice end(to);
   const auto iterator = engine.scan(engine.data(), from, end);
-  for (; iterator->Valid(); iterator->Next()) {
-    const std::string_view data_key = view_of(iterator->key());
-    if (!visit(get_big_endian<uint16_t>(data_key.data() + 1), user_key_of(data_key))) break;
-  }
-  if (!iterator->status().ok()) {
-    fatal("cannot read from the database: %s", iterator->status().ToString().c_str());
-  }
+  for (; iterator->Valid(); iterator->Next()) visit(user_key_of(view_of(iterator->key())));
+  require(*iterator);
 }
 
 void append_list(std::string &reply, const std::vector<std::string> &list) {
@@ -74,19 +74,15 @@ void read_strlen(ByteReader &fields, Engine &engine, std::string &reply) {
 
 void read_dbsize(Engine &engine, SlotRange slots, std::string &reply) {
   int64_t count = 0;
-  for_each_key(engine, slots.first, slots.last, [&](uint16_t, std::string_view) {
-    ++count;
-    return true;
-  });
+  for_each_key(engine, slots, [&](std::string_view) { ++count; });
   append_integer(reply, count);
 }
 
 void read_keys(ByteReader &fields, Engine &engine, SlotRange slots, std::string &reply) {
   const std::string_view pattern = fields.string().value();
   std::vector<std::string> found;
-  for_each_key(engine, slots.first, slots.last, [&](uint16_t, std::string_view key) {
+  for_each_key(engine, slots, [&](std::string_view key) {
     if (glob_match(pattern, key)) found.emplace_back(key);
-    return true;
   });
   append_list(reply, found);
 }
@@ -99,22 +95,18 @@ void read_scan(ByteReader &fields, Engine &engine, SlotRange slots, std::string 
   const std::string_view pattern = fields.string().value();
   std::vector<std::string> found;
   uint64_t seen = 0;
-  uint64_t current_slot = cursor;
-  uint64_t next_cursor = 0;
-  if (cursor <= slots.last) {
-    for_each_key(engine, static_cast<uint32_t>(cursor), slots.last,
-                 [&](uint16_t slot, std::string_view key) {
-                   if (seen >= count && slot != current_slot) {
-                     next_cursor = slot;
-                     return false;
-                   }
-                   current_slot = slot;
-                   ++seen;
-                   const bool matches = !has_pattern || glob_match(pattern, key);
-                   if (strings_wanted && matches) found.emplace_back(key);
-                   return true;
-                 });
+  uint64_t slot = cursor;
+  const auto iterator = engine.scan_slots();
+  for (; slot <= slots.last && seen < count; ++slot) {
+    for (iterator->Seek(data_key_bound(static_cast<uint32_t>(slot))); iterator->Valid();
+         iterator->Next(), ++seen) {
+      const std::string_view key = user_key_of(view_of(iterator->key()));
+      const bool matches = !has_pattern || glob_match(pattern, key);
+      if (strings_wanted && matches) found.emplace_back(key);
+    }
+    require(*iterator);
   }
+  const uint64_t next_cursor = slot > slots.last ? 0 : slot;
   append_array(reply, 2);
   append_bulk(reply, std::to_string(next_cursor));
   append_list(reply, found);

@@ -2,9 +2,18 @@
 #include "storage_thread.h"
 
 #include <asio/post.hpp>
+#include <chrono>
 #include <utility>
 
+#include "log.h"
+
 namespace kvd {
+namespace {
+
+// Heartbeats wait for writes: a disk that often takes this long will cost the store its leadership.
+constexpr auto slow_write = std::chrono::milliseconds(200);
+
+}  // namespace
 
 StorageThread::StorageThread(Engine &engine, asio::io_context &loop, std::function<void()> done)
     : engine_(engine), loop_(loop), done_(std::move(done)), thread_([this] { run(); }) {}
@@ -35,7 +44,13 @@ void StorageThread::run() {
     rocksdb::WriteBatch &batch = *std::exchange(batch_, nullptr);
     const bool sync = sync_;
     lock.unlock();
+    const auto start = std::chrono::steady_clock::now();
     engine_.write(batch, sync);
+    const auto took = std::chrono::steady_clock::now() - start;
+    if (took >= slow_write) {
+      KVD_LOG(warn, "slow disk: a write of %zu bytes took %lld ms", batch.GetDataSize(),
+              static_cast<long long>(took / std::chrono::milliseconds(1)));
+    }
     asio::post(loop_, [this] { done_(); });
     lock.lock();
   }

@@ -182,7 +182,6 @@ void Store::stop() {
 void Store::turn() {
   bool worked = true;
   while (worked && !stopping_) {
-    for (const auto &[id, peer] : peers_) peer->submit();
     worked = begin_batch();
     worked = serve_sessions() || worked;
   }
@@ -193,6 +192,8 @@ bool Store::begin_batch() {
   if (!in_batch_.empty()) return false;
   bool sync = false;
   for (const auto &[id, peer] : peers_) {
+    // Not before the last batch is done: what comes in meanwhile shares one log entry.
+    peer->submit();
     if (!peer->has_ready()) continue;
     peer->begin(batch_, sync);
     in_batch_.push_back(peer.get());

@@ -1,1 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "state_machine.h"
+
 #include <gtest/gtest.h>
+
+#include <limits>
+#include <cstring>
+#include <map>
+#include <random>
+#include <sstream>
+
+#include "background.h"
+#include "key_commands.h"
+#include "read_command.h"
+#include "snapshot.h"
+#include "test_engine.h"
+
+namespace kvd {
+namespace {
+
+class StateMachine : public testing::Test {
+ protected:
+  // Applies commands of clients as one log entry; their replies one after the other.
+  std::string write_all(const std::vector<std::vector<std::string>> &commands) {
+    std::string entry(1, write_entry_version);
+    for (const auto &words : commands) entry += encode(words);
+    return apply(entry);
+  }
+  std::string write(const std::vector<std::string> &command) {
+    return write_all({command});
+  }
+
+  std::string apply(const std::string &entry, bool well_formed = true) {
+    rocksdb::WriteBatch batch;
+    std::string replies;
+    {
+      DataBatch data(*engine_, batch);
+      EXPECT_EQ(well_formed, apply_entry(entry, SlotRange{}, data,
+                                         [&](size_t, std::string_view reply) { replies += reply; }));
+    }
+    engine_->write(batch, false);
+    return replies;
+  }
+
+  std::string read(const std::vector<std::string> &words) {
+    std::string reply;
+    execute_read(encode(words), *engine_, SlotRange{}, reply);
+    return reply;
+  }
+
+  std::string encode(const std::vector<std::string> &words) {
+    const Args args(words.begin(), words.end());
+    const CommandSpec *spec = find_command(args[0]);
+    std::string encoded;
+    EXPECT_EQ(check_arguments(*spec, args, limits_), "");
+    EXPECT_EQ(spec->encode(args, limits_, encoded), "");
+    return encoded;
+  }
+
+  CommandLimits limits_;
+  TestEngine engine_;
+};
+
+TEST_F(StateMachine, SetAndGet) {
+  EXPECT_EQ(read({"get", "k"}), "$-1\r\n");
+  EXPECT_EQ(write({"set", "k", "v"}), "+OK\r\n");
+  EXPECT_EQ(read({"get", "k"}), "$1\r\nv\r\n");
+  EXPECT_EQ(write({"set", "k", ""}), "+OK\r\n");
+  EXPECT_EQ(read({"get", "k"}), "$0\r\n\r\n");
+  EXPECT_EQ(write({"set", "", "empty key"}), "+OK\r\n");
+  EXPECT_EQ(read({"get", ""}), "$9\r\nempty key\r\n");
+}
+
+TEST_F(StateMachine, ConditionalSet) {
+  EXPECT_EQ(write({"set", "k", "1", "xx"}), "$-1\r\n");
+  EXPECT_EQ(write({"set", "k", "1", "nx"}), "+OK\r\n");
+  EXPECT_EQ(write({"set", "k", "2", "NX"}), "$-1\r\n");
+  EXPECT_EQ(write({"set", "k", "2", "XX"}), "+OK\r\n");
+  EXPECT_EQ(write({"set", "k", "3", "get"}), "$1\r\n2\r\n");
+  EXPECT_EQ(write({"set", "k", "4", "nx", "get"}), "$1\r\n3\r\n");
+  EXPECT_EQ(write({"set", "new", "5", "get"}), "$-1\r\n");
+  EXPECT_EQ(read({"mget", "k", "new", "none"}), "*3\r\n$1\r\n3\r\n$1\r\n5\r\n$-1\r\n");
+}
+
+TEST_F(StateMachine, Counters) {
+  EXPECT_EQ(write({"incr", "n"}), ":1\r\n");
+  EXPECT_EQ(write({"incrby", "n", "41"}), ":42\r\n");
+  EXPECT_EQ(write({"decr", "n"}), ":41\r\n");
+  EXPECT_EQ(write({"decrby", "n", "-9"}), ":50\r\n");
+  EXPECT_EQ(read({"get", "n"}), "$2\r\n50\r\n");
+  const std::string largest = std::to_string(std::numeric_limits<int64_t>::max());
+  write({"set", "n", largest});
+  EXPECT_EQ(write({"incr", "n"}), "-ERR increment or decrement would overflow\r\n");
+  EXPECT_EQ(read({"get", "n"}), "$19\r\n" + largest + "\r\n");
+}
+
+TEST_F(StateMachine, CountersTakeOnlyCanonicalIntegers) {
+  for (const char *value : {"", "x", "1.0", " 1", "1 ", "+1", "01", "-0", "9223372036854775808"}) {
+    write({"set", "n", value});
+    EXPECT_EQ(write({"incr", "n"}), "-ERR value is not an integer or out of range\r\n") << value;
+    EXPECT_EQ(read({"strlen", "n"}), ":" + std::to_string(strlen(value)) + "\r\n");
+  }
+  write({"set", "n", "-9223372036854775808"});
+  EXPECT_EQ(write({"incr", "n"}), ":-9223372036854775807\r\n");
+}
+
+TEST_F(StateMachine, DelAndExistsCount) {
+  write({"mset", "a", "1", "b", "2"});
+  EXPECT_EQ(read({"exists", "a", "b", "b", "c"}), ":3\r\n");
+  EXPECT_EQ(write({"del", "a", "a", "c"}), ":1\r\n");
+  EXPECT_EQ(read({"exists", "a"}), ":0\r\n");
+}
+
+TEST_F(StateMachine, AppendIsLimitedByWhatTheEntrySays) {
+  EXPECT_EQ(write({"append", "k", "abc"}), ":3\r\n");
+  EXPECT_EQ(write({"append", "k", "de"}), ":5\r\n");
+  limits_.max_value_bytes = 6;
+  const std::string entry = std::string(1, write_entry_version) + encode({"append", "k", "fg"});
+  limits_.max_value_bytes = 1000;  // another replica's option: it must not matter
+  EXPECT_EQ(apply(entry).substr(0, 5), "-ERR ");
+  EXPECT_EQ(read({"get", "k"}), "$5\r\nabcde\r\n");
+}
+
+TEST_F(StateMachine, WritesOfOneEntrySeeEachOther) {
+  EXPECT_EQ(write_all({{"set", "n", "1"},
+                   {"incr", "n"},
+                   {"append", "n", "0"},
+                   {"set", "n", "x", "nx"},
+                   {"del", "n"},
+                   {"set", "n", "7", "nx", "get"},
+                   {"incr", "n"}}),
+            "+OK\r\n:2\r\n:2\r\n$-1\r\n:1\r\n$-1\r\n:8\r\n");
+  EXPECT_EQ(read({"get", "n"}), "$1\r\n8\r\n");
+}
+
+TEST_F(StateMachine, FlushRemovesWhatWasBeforeAndNothingAfter) {
+  write({"mset", "a", "1", "b", "2"});
+  EXPECT_EQ(write_all({{"set", "c", "3"}, {"flushall"}, {"incr", "a"}, {"del", "b", "c"}, {"set", "d", "4"}}),
+            "+OK\r\n+OK\r\n:1\r\n:0\r\n+OK\r\n");
+  EXPECT_EQ(read({"dbsize"}), ":2\r\n");
+  EXPECT_EQ(read({"mget", "a", "b", "c", "d"}), "*4\r\n$1\r\n1\r\n$-1\r\n$-1\r\n$1\r\n4\r\n");
+}
+
+TEST_F(StateMachine, KeysAreFoundByPattern) {
+  write({"mset", "user:1", "a", "user:2", "b", "other", "c"});
+  EXPECT_EQ(read({"keys", "user:?"}).substr(0, 4), "*2\r\n");
+  EXPECT_EQ(read({"keys", "nothing*"}), "*0\r\n");
+  EXPECT_EQ(read({"keys", "other"}), "*1\r\n$5\r\nother\r\n");
+}
+
+// The keys of a SCAN reply, and its cursor.
+std::vector<std::string> scan_reply(const std::string &reply, std::string &cursor) {
+  std::vector<std::string> words;
+  std::istringstream lines(reply);
+  std::string line;
+  for (int number = 0; std::getline(lines, line); ++number) {
+    line.pop_back();
+    if (number == 2) cursor = line;
+    if (number >= 5 && number % 2 == 1) words.push_back(line);
+  }
+  return words;
+}
+
+TEST_F(StateMachine, ScanFindsEachKeyOnce) {
+  std::vector<std::vector<std::string>> commands;
+  for (int i = 0; i < 500; ++i) commands.push_back({"set", "key:" + std::to_string(i), "v"});
+  for (int i = 0; i < 30; ++i) commands.push_back({"set", "{same}" + std::to_string(i), "v"});
+  write_all(commands);
+  for (const char *count : {"1", "10", "100", "100000"}) {
+    std::map<std::string, int> found;
+    std::string cursor = "0";
+    do {
+      for (const auto &key : scan_reply(read({"scan", cursor, "COUNT", count}), cursor)) {
+        ++found[key];
+      }
+    } while (cursor != "0");
+    EXPECT_EQ(found.size(), commands.size()) << "COUNT " << count;
+    for (const auto &[key, times] : found) EXPECT_EQ(times, 1) << key;
+  }
+  std::string cursor;
+  EXPECT_EQ(scan_reply(read({"scan", "0", "match", "key:49?", "count", "1000"}), cursor).size(), 10u);
+  EXPECT_TRUE(scan_reply(read({"scan", "0", "type", "list", "count", "1000"}), cursor).empty());
+  EXPECT_EQ(read({"scan", "99999999"}), "*2\r\n$1\r\n0\r\n*0\r\n");
+}
+
+TEST_F(StateMachine, DataSurvivesAReopenOfTheDatabase) {
+  write_all({{"mset", "a", "1", "b", "2"}, {"flushall"}, {"set", "c", "3"}});
+  engine_.reopen();
+  EXPECT_EQ(read({"mget", "a", "b", "c"}), "*3\r\n$-1\r\n$-1\r\n$1\r\n3\r\n");
+}
+
+TEST_F(StateMachine, MalformedEntriesDoNothingMoreFromWhereTheyAre) {
+  const std::string good = std::string(1, write_entry_version) + encode({"set", "a", "1"});
+  const std::string second = encode({"mset", "b", "2", "c", "3"});
+  for (size_t cut = 1; cut < second.size(); ++cut) {
+    EXPECT_EQ(apply(good + second.substr(0, cut), false), "+OK\r\n") << cut;
+  }
+  EXPECT_EQ(read({"exists", "a", "b", "c"}), ":1\r\n");
+  EXPECT_EQ(apply(good + "\x7f", false), "+OK\r\n");
+  EXPECT_EQ(apply(""), "");  // the empty entry at the start of a term
+}
+
+TEST_F(StateMachine, GarbageEntriesDoNotHurt) {
+  std::mt19937 random(11);
+  for (int round = 0; round < 3000; ++round) {
+    std::string entry(1 + random() % 40, ' ');
+    for (char &c : entry) c = static_cast<char>(random() % 8);
+    entry[0] = write_entry_version;
+    rocksdb::WriteBatch batch;
+    DataBatch data(*engine_, batch);
+    apply_entry(entry, SlotRange{}, data, [](size_t, std::string_view) {});
+  }
+}
+
+TEST_F(StateMachine, EntriesOfANewerVersionStopTheProcess) {
+  EXPECT_EXIT(apply("\x02whatever"), testing::ExitedWithCode(1), "newer");
+}
+
+TEST_F(StateMachine, WritesDoTheSameAsAModel) {
+  std::mt19937 random(5);
+  std::map<std::string, std::string> model;
+  for (int round = 0; round < 300; ++round) {
+    std::vector<std::vector<std::string>> commands;
+    for (size_t i = random() % 8 + 1; i > 0; --i) {
+      const std::string key = "k" + std::to_string(random() % 6);
+      const std::string value = std::to_string(random() % 100);
+      switch (random() % 6) {
+        case 0:
+          commands.push_back({"set", key, value});
+          model[key] = value;
+          break;
+        case 1:
+          commands.push_back({"set", key, value, "nx"});
+          model.emplace(key, value);
+          break;
+        case 2:
+          commands.push_back({"del", key});
+          model.erase(key);
+          break;
+        case 3:
+          commands.push_back({"append", key, value});
+          if ((model[key] += value).size() > 15) {
+            commands.push_back({"set", key, "1"});
+            model[key] = "1";
+          }
+          break;
+        case 4:
+          commands.push_back({"incrby", key, value});
+          // Appending may have made "00": not an integer, and then nothing changes.
+          if (!model.count(key)) {
+            model[key] = value;
+          } else if (model[key] == "0" || model[key][0] != '0') {
+            model[key] = std::to_string(std::stoll(model[key]) + std::stoll(value));
+          }
+          break;
+        default:
+          if (random() % 20 == 0) {
+            commands.push_back({"flushdb"});
+            model.clear();
+          }
+      }
+    }
+    write_all(commands);
+    if (round % 50 == 49) engine_.reopen();
+    for (int k = 0; k < 6; ++k) {
+      const std::string key = "k" + std::to_string(k);
+      const auto expected = model.find(key);
+      ASSERT_EQ(read({"get", key}), expected == model.end()
+                                        ? "$-1\r\n"
+                                        : "$" + std::to_string(expected->second.size()) + "\r\n" +
+                                              expected->second + "\r\n")
+          << "round " << round;
+    }
+  }
+}
+
+TEST_F(StateMachine, SnapshotsCarryAllKeysToAnotherStore) {
+  write({"mset", "a", "1", "b", std::string(100000, 'x'), "", "empty key", "c", ""});
+  rocksdb::WriteBatch batch;
+  const ApplyState state{42, 7, "membership"};
+  batch.Put(engine_->data(), apply_state_key(1), state.encode());
+  engine_->write(batch, false);
+  const auto snapshot = build_snapshot(*engine_, 1, SlotRange{}, 1 << 20);
+  ASSERT_TRUE(snapshot);
+  EXPECT_EQ(snapshot->state.index, 42u);
+  EXPECT_EQ(snapshot->state.term, 7u);
+  EXPECT_EQ(snapshot->state.conf_state, "membership");
+  EXPECT_FALSE(build_snapshot(*engine_, 1, SlotRange{}, 1000));
+
+  write_all({{"flushall"}, {"mset", "a", "other", "old", "1"}});
+  rocksdb::WriteBatch install;
+  {
+    DataBatch data(*engine_, install);
+    ASSERT_TRUE(install_snapshot(snapshot->data, SlotRange{}, data));
+    EXPECT_EQ(data.get("a"), "1");  // visible to what is applied in the same batch
+    EXPECT_EQ(data.get("old"), std::nullopt);
+  }
+  engine_->write(install, true);
+  EXPECT_EQ(read({"mget", "a", "old", "", "c"}),
+            "*4\r\n$1\r\n1\r\n$-1\r\n$9\r\nempty key\r\n$0\r\n\r\n");
+  EXPECT_EQ(read({"strlen", "b"}), ":100000\r\n");
+  EXPECT_EQ(read({"dbsize"}), ":4\r\n");
+}
+
+TEST_F(StateMachine, BrokenSnapshotsAreRefused) {
+  write({"mset", "a", "1", "b", "2"});
+  rocksdb::WriteBatch batch;
+  batch.Put(engine_->data(), apply_state_key(1), ApplyState{1, 1, ""}.encode());
+  engine_->write(batch, false);
+  const std::string bytes = build_snapshot(*engine_, 1, SlotRange{}, 1 << 20)->data;
+  rocksdb::WriteBatch install;
+  DataBatch data(*engine_, install);
+  for (size_t cut = 0; cut < bytes.size(); ++cut) {
+    EXPECT_FALSE(install_snapshot(bytes.substr(0, cut), SlotRange{}, data)) << cut;
+  }
+  EXPECT_FALSE(install_snapshot(bytes + "x", SlotRange{}, data));
+  EXPECT_FALSE(install_snapshot(bytes, SlotRange{0, 1}, data)) << "keys of other slots";
+  EXPECT_EQ(install.Count(), 0u);
+}
+
+}  // namespace
+}  // namespace kvd
