@@ -1,0 +1,3 @@
+module raftcore.example/interop
+
+go 1.26

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package raftcore
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"math"
+	"unsafe"
+)
+
+// NoLimit in byte limits of Config stands for "no limit".
+const NoLimit uint64 = math.MaxUint64
+
+// ReadMode says how reads are confirmed.
+type ReadMode int32
+
+// The read modes.
+const (
+	// ReadSafe: by a round of heartbeats; safe whatever the clocks do.
+	ReadSafe ReadMode = C.RAFT_READ_SAFE
+	// ReadLease: by the leader's lease; only as good as the clocks. Needs CheckQuorum.
+	ReadLease ReadMode = C.RAFT_READ_LEASE
+)
+
+// Dialect is the family of peers that are spoken to.
+type Dialect int32
+
+// The dialects.
+const (
+	DialectEtcd Dialect = C.RAFT_DIALECT_ETCD
+	DialectTikv Dialect = C.RAFT_DIALECT_TIKV
+)
+
+// Config is a node's configuration. Begin with [DefaultConfig]; the header raftcore.h explains each
+// field at raft_config.
+type Config struct {
+	// ID of this node; not 0, and never given to another node of the group.
+	ID uint64
+	// Seed of the randomised election timeouts.
+	Seed uint64
+	// Applied is the last entry that the state machine has applied durably; 0 if it keeps none.
+	Applied uint64
+
+	ElectionTicks  uint32
+	HeartbeatTicks uint32
+
+	MaxMessageBytes           uint64
+	MaxInflightBytes          uint64
+	MaxInflightMessages       uint32
+	MaxUncommittedBytes       uint64
+	MaxCommittedBytesPerReady uint64
+	LogCacheBytes             uint64
+
+	ReadMode ReadMode
+	Dialect  Dialect
+
+	PreVote             bool
+	CheckQuorum         bool
+	ForwardProposals    bool
+	ValidateConfChanges bool
+	StepDownOnRemoval   bool
+	EagerAppend         bool
+}
+
+// DefaultConfig returns the library's defaults for node id, good for a tick of 10 to 100
+// milliseconds.
+func DefaultConfig(id uint64) Config {
+	var c C.raft_config
+	if status := C.raft_config_init(&c, C.size_t(unsafe.Sizeof(c)), C.uint64_t(id)); status != C.RAFT_OK {
+		// The only argument that could be wrong is the size of the struct.
+		panic("raftcore: the header is newer than the library: " + Status(status).Error())
+	}
+	return Config{
+		ID:                        id,
+		Seed:                      uint64(c.seed),
+		Applied:                   uint64(c.applied),
+		ElectionTicks:             uint32(c.election_ticks),
+		HeartbeatTicks:            uint32(c.heartbeat_ticks),
+		MaxMessageBytes:           uint64(c.max_message_bytes),
+		MaxInflightBytes:          uint64(c.max_inflight_bytes),
+		MaxInflightMessages:       uint32(c.max_inflight_messages),
+		MaxUncommittedBytes:       uint64(c.max_uncommitted_bytes),
+		MaxCommittedBytesPerReady: uint64(c.max_committed_bytes_per_ready),
+		LogCacheBytes:             uint64(c.log_cache_bytes),
+		ReadMode:                  ReadMode(c.read_mode),
+		Dialect:                   Dialect(c.dialect),
+		PreVote:                   bool(c.pre_vote),
+		CheckQuorum:               bool(c.check_quorum),
+		ForwardProposals:          bool(c.forward_proposals),
+		ValidateConfChanges:       bool(c.validate_conf_changes),
+		StepDownOnRemoval:         bool(c.step_down_on_removal),
+		EagerAppend:               bool(c.eager_append),
+	}
+}
+
+// toC fills a C configuration: the library's defaults first, so that fields that this package does
+// not know yet keep theirs.
+func (c Config) toC() (C.raft_config, C.raft_status) {
+	var out C.raft_config
+	status := C.raft_config_init(&out, C.size_t(unsafe.Sizeof(out)), C.uint64_t(c.ID))
+	out.seed = C.uint64_t(c.Seed)
+	out.applied = C.uint64_t(c.Applied)
+	out.election_ticks = C.uint32_t(c.ElectionTicks)
+	out.heartbeat_ticks = C.uint32_t(c.HeartbeatTicks)
+	out.max_message_bytes = C.uint64_t(c.MaxMessageBytes)
+	out.max_inflight_bytes = C.uint64_t(c.MaxInflightBytes)
+	out.max_inflight_messages = C.uint32_t(c.MaxInflightMessages)
+	out.max_uncommitted_bytes = C.uint64_t(c.MaxUncommittedBytes)
+	out.max_committed_bytes_per_ready = C.uint64_t(c.MaxCommittedBytesPerReady)
+	out.log_cache_bytes = C.uint64_t(c.LogCacheBytes)
+	out.read_mode = C.int32_t(c.ReadMode)
+	out.dialect = C.int32_t(c.Dialect)
+	out.pre_vote = C.bool(c.PreVote)
+	out.check_quorum = C.bool(c.CheckQuorum)
+	out.forward_proposals = C.bool(c.ForwardProposals)
+	out.validate_conf_changes = C.bool(c.ValidateConfChanges)
+	out.step_down_on_removal = C.bool(c.StepDownOnRemoval)
+	out.eager_append = C.bool(c.EagerAppend)
+	return out, status
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package raftcore is the Raft consensus protocol for Go hosts, on top of libraftcore.
+//
+// A [Node] is one member of a Raft group. It opens no file and no socket, reads no clock and starts
+// no goroutine. The host makes it from a [Storage] that the node reads, tells it what happens
+// ([Node.Tick], [Node.Step], [Node.Propose]), and does the work that it asks for:
+//
+//	for {
+//		ready, err := node.Ready()
+//		if err != nil || ready == nil {
+//			break // nothing to do
+//		}
+//		// 1. Store ready.Snapshot, ready.Entries and ready.HardState, durably if ready.MustSync.
+//		// 2. Send ready.Messages: their Bytes, to the node Message.To, for its Step.
+//		// 3. Apply ready.Snapshot, then ready.CommittedEntries; at each one that changes the
+//		//    membership call Node.ApplyConfChange.
+//		// 4. Serve the reads in ready.ReadStates.
+//		err = node.Advance(ready)
+//	}
+//
+// What the package hands out is memory of Go's: it may be kept for as long as one likes. A node holds
+// memory outside of Go, and must be closed.
+//
+// The messages are those of etcd/raft, byte for byte, so that both can work in one group.
+package raftcore
+
+// The library is looked for where the project's build puts it. CGO_LDFLAGS and CGO_CFLAGS come first,
+// and name other places.
+
+/*
+#cgo CFLAGS: -I${SRCDIR}/../../../include
+#cgo LDFLAGS: -L${SRCDIR}/../../../build/lib -Wl,-rpath,${SRCDIR}/../../../build/lib -lraftcore
+#include "bridge.h"
+*/
+import "C"
+
+// Version returns the version of libraftcore, such as "0.1.0".
+func Version() string {
+	return C.GoString(C.raft_version())
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package raftcore
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// MemoryStorage is a [Storage] in memory: for tests, first steps, and as a model of one on disk. It
+// may be used by several goroutines.
+type MemoryStorage struct {
+	mu        sync.Mutex
+	hard      HardState
+	confState ConfState
+	snapshot  Snapshot
+	// log[0] stands for the last compacted entry; its data is gone.
+	log []Entry
+}
+
+// NewMemoryStorage returns the storage that the first members of a group start with: its log is
+// compacted up to index 1, which has the membership. Without voters it is the empty storage of a node
+// that joins later.
+func NewMemoryStorage(members ConfState) *MemoryStorage {
+	if len(members.Voters) == 0 {
+		return &MemoryStorage{log: make([]Entry, 1)}
+	}
+	return &MemoryStorage{
+		hard:      HardState{Term: 1, Commit: 1},
+		confState: members.Clone(),
+		snapshot:  Snapshot{Term: 1, Index: 1, ConfState: members.Clone()},
+		log:       []Entry{{Term: 1, Index: 1}},
+	}
+}
+
+// InitialState is a method of Storage.
+func (m *MemoryStorage) InitialState() (HardState, ConfState, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.hard, m.confState.Clone(), nil
+}
+
+// Entries is a method of Storage.
+func (m *MemoryStorage) Entries(low, high, _ uint64) ([]Entry, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	offset := m.log[0].Index
+	switch {
+	case low <= offset:
+		return nil, ErrCompacted
+	case high > m.last()+1:
+		return nil, ErrUnavailable
+	}
+	return slices.Clone(m.log[low-offset : high-offset]), nil
+}
+
+// Term is a method of Storage.
+func (m *MemoryStorage) Term(index uint64) (uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	offset := m.log[0].Index
+	switch {
+	case index < offset:
+		return 0, ErrCompacted
+	case index > m.last():
+		return 0, ErrUnavailable
+	}
+	return m.log[index-offset].Term, nil
+}
+
+// FirstIndex is a method of Storage.
+func (m *MemoryStorage) FirstIndex() (uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.log[0].Index + 1, nil
+}
+
+// LastIndex is a method of Storage.
+func (m *MemoryStorage) LastIndex() (uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.last(), nil
+}
+
+// Snapshot is a method of Storage: the last snapshot that was made or installed.
+func (m *MemoryStorage) Snapshot() (Snapshot, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.snapshot.Index == 0 {
+		return Snapshot{}, ErrSnapshotUnavailable
+	}
+	return m.snapshot, nil
+}
+
+// Store stores what a Ready wants stored, at once.
+func (m *MemoryStorage) Store(ready *Ready) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s := ready.Snapshot; s != nil {
+		if s.Index <= m.snapshot.Index {
+			return fmt.Errorf("raftcore: snapshot %d is not newer than %d", s.Index, m.snapshot.Index)
+		}
+		m.snapshot = *s
+		m.confState = s.ConfState.Clone()
+		m.log = []Entry{{Term: s.Term, Index: s.Index}}
+	}
+	if err := m.appendEntries(ready.Entries); err != nil {
+		return err
+	}
+	if ready.HardState != nil {
+		m.hard = *ready.HardState
+	}
+	return nil
+}
+
+// SetConfState stores the membership that ApplyConfChange returned.
+func (m *MemoryStorage) SetConfState(state ConfState) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.confState = state.Clone()
+}
+
+// MakeSnapshot makes a snapshot of the state machine as it is after entry index, the last one that it
+// has applied.
+func (m *MemoryStorage) MakeSnapshot(index uint64, data []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	offset := m.log[0].Index
+	if index <= m.snapshot.Index || index < offset || index > m.last() {
+		return fmt.Errorf("raftcore: no snapshot can be made at %d", index)
+	}
+	m.snapshot = Snapshot{
+		Term:      m.log[index-offset].Term,
+		Index:     index,
+		ConfState: m.confState.Clone(),
+		Data:      data,
+	}
+	return nil
+}
+
+// Compact forgets the entries up to and including index, which the last snapshot must cover.
+func (m *MemoryStorage) Compact(index uint64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	offset := m.log[0].Index
+	if index <= offset {
+		return ErrCompacted
+	}
+	if index > m.snapshot.Index {
+		return fmt.Errorf("raftcore: no snapshot covers %d", index)
+	}
+	m.log = slices.Clone(m.log[index-offset:])
+	m.log[0].Data = nil
+	return nil
+}
+
+func (m *MemoryStorage) last() uint64 {
+	return m.log[0].Index + uint64(len(m.log)) - 1
+}
+
+func (m *MemoryStorage) appendEntries(entries []Entry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	offset, first := m.log[0].Index, entries[0].Index
+	if first <= offset || first > m.last()+1 {
+		return fmt.Errorf("raftcore: entry %d does not fit a log of %d to %d", first, offset+1, m.last())
+	}
+	// A clipped prefix: what Entries gave out is not written over.
+	kept := m.log[: first-offset : first-offset]
+	m.log = append(kept, entries...)
+	return nil
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package raftcore
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"runtime"
+	"runtime/cgo"
+	"sync"
+	"unsafe"
+)
+
+// Node is a member of a Raft group. Its methods may be called by any goroutine; they are carried
+// out one after the other. Close it when it is of no more use.
+type Node struct {
+	mu     sync.Mutex
+	node   *C.raft_node // nil once closed
+	handle cgo.Handle
+	calls  *storageCalls
+	// ready is the view that Ready gave out last and that was not finished since.
+	ready *C.raft_ready_view
+}
+
+// New makes a node that starts from what the storage holds: a restart is the same call as the first
+// start. The errors wrap ErrConfig, ErrStorage, ErrInconsistentStorage or ErrConfChange.
+func New(config Config, storage Storage) (*Node, error) {
+	// The detail of an error without a node is kept by the thread.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+
+	raw, status := config.toC()
+	if status != C.RAFT_OK {
+		return nil, failure("New", status, nil, nil)
+	}
+	calls := &storageCalls{storage: storage}
+	handle := cgo.NewHandle(calls)
+	node, status := newNode(&raw, handle)
+	if status != C.RAFT_OK {
+		handle.Delete()
+		return nil, failure("New", status, nil, calls.failure)
+	}
+	return &Node{node: node, handle: handle, calls: calls}, nil
+}
+
+// Close frees the node. An outstanding Ready stays readable, and cannot be advanced any more. Closing
+// twice is allowed.
+func (n *Node) Close() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.node == nil {
+		return nil
+	}
+	C.raft_ready_free(n.ready)
+	C.raft_node_free(n.node)
+	n.handle.Delete()
+	n.node, n.ready = nil, nil
+	return nil
+}
+
+// call carries out one function of the library, unless the node is closed.
+func (n *Node) call(op string, function func() C.raft_status) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.node == nil {
+		return ErrClosed
+	}
+	return n.locked(op, function)
+}
+
+// locked is call for those who have the lock.
+func (n *Node) locked(op string, function func() C.raft_status) error {
+	n.calls.failure = nil
+	return failure(op, function(), n.node, n.calls.failure)
+}
+
+// Tick tells the node that time has passed: call it at the same interval on all nodes of a group.
+func (n *Node) Tick() error {
+	return n.call("Tick", func() C.raft_status { return C.raft_tick(n.node) })
+}
+
+// Step hands over a message from a peer, the Bytes of its [Message]. The bytes may come from
+// anybody: what is not a message of this group is refused and changes nothing. All errors but
+// ErrCommitBeyondLog, ErrCommittedConflict and ErrPoisoned may be logged and forgotten.
+func (n *Node) Step(message []byte) error {
+	return n.call("Step", func() C.raft_status {
+		data, size := pointerTo(message)
+		return C.raftcore_go_step(n.node, data, size)
+	})
+}
+
+// Propose proposes an entry; a follower passes it on to its leader.
+//
+// The entry is committed once a committed entry has the very ID that is returned, and lost once
+// another one has its index. The ID is zero if the proposal was passed on: then nothing is known of
+// its fate. The error is ErrProposalDropped if it was not taken.
+func (n *Node) Propose(data []byte) (EntryID, error) {
+	var placed C.raft_entry_id
+	err := n.call("Propose", func() C.raft_status {
+		pointer, size := pointerTo(data)
+		return C.raftcore_go_propose(n.node, pointer, size, &placed)
+	})
+	return entryID(placed), err
+}
+
+// ProposeConfChange proposes a change of the membership, as Propose. It takes effect when it is
+// applied: see ApplyConfChange. A change that is refused, because another one is pending, appears in
+// the log as an entry without data.
+func (n *Node) ProposeConfChange(change ConfChange) (EntryID, error) {
+	ops := make([]C.raft_conf_change_op, len(change.Ops))
+	for i, op := range change.Ops {
+		ops[i] = C.raft_conf_change_op{kind: C.int32_t(op.Type), node: C.uint64_t(op.Node)}
+	}
+	var placed C.raft_entry_id
+	err := n.call("ProposeConfChange", func() C.raft_status {
+		context, size := pointerTo(change.Context)
+		return C.raftcore_go_propose_conf_change(n.node, unsafe.SliceData(ops), C.size_t(len(ops)),
+			C.int32_t(change.Transition), context, size, &placed)
+	})
+	return entryID(placed), err
+}
+
+// ApplyConfChange applies a committed membership change: call it at each committed entry whose kind
+// is not EntryNormal, in order, once. It returns the new membership, to be stored with the applied
+// index. With ErrConfChange or ErrDecode the entry cannot be carried out, here and on every other
+// node; go on with the next entry.
+func (n *Node) ApplyConfChange(entry Entry) (ConfState, error) {
+	var state ConfState
+	err := n.call("ApplyConfChange", func() C.raft_status {
+		var buffer *C.raft_conf_state_buffer
+		data, size := pointerTo(entry.Data)
+		status := C.raftcore_go_apply_conf_change(n.node, C.uint64_t(entry.Term), C.uint64_t(entry.Index),
+			C.int32_t(entry.Kind), C.uint32_t(entry.Flags), data, size, &buffer)
+		if status == C.RAFT_OK {
+			state, status = takeConfState(buffer)
+		}
+		return status
+	})
+	return state, err
+}
+
+// Campaign starts an election now, without waiting for the election timeout. It does nothing on a
+// leader, and on a node that does not vote.
+func (n *Node) Campaign() error {
+	return n.call("Campaign", func() C.raft_status { return C.raft_campaign(n.node) })
+}
+
+// TransferLeader asks that node to become leader. A follower passes the request on.
+func (n *Node) TransferLeader(to uint64) error {
+	return n.call("TransferLeader", func() C.raft_status { return C.raft_transfer_leader(n.node, C.uint64_t(to)) })
+}
+
+// ForgetLeader makes a follower forget its leader, so that it may vote at once.
+func (n *Node) ForgetLeader() error {
+	return n.call("ForgetLeader", func() C.raft_status { return C.raft_forget_leader(n.node) })
+}
+
+// ReadIndex asks for the index that a linearizable read has to wait for. The answer is a ReadState
+// with the same context. It may never come: ask again after a timeout, with another context.
+func (n *Node) ReadIndex(context []byte) error {
+	return n.call("ReadIndex", func() C.raft_status {
+		data, size := pointerTo(context)
+		return C.raftcore_go_read_index(n.node, data, size)
+	})
+}
+
+// ReportUnreachable reports that the last message to a node was lost.
+func (n *Node) ReportUnreachable(id uint64) error {
+	return n.call("ReportUnreachable", func() C.raft_status {
+		return C.raft_report_unreachable(n.node, C.uint64_t(id))
+	})
+}
+
+// ReportSnapshot reports what became of a MessageSnapshot to a node. Required after each of them:
+// the leader sends nothing more to the node until it hears from it, or of this.
+func (n *Node) ReportSnapshot(id uint64, delivered bool) error {
+	return n.call("ReportSnapshot", func() C.raft_status {
+		return C.raft_report_snapshot(n.node, C.uint64_t(id), C.bool(delivered))
+	})
+}
+
+// ConfState returns the membership in force.
+func (n *Node) ConfState() (ConfState, error) {
+	var state ConfState
+	err := n.call("ConfState", func() C.raft_status {
+		var buffer *C.raft_conf_state_buffer
+		status := C.raft_node_conf_state(n.node, &buffer)
+		if status == C.RAFT_OK {
+			state, status = takeConfState(buffer)
+		}
+		return status
+	})
+	return state, err
+}
+
+func entryID(id C.raft_entry_id) EntryID {
+	return EntryID{Term: uint64(id.term), Index: uint64(id.index)}
+}
