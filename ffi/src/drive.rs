@@ -9,7 +9,6 @@ use raftcore::{ConfState, Error, wire};
 use crate::args::Output;
 use crate::handle::{State, call, raft_node};
 use crate::message::raft_message;
-use crate::ready::{Work, WorkBox};
 use crate::sized::{self, SizedStruct};
 use crate::status::{Failure, RAFT_OK, raft_status};
 use crate::storage::NodeStorage;
@@ -17,6 +16,7 @@ use crate::types::{
     RAFT_ENTRY_NORMAL, raft_conf_state, raft_entry, raft_hard_state, raft_read_state, raft_slice,
     raft_snapshot, raft_soft_state,
 };
+use crate::work::{Work, WorkBox};
 
 /// What raft_host.persist has to store. Borrowed during that callback.
 #[repr(C)]
@@ -306,14 +306,14 @@ impl Host {
     }
 
     fn persist(&self, work: &Work) -> Result<(), Failure> {
-        let hard_state = work.ready().hard_state.map(raft_hard_state::from);
+        let hard_state = work.ready.hard_state.map(raft_hard_state::from);
         let what = raft_persist {
             entries: work.entries.as_ptr(),
             entries_len: work.entries.len(),
             hard_state: hard_state.as_ref().map_or(ptr::null(), ptr::from_ref),
             snapshot: work.snapshot.first().map_or(ptr::null(), ptr::from_ref),
             snapshot_encoded: raft_slice::of(&work.snapshot_encoded),
-            must_sync: work.ready().must_sync,
+            must_sync: work.ready.must_sync,
         };
         let nothing = what.entries_len == 0 && hard_state.is_none() && what.snapshot.is_null();
         let Some(persist) = self.0.persist.filter(|_| !nothing) else { return Ok(()) };
@@ -358,7 +358,7 @@ impl Host {
     }
 
     fn state_changed(&self, work: &Work) -> Result<(), Failure> {
-        let (Some(changed), Some(state)) = (self.0.state_changed, work.ready().soft_state) else {
+        let (Some(changed), Some(state)) = (self.0.state_changed, work.ready.soft_state) else {
             return Ok(());
         };
         let state = raft_soft_state::from(state);

@@ -10,9 +10,10 @@ use parking_lot::{Mutex, MutexGuard};
 use raftcore::RawNode;
 
 use crate::drive::Drive;
-use crate::ready::{Home, Readies};
+use crate::ready::Readies;
 use crate::status::{Failure, RAFT_ERR_INVALID_ARGUMENT, RAFT_OK, raft_status};
 use crate::storage::NodeStorage;
+use crate::work::Home;
 
 /// A node of a Raft group. Any thread may call any function on it; a lock inside makes the calls
 /// happen one after the other.

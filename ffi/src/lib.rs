@@ -12,6 +12,7 @@
 mod args;
 mod handle;
 mod sized;
+mod work;
 
 // The chapters of the header, in its order (blank lines keep the formatter from sorting them).
 mod status;
@@ -21,6 +22,8 @@ mod types;
 mod config;
 
 mod storage;
+
+mod sink;
 
 mod node;
 
@@ -45,6 +48,7 @@ pub use memory::*;
 pub use message::*;
 pub use node::*;
 pub use ready::*;
+pub use sink::*;
 pub use status::*;
 pub use storage::*;
 pub use types::*;
