@@ -201,3 +201,48 @@ impl fmt::Display for Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use raftcore::{ConfChangeError, ConfigError, DropReason, StorageError};
+
+    use super::*;
+
+    #[test]
+    fn each_error_of_the_core_has_a_code_of_its_own() {
+        let errors = [
+            Error::Config(ConfigError { field: "id", problem: "must not be 0" }),
+            Error::Storage(StorageError::Compacted),
+            Error::InconsistentStorage(String::new()),
+            Error::ProposalDropped(DropReason::NoLeader),
+            Error::PeerNotFound(1),
+            Error::InvalidMessage(""),
+            Error::CommitBeyondLog { commit: 2, last: 1 },
+            Error::CommittedConflict { index: 1, committed: 2 },
+            Error::ConfChange(ConfChangeError::NoVoters),
+            Error::Decode(DecodeError::Malformed("")),
+            Error::ReadyOutstanding,
+            Error::ForeignReady,
+            Error::WrongWriteMode,
+            Error::UnknownAck,
+            Error::InvalidTransferee(1),
+            Error::NoLeader,
+        ];
+        let mut codes: Vec<_> = errors.iter().map(status_of).collect();
+        assert!(!codes.contains(&RAFT_ERR_OTHER));
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), errors.len());
+    }
+
+    #[test]
+    fn each_code_has_words_of_its_own() {
+        let codes = (RAFT_ERR_INVALID_TRANSFEREE..=RAFT_OK).chain(RAFT_ERR_IO..=RAFT_ERR_OTHER);
+        let mut words: Vec<_> = codes.map(message).collect();
+        let count = words.len();
+        assert!(!words.contains(&message(i32::MIN)));
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), count);
+    }
+}
