@@ -41,6 +41,18 @@ impl Rng {
         items.get(self.below(items.len() as u64) as usize).copied()
     }
 
+    /// One of `items`, each with its own weight; not all weights may be 0.
+    pub(crate) fn weighted<T: Copy>(&mut self, items: &[(u64, T)]) -> T {
+        let mut left = self.below(items.iter().map(|(weight, _)| weight).sum());
+        for &(weight, item) in items {
+            match left.checked_sub(weight) {
+                Some(rest) => left = rest,
+                None => return item,
+            }
+        }
+        unreachable!("the number drawn is below the sum of all weights")
+    }
+
     /// One of `items`, each equally likely.
     pub(crate) fn choose<T: Copy, const N: usize>(&mut self, items: [T; N]) -> T {
         const { assert!(N > 0) };
@@ -59,6 +71,16 @@ mod tests {
         assert_eq!(drawn.into_iter().collect::<Vec<_>>(), [3, 4, 5, 6]);
         assert_eq!(rng.below(0), 0);
         assert_eq!(rng.between(u64::MAX, u64::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn weights_are_respected() {
+        let mut rng = Rng::new(1);
+        let drawn: Vec<_> =
+            (0..1000).map(|_| rng.weighted(&[(0, 'a'), (3, 'b'), (1, 'c'), (0, 'd')])).collect();
+        let count = |wanted| drawn.iter().filter(|item| **item == wanted).count();
+        assert_eq!((count('a'), count('d')), (0, 0));
+        assert!(count('b') > 2 * count('c') && count('c') > 100);
     }
 
     #[test]

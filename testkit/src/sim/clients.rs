@@ -21,37 +21,45 @@ impl World {
         let delay = self.rng.between(1, 2 * self.plan.client_interval);
         self.schedule(delay, Event::Client);
         let Some(id) = self.client_choice() else { return Ok(()) };
-        match self.rng.below(100) {
-            0..60 => self.propose(id),
-            60..75 => self.read(id),
-            75..82 => {
-                self.compact(id);
-                Ok(())
-            }
-            82..90 if self.plan.membership_changes => self.change_membership(id),
-            90..94 => {
-                let to = self.rng.between(1, self.replicas.len() as u64);
-                self.trace.note(self.now, || format!("{id} is asked to make {to} leader"));
-                self.input(id, |raft| raft.transfer_leader(to)).map(drop)
-            }
-            94..96 => self.input(id, |raft| raft.campaign()).map(drop),
-            96 => {
-                self.trace.note(self.now, || format!("{id} is to forget its leader"));
-                let forget = |raft: &mut RawNode<Disk>| {
-                    raft.forget_leader();
-                    Ok(())
-                };
-                self.input(id, forget).map(drop)
-            }
-            97..99 => {
-                let busy = self.rng.chance(500);
-                if let Some(replica) = self.replicas.get(&id) {
-                    replica.disk.set_snapshot_busy(busy);
-                }
-                Ok(())
-            }
-            _ => Ok(()),
+        let requests = self.plan.requests;
+        self.rng.weighted::<fn(&mut Self, NodeId) -> Check>(&[
+            (requests.proposals, Self::propose),
+            (requests.reads, Self::read),
+            (requests.compactions, Self::compact),
+            (requests.busy_snapshots, Self::toggle_snapshots),
+            (requests.membership_changes, Self::change_membership),
+            (requests.transfers, Self::transfer),
+            (requests.campaigns, Self::campaign),
+            (requests.forgotten_leaders, Self::forget_leader),
+        ])(self, id)
+    }
+
+    fn transfer(&mut self, id: NodeId) -> Check {
+        let to = self.rng.between(1, self.replicas.len() as u64);
+        self.trace.note(self.now, || format!("{id} is asked to make {to} leader"));
+        self.input(id, |raft| raft.transfer_leader(to)).map(drop)
+    }
+
+    fn campaign(&mut self, id: NodeId) -> Check {
+        self.trace.note(self.now, || format!("{id} is to campaign"));
+        self.input(id, |raft| raft.campaign()).map(drop)
+    }
+
+    fn forget_leader(&mut self, id: NodeId) -> Check {
+        self.trace.note(self.now, || format!("{id} is to forget its leader"));
+        let forget = |raft: &mut RawNode<Disk>| {
+            raft.forget_leader();
+            Ok(())
+        };
+        self.input(id, forget).map(drop)
+    }
+
+    fn toggle_snapshots(&mut self, id: NodeId) -> Check {
+        let busy = self.rng.chance(500);
+        if let Some(replica) = self.replicas.get(&id) {
+            replica.disk.set_snapshot_busy(busy);
         }
+        Ok(())
     }
 
     /// A node to ask: mostly one that leads, at times any.
@@ -94,7 +102,7 @@ impl World {
         self.input(id, |raft| raft.read_index(bytes)).map(drop)
     }
 
-    fn compact(&mut self, id: NodeId) {
+    fn compact(&mut self, id: NodeId) -> Check {
         let host = self.replicas.get_mut(&id).and_then(|replica| replica.host.as_mut());
         if let Some(host) = host {
             host.make_snapshot();
@@ -102,6 +110,7 @@ impl World {
                 host.compact(&mut self.rng);
             }
         }
+        Ok(())
     }
 
     fn change_membership(&mut self, id: NodeId) -> Check {

@@ -31,9 +31,9 @@ impl World {
         self.is_stormy = false;
         self.network.mend();
         self.network.plan = NetworkPlan::RELIABLE;
-        self.plan.work_latency = TICK / 20;
         for replica in self.replicas.values_mut() {
             replica.paused_until = 0;
+            replica.latencies = [TICK / 20; 3];
             replica.disk.set_snapshot_busy(false);
             replica.disk.set_failing_reads(0);
             if let Some(host) = &mut replica.host {

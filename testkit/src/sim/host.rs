@@ -188,6 +188,9 @@ impl Host {
             Invariant::StateMachineSafety.require(entry.id.index == applied + 1, || {
                 format!("{} is to apply {entry:?} after {applied}", self.id)
             })?;
+            Invariant::ApplyOnlyDurable.require(self.disk.holds(entry.id), || {
+                format!("{} is to apply {entry:?}, which is not durable there", self.id)
+            })?;
             oracle.check_proposal(entry)?;
             if entry.is_conf_change() {
                 self.apply_conf_change(entry)?;

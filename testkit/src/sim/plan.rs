@@ -20,14 +20,27 @@ pub(super) struct Plan {
     pub(super) durable_machine: bool,
     /// Whether every message is encoded and decoded on its way.
     pub(super) through_wire: bool,
-    /// Most time between the pieces of a host's work.
-    pub(super) work_latency: u64,
+    /// How slow hosts can be; each draws its own speed up to that.
+    slowest_work: u64,
     pub(super) network: NetworkPlan,
     pub(super) faults: FaultPlan,
     /// Mean time between client requests.
     pub(super) client_interval: u64,
-    /// Whether clients change the membership.
-    pub(super) membership_changes: bool,
+    pub(super) requests: RequestPlan,
+}
+
+/// What clients and operators ask for, by how often they do compared with the others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RequestPlan {
+    pub(super) proposals: u64,
+    pub(super) reads: u64,
+    pub(super) compactions: u64,
+    /// Making a storage unable to give a snapshot, or able again.
+    pub(super) busy_snapshots: u64,
+    pub(super) membership_changes: u64,
+    pub(super) transfers: u64,
+    pub(super) campaigns: u64,
+    pub(super) forgotten_leaders: u64,
 }
 
 /// How the network treats messages; of a thousand, where nothing else is said.
@@ -62,12 +75,12 @@ impl NetworkPlan {
 impl Plan {
     pub(super) fn draw(rng: &mut Rng) -> Self {
         Self {
-            voters: rng.choose([1, 3, 3, 3, 3, 5, 5]),
+            voters: rng.choose([1, 2, 3, 3, 3, 4, 5]),
             first_index: rng.between(1, 10),
             config: draw_config(rng),
             durable_machine: rng.chance(600),
             through_wire: rng.chance(250),
-            work_latency: rng.choose([0, TICK / 20, TICK / 2, 4 * TICK]),
+            slowest_work: rng.choose([0, TICK / 20, TICK / 2, 4 * TICK, 20 * TICK]),
             network: draw_network(rng),
             faults: FaultPlan {
                 interval: rng.choose([None, Some(400), Some(100), Some(20)]).map(|ticks: u64| ticks * TICK),
@@ -75,7 +88,7 @@ impl Plan {
                 failing_reads: rng.choose([0, 0, 1, 20]),
             },
             client_interval: rng.choose([TICK / 10, TICK / 2, 2 * TICK]),
-            membership_changes: rng.chance(600),
+            requests: draw_requests(rng),
         }
     }
 
@@ -83,6 +96,11 @@ impl Plan {
     pub(super) fn config(&self, id: NodeId, incarnation: u64, applied: u64) -> Config {
         let seed = self.config.seed.wrapping_add(incarnation);
         Config { id, seed, applied, ..self.config.clone() }
+    }
+
+    /// How long each lane of a host may take for a piece of work.
+    pub(super) fn draw_work_latencies(&self, rng: &mut Rng) -> [u64; 3] {
+        [(); 3].map(|()| rng.choose([0, self.slowest_work / 10, self.slowest_work]))
     }
 
     /// An election timeout, in units of time.
@@ -111,6 +129,19 @@ fn draw_config(rng: &mut Rng) -> Config {
         async_storage_writes: rng.chance(500),
         eager_append: rng.chance(200),
         ..Config::new(1)
+    }
+}
+
+fn draw_requests(rng: &mut Rng) -> RequestPlan {
+    RequestPlan {
+        proposals: 60,
+        reads: rng.choose([1, 15]),
+        compactions: rng.choose([1, 8, 30]),
+        busy_snapshots: rng.choose([0, 2]),
+        membership_changes: rng.choose([0, 0, 8, 40]),
+        transfers: rng.choose([0, 4, 20]),
+        campaigns: rng.choose([0, 2, 10]),
+        forgotten_leaders: rng.choose([0, 1]),
     }
 }
 

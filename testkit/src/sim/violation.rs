@@ -25,6 +25,8 @@ pub enum Invariant {
     OneVotePerTerm,
     /// Nothing leaves a node that promises what is not durable there.
     PersistBeforeSend,
+    /// A node applies only what is durable on its own disk.
+    ApplyOnlyDurable,
     /// A linearizable read sees everything that was committed when it was requested.
     LinearizableReads,
     /// The entry that a proposer was told about is the one it proposed.

@@ -48,6 +48,8 @@ pub(super) struct Replica {
     incarnation: u64,
     /// How long its ticks take.
     tick: u64,
+    /// How long a piece of work in each lane takes at most.
+    pub(super) latencies: [u64; 3],
     /// Nothing happens to it until then.
     pub(super) paused_until: u64,
     /// Which lanes have their next piece of work scheduled.
@@ -116,10 +118,18 @@ impl World {
         let disk = Disk::new(snapshot, self.rng.next_u64());
         self.oracle.add_disk(id, disk.clone());
         let tick = self.rng.between(TICK * 9 / 10, TICK * 11 / 10);
-        self.replicas.insert(
-            id,
-            Replica { disk, host: None, incarnation: 0, tick, paused_until: 0, busy: [false; 3], reads: 0 },
-        );
+        let latencies = self.plan.draw_work_latencies(&mut self.rng);
+        let replica = Replica {
+            disk,
+            host: None,
+            incarnation: 0,
+            tick,
+            latencies,
+            paused_until: 0,
+            busy: [false; 3],
+            reads: 0,
+        };
+        self.replicas.insert(id, replica);
         self.start(id)
     }
 
@@ -250,7 +260,7 @@ impl World {
             }
             replica.busy[lane as usize] = true;
             let incarnation = replica.incarnation;
-            let delay = self.rng.between(0, self.plan.work_latency);
+            let delay = self.rng.between(0, replica.latencies[lane as usize]);
             self.schedule(delay, Event::Work { node, incarnation, lane });
         }
     }
