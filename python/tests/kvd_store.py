@@ -9,20 +9,20 @@ from __future__ import annotations
 import asyncio
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import suppress
+from typing import Any
 
 from raftcore import (
     Config,
     ConfState,
     Entry,
-    EntryId,
-    Forwarded,
     MemoryStorage,
     Message,
     RaftError,
-    RawNode,
+    Ready,
     Snapshot,
+    aio,
 )
 
 REGION = 1
@@ -157,6 +157,8 @@ class Link:
             await closed(writer)
 
     def send(self, message: Message) -> None:
+        if isinstance(message.body, Snapshot):
+            self.store.node.report_snapshot(self.to, self.writer is not None)
         if self.writer is None:
             self.store.node.report_unreachable(self.to)
             return
@@ -164,7 +166,7 @@ class Link:
         self.writer.write(HEADER.pack(len(data), crc32c(data), REGION) + data)
 
 
-class KvdStore:
+class KvdStore(aio.Host):
     """Runs in a thread of its own between `start` and `stop`; the storage outlives that."""
 
     def __init__(self, id: int, peers: dict[int, Address]) -> None:
@@ -179,7 +181,7 @@ class KvdStore:
         config = Config(
             self.id, election_ticks=election_ticks, heartbeat_ticks=2, applied=self.applied
         )
-        self.node = RawNode(config, self.storage)
+        self.node = aio.Node(config, self.storage, self, tick_seconds=TICK_SECONDS)
         self.links = {to: Link(self, to) for to in self.peers if to != self.id}
         listening = threading.Event()
         self.loop = asyncio.new_event_loop()
@@ -196,30 +198,33 @@ class KvdStore:
         assert not self.thread.is_alive()
         self.loop.close()
 
+    def call(self, coroutine: Coroutine[Any, Any, object]) -> object:
+        """Runs a coroutine on the store's loop."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(15)
+
+    async def transfer_leader(self, to: int) -> None:
+        self.node.raw.transfer_leader(to)
+        self.node.wake()
+
     async def run(self, listening: threading.Event) -> None:
         self.stopping = asyncio.Event()
-        server = await asyncio.start_server(self.receive, *self.peers[self.id])
-        jobs = [self.tick(), *(link.run() for link in self.links.values())]
-        tasks = [asyncio.create_task(job) for job in jobs]
-        listening.set()
-        await self.stopping.wait()
-        server.close()
-        mine = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in mine:
-            task.cancel()
-        outcomes = await asyncio.gather(*mine, return_exceptions=True)
+        self.receivers: set[asyncio.Task[None]] = set()
+        async with self.node, await asyncio.start_server(self.receive, *self.peers[self.id]):
+            links = [asyncio.create_task(link.run()) for link in self.links.values()]
+            listening.set()
+            await self.stopping.wait()
+            mine = {*links, *self.receivers}
+            for task in mine:
+                task.cancel()
+            outcomes = await asyncio.gather(*mine, return_exceptions=True)
         for outcome in outcomes:
             assert isinstance(outcome, asyncio.CancelledError | None), outcome
-        assert set(tasks) <= set(mine)
-
-    async def tick(self) -> None:
-        while True:
-            self.node.tick()
-            self.work()
-            await asyncio.sleep(TICK_SECONDS)
 
     async def receive(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Takes the frames of another store, until the connection ends."""
+        task = asyncio.current_task()
+        assert task is not None
+        self.receivers.add(task)
         try:
             words = (await reader.readuntil(b"\n")).split()
             assert words[:3] == [b"kvd-peer", b"1", b"kvd"]
@@ -229,47 +234,31 @@ class KvdStore:
                 payload = await reader.readexactly(size)
                 assert (region, crc32c(payload)) == (REGION, checksum)
                 with suppress(RaftError):
-                    self.node.step(payload)
-                self.work()
+                    self.node.receive(payload)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             await closed(writer)
+            self.receivers.discard(task)
 
-    def work(self) -> None:
-        """Does what the node wants to have done."""
-        while self.node.has_ready():
-            ready = self.node.ready()
-            self.send(m for m in ready.messages if not m.requires_persistence)
-            self.storage.persist(ready)
-            self.send(m for m in ready.messages if m.requires_persistence)
-            if ready.snapshot is not None:
-                self.keys = snapshot_keys(ready.snapshot.data)
-                self.applied = ready.snapshot.index
-                self.snapshots += 1
-            for entry in ready.committed_entries:
-                self.apply(entry)
-            self.node.advance(ready)
+    async def persist(self, ready: Ready) -> None:
+        self.storage.persist(ready)
 
-    def send(self, messages: Iterator[Message]) -> None:
-        for message in messages:
-            self.links[message.to].send(message)
-            if isinstance(message.body, Snapshot):
-                self.node.report_snapshot(message.to, self.links[message.to].writer is not None)
+    def send(self, message: Message) -> None:
+        self.links[message.to].send(message)
 
-    def apply(self, entry: Entry) -> None:
+    def restore(self, snapshot: Snapshot) -> None:
+        self.keys = snapshot_keys(snapshot.data)
+        self.applied = snapshot.index
+        self.snapshots += 1
+
+    def apply(self, entry: Entry) -> object:
         assert entry.index == self.applied + 1
-        if entry.is_conf_change:
-            self.storage.set_conf_state(self.node.apply_conf_change(entry))
-        elif entry.data:
+        if entry.data:
             apply_writes(self.keys, entry.data)
         self.applied = entry.index
+        return entry.id
 
-    def call(self, what: Callable[[RawNode], EntryId | Forwarded | None]) -> None:
-        """Calls the node on its loop, where the work that follows from it is done."""
-
-        async def on_loop() -> None:
-            what(self.node)
-            self.work()
-
-        asyncio.run_coroutine_threadsafe(on_loop(), self.loop).result(15)
+    def apply_conf_change(self, entry: Entry, conf_state: ConfState) -> None:
+        self.storage.set_conf_state(conf_state)
+        self.applied = entry.index

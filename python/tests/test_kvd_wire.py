@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from kvd_store import KvdStore, crc32c, set_command
-from raftcore import Role
 
 ROOT = Path(__file__).parents[2]
 HARNESS = ROOT / "examples-c" / "kvd" / "tests"
@@ -58,7 +57,7 @@ class Mixed:
         """The kvd store that leads."""
 
         def find() -> int:
-            found = self.python.node.soft_state.leader
+            found = self.python.node.raw.soft_state.leader
             return found if found in (1, 2) and self.kvd.running(found) else 0
 
         node: int = wait_until(find, what="a leader among the kvd stores")
@@ -146,10 +145,10 @@ def test_kvd_s_snapshot_is_installed_in_python(mixed: Mixed) -> None:
 @needs_kvd
 def test_a_python_store_can_lead_kvd(mixed: Mixed) -> None:
     mixed.leader()
-    mixed.python.call(lambda node: node.transfer_leader(PYTHON))
-    wait_until(lambda: mixed.python.node.soft_state.role is Role.LEADER, what="Python leading")
-    mixed.python.call(lambda node: node.propose(set_command(b"from", b"python")))
-    mixed.wait_for(b"from", b"python")
-    mixed.python.call(lambda node: node.transfer_leader(1))
+    mixed.python.call(mixed.python.transfer_leader(PYTHON))
+    wait_until(lambda: mixed.python.node.is_leader, what="Python leading")
+    mixed.python.call(mixed.python.node.propose(set_command(b"from", b"python")))
+    assert mixed.python.keys[b"from"] == b"python"
+    mixed.python.call(mixed.python.transfer_leader(1))
     wait_until(lambda: mixed.kvd.status(1)["role"] == "leader", what="store 1 leading")
     assert mixed.kvd.client(1).get("from") == "python"
