@@ -114,6 +114,13 @@ func (m *MemoryStorage) Store(ready *Ready) error {
 	return nil
 }
 
+// SetHardState replaces the hard state.
+func (m *MemoryStorage) SetHardState(state HardState) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.hard = state
+}
+
 // SetConfState stores the membership that ApplyConfChange returned.
 func (m *MemoryStorage) SetConfState(state ConfState) {
 	m.mu.Lock()
