@@ -472,7 +472,9 @@ class RawNode:
     def has_ready(self) -> bool:
         """Whether there is work: then `ready` returns it."""
     def ready(self) -> Ready:
-        """Takes the work that has gathered; perhaps there is none.
+        """Takes the work that has gathered; perhaps there is none. Keep it until it is advanced: work
+        that was dropped is not handed out again, and then only a new node, made from the storage,
+        goes on.
 
         Raises ReadyOutstanding if the last one was not advanced, and StorageError.
         """

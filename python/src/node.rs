@@ -246,7 +246,9 @@ impl RawNode {
         self.look(py, |node| node.has_ready())
     }
 
-    /// Takes the work that has gathered; perhaps there is none.
+    /// Takes the work that has gathered; perhaps there is none. Keep it until it is advanced: work
+    /// that was dropped is not handed out again, and then only a new node, made from the storage,
+    /// goes on.
     ///
     /// Raises ReadyOutstanding if the last one was not advanced, and StorageError.
     fn ready(&self, py: Python<'_>) -> PyResult<Ready> {
