@@ -50,10 +50,12 @@ done
 each=$((seconds / ${#chosen[@]}))
 ((each)) || each=1
 
+cd "$here/.."
+# shellcheck source=scripts/env.sh
+. scripts/env.sh
 # The sanitizer needs flags that stable Rust keeps to itself unless told otherwise.
 export RUSTC_BOOTSTRAP=1
 
-cd "$here/.."
 if ! cargo fuzz --version >/dev/null 2>&1; then
   echo "cargo-fuzz is missing: installing version $VERSION (takes a minute or two)"
   cargo install cargo-fuzz --locked --version "$VERSION"

@@ -28,6 +28,12 @@ pub(crate) struct Message {
     pub(crate) reject_hint: Option<u64>,
     #[prost(bytes = "vec", optional, tag = "12")]
     pub(crate) context: Option<Vec<u8>>,
+}
+
+/// The field of raftpb `Message` that only the TiKV dialect has. To others it is an unknown field,
+/// of whatever type.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Priority {
     #[prost(int64, optional, tag = "16")]
     pub(crate) priority: Option<i64>,
 }

@@ -73,6 +73,8 @@ fn hammer(target: &str, inputs: usize) {
     for count in 0..inputs {
         let input = match count % 4 {
             0 => random.noise(600),
+            // What begins with 0 is an honest group to `inputs`.
+            1 => [vec![0], random.noise(600)].concat(),
             _ => {
                 let seed = seeds[random.below(seeds.len())].1.clone();
                 random.change(seed)

@@ -87,6 +87,9 @@ impl Group {
     }
 }
 
+/// Message types that no peer may send.
+const LOCAL_EVENTS: [u8; 10] = [0, 1, 10, 11, 12, 19, 20, 21, 22, 23];
+
 fn main() {
     let arguments: Vec<_> = env::args().skip(1).collect();
     match &arguments[..] {
@@ -128,6 +131,11 @@ fn write_all(folder: &Path) -> io::Result<()> {
             let bytes = [&[state, 0][..], &frame(&encode(&to_node_1), 1)].concat();
             write(folder, "step_bytes", &format!("{kind}_to_{}", name.replace(' ', "_")), &bytes)?;
         }
+    }
+    for local in LOCAL_EVENTS {
+        // The type, to 1, from 2, in term 2.
+        let bytes = [&[2, 0][..], &frame(&[8, local, 16, 1, 24, 2, 32, 2], 0)].concat();
+        write(folder, "step_bytes", &format!("local_event_{local}"), &bytes)?;
     }
     stored(folder)
 }
