@@ -187,3 +187,20 @@ fn nothing_is_granted_in_term_0() {
         assert_eq!(node.hard_state(), HardState::default());
     }
 }
+
+#[test]
+fn a_snapshot_that_does_not_list_its_receiver_is_not_sent() {
+    // It would be refused, and sent again without end.
+    let mut group = Group::new(1);
+    group.elect(1);
+    group.node(1).apply_conf_change(&ConfChangeV2::single(ConfChangeKind::AddVoter, 2)).unwrap();
+    group.handle_ready(1);
+    group.queue.clear();
+    let hint = EntryId::default();
+    let reply = raftcore::AppendReply { index: 1, reject: Some(raftcore::AppendReject { hint }) };
+    let message = Message { from: 2, to: 1, term: 2, body: Body::AppendReply(reply) };
+    group.node(1).step(message).unwrap();
+    group.handle_ready(1);
+    assert!(!group.queue.iter().any(common::is_snapshot));
+    assert!(matches!(group.node(1).take_storage_error(), Some(StorageError::Contract(_))));
+}

@@ -194,9 +194,10 @@ fn send_snapshot<S: Storage>(
         let text = "entries are gone, and the snapshot is older than what the member has";
         return Err(StorageError::Contract(text.into()));
     }
-    if !snapshot.conf_state.contains(id) {
-        let text = format!("node {id} will refuse the snapshot: it is older than its membership");
-        shared.storage_error = Some(StorageError::Contract(text));
+    if !snapshot.conf_state.contains(id) && !shared.config.eager_append {
+        // It would be refused, and sent again, for ever: wait for a newer one.
+        let text = format!("the snapshot is older than the membership of node {id}");
+        return Err(StorageError::Contract(text));
     }
     progress.become_snapshot(snapshot.id.index);
     shared.send(id, Body::Snapshot(Box::new(snapshot)));
