@@ -219,6 +219,20 @@ static void storage_tables_must_be_complete_and_are_always_released(void) {
   disk_free(&disk);
 }
 
+static raft_status send_nothing(void *context, const raft_message *messages, size_t len) {
+  (void)context;
+  (void)messages;
+  (void)len;
+  return RAFT_OK;
+}
+
+static raft_status apply_nothing(void *context, const raft_entry *entries, size_t len) {
+  (void)context;
+  (void)entries;
+  (void)len;
+  return RAFT_OK;
+}
+
 static void host_tables_must_be_complete(void) {
   static const uint64_t ids[] = {1};
   const raft_config config = good_config();
@@ -231,6 +245,10 @@ static void host_tables_must_be_complete(void) {
   INVALID(node, raft_drive(node, &host, NULL), "struct_size");
   host.struct_size = sizeof host;
   INVALID(node, raft_drive(node, &host, NULL), "`host.send`");
+  host.send = send_nothing;
+  INVALID(node, raft_drive(node, &host, NULL), "`host.apply`");
+  host.apply = apply_nothing;
+  INVALID(node, raft_drive(node, &host, NULL), "`host.persist`");
   raft_node_free(node);
   disk_free(&disk);
 }

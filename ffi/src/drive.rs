@@ -186,12 +186,13 @@ impl Stage {
 impl Drive {
     /// Runs a cycle to its end; whether there was one.
     fn run(&mut self, node: &raft_node, host: &Host) -> Result<bool, Failure> {
-        if self.cycle.is_none() {
-            let work = node.lock(|state| {
-                host.check(state)?;
-                state.take_for_drive(node)
-            })?;
-            self.cycle = work.map(Cycle::new);
+        let is_begun = self.cycle.is_some();
+        let work = node.lock(|state| {
+            host.check(state)?;
+            if is_begun { Ok(None) } else { state.take_for_drive(node) }
+        })?;
+        if let Some(work) = work {
+            self.cycle = Some(Cycle::new(work));
         }
         let Some(cycle) = &mut self.cycle else { return Ok(false) };
         cycle.run(node, host)?;

@@ -142,6 +142,7 @@ fn type_number(body: &Body) -> i32 {
 /// Encodes all messages into one buffer and describes them in `out`: first those that may be sent
 /// before anything is stored, whose number is returned. Within each half they keep their order.
 pub(crate) fn encode_all(messages: &[Message], buffer: &mut Vec<u8>, out: &mut Vec<raft_message>) -> usize {
+    buffer.reserve(messages.iter().map(wire::encoded_len).sum());
     let mut send_now = 0;
     for late in [false, true] {
         for message in messages.iter().filter(|message| message.requires_persistence() == late) {
