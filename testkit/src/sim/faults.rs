@@ -25,7 +25,8 @@ impl World {
                 self.network.mend();
                 self.trace.note(self.now, || "all links are mended".to_owned());
             }
-            8 => self.pause_one(),
+            // A pause is a clock that stands still.
+            8 if !self.plan.has_leases() => self.pause_one(),
             _ => self.change_weather(),
         }
         let delay = self.rng.between(1, 2 * interval);

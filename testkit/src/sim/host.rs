@@ -188,7 +188,8 @@ impl Host {
             Invariant::StateMachineSafety.require(entry.id.index == applied + 1, || {
                 format!("{} is to apply {entry:?} after {applied}", self.id)
             })?;
-            Invariant::ApplyOnlyDurable.require(self.disk.holds(entry.id), || {
+            let may_be_early = self.raft.config().apply_before_persist;
+            Invariant::ApplyOnlyDurable.require(may_be_early || self.disk.holds(entry.id), || {
                 format!("{} is to apply {entry:?}, which is not durable there", self.id)
             })?;
             oracle.check_proposal(entry)?;

@@ -1,6 +1,6 @@
 //! What kind of run a seed stands for: all settings are drawn before the first event.
 
-use raftcore::{Config, NO_LIMIT, NodeId};
+use raftcore::{Config, NO_LIMIT, NodeId, ReadMode};
 
 use crate::rng::Rng;
 
@@ -16,6 +16,8 @@ pub(super) struct Plan {
     pub(super) first_index: u64,
     /// Settings of all nodes; ids and seeds are filled in for each.
     config: Config,
+    /// Whether nodes have different priorities.
+    priorities: bool,
     /// Whether the state machine survives a crash by itself, or is rebuilt from the last snapshot.
     pub(super) durable_machine: bool,
     /// Whether every message is encoded and decoded on its way.
@@ -78,6 +80,7 @@ impl Plan {
             voters: rng.choose([1, 2, 3, 3, 3, 4, 5]),
             first_index: rng.between(1, 10),
             config: draw_config(rng),
+            priorities: rng.chance(200),
             durable_machine: rng.chance(600),
             through_wire: rng.chance(250),
             slowest_work: rng.choose([0, TICK / 20, TICK / 2, 4 * TICK, 20 * TICK]),
@@ -95,7 +98,20 @@ impl Plan {
     /// The configuration of a node.
     pub(super) fn config(&self, id: NodeId, incarnation: u64, applied: u64) -> Config {
         let seed = self.config.seed.wrapping_add(incarnation);
-        Config { id, seed, applied, ..self.config.clone() }
+        let priority = if self.priorities { (id % 3) as i64 } else { 0 };
+        Config { id, seed, applied, priority, ..self.config.clone() }
+    }
+
+    /// Whether reads rely on clocks: then these must be good.
+    pub(super) fn has_leases(&self) -> bool {
+        self.config.read_mode == ReadMode::Lease
+    }
+
+    /// How long a tick of some node takes.
+    pub(super) fn draw_tick(&self, rng: &mut Rng) -> u64 {
+        // With leases, clocks differ by less than a tick in an election timeout.
+        let drift = if self.has_leases() { TICK / 100 } else { TICK / 10 };
+        rng.between(TICK - drift, TICK + drift)
     }
 
     /// How long each lane of a host may take for a piece of work.
@@ -112,6 +128,9 @@ impl Plan {
 fn draw_config(rng: &mut Rng) -> Config {
     let max_message_bytes = rng.choose([1, 100, 1000, NO_LIMIT]);
     let max_inflight_bytes = rng.choose([0, 500, 10_000, NO_LIMIT]);
+    let check_quorum = rng.chance(500);
+    let eager_append = rng.chance(200);
+    let has_leases = check_quorum && !eager_append && rng.chance(400);
     Config {
         election_ticks: rng.choose([5, 10, 20]),
         heartbeat_ticks: rng.choose([1, 1, 2]),
@@ -123,11 +142,13 @@ fn draw_config(rng: &mut Rng) -> Config {
         max_committed_bytes_per_ready: rng.choose([1, 200, NO_LIMIT]),
         log_cache_bytes: rng.choose([0, 100, 2000, 1 << 20]),
         pre_vote: rng.chance(500),
-        check_quorum: rng.chance(500),
+        check_quorum,
+        read_mode: if has_leases { ReadMode::Lease } else { ReadMode::Safe },
         forward_proposals: rng.chance(700),
         step_down_on_removal: rng.chance(500),
         async_storage_writes: rng.chance(500),
-        eager_append: rng.chance(200),
+        apply_before_persist: rng.chance(200),
+        eager_append,
         ..Config::new(1)
     }
 }

@@ -25,7 +25,7 @@ pub enum Invariant {
     OneVotePerTerm,
     /// Nothing leaves a node that promises what is not durable there.
     PersistBeforeSend,
-    /// A node applies only what is durable on its own disk.
+    /// A node applies only what is durable on its own disk, unless told to be early.
     ApplyOnlyDurable,
     /// A linearizable read sees everything that was committed when it was requested.
     LinearizableReads,

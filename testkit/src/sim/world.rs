@@ -117,7 +117,7 @@ impl World {
     pub(super) fn add_replica(&mut self, id: NodeId, snapshot: Snapshot) -> Check {
         let disk = Disk::new(snapshot, self.rng.next_u64());
         self.oracle.add_disk(id, disk.clone());
-        let tick = self.rng.between(TICK * 9 / 10, TICK * 11 / 10);
+        let tick = self.plan.draw_tick(&mut self.rng);
         let latencies = self.plan.draw_work_latencies(&mut self.rng);
         let replica = Replica {
             disk,

@@ -261,7 +261,8 @@ impl Host {
     }
 
     fn save_machine(&mut self, around: &mut Surroundings<'_>) {
-        if self.durable_machine {
+        // What is applied before it is stored must not be durable before it is.
+        if self.durable_machine && self.disk.holds(self.machine.applied) {
             self.disk.save_machine(self.machine.clone(), around.rng.chance(300));
         }
     }
