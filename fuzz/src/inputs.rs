@@ -9,7 +9,7 @@ use crate::host::{Host, Losses};
 use crate::source::Source;
 use crate::world::{Trust, World};
 
-/// Feeds a small group with what `data` says: ticks, messages (late, twice, never), proposals,
+/// Feeds a small group with what `data` says: ticks, messages (late, twice, never), partitions, proposals,
 /// membership changes, transfers, reads, reports, calls in the wrong order, power failures; forged
 /// messages and dishonest hosts where the input says so.
 ///
@@ -69,6 +69,7 @@ fn happen(world: &mut World, source: &mut Source<'_>, stolen: &mut VecDeque<Read
         25 => restart(world, source, place),
         26 => world.hosts[place].compact(u64::from(source.below(6))),
         27 => misuse(world, place, stolen),
+        28 => world.sides = source.byte(),
         _ if world.trust != Trust::All => {
             let message = forge::message(source, &world.hosts[place].node.status());
             if world.explain {

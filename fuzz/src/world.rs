@@ -27,6 +27,8 @@ pub(crate) struct World {
     pub(crate) hosts: Vec<Host>,
     pub(crate) network: VecDeque<Message>,
     pub(crate) oracle: Oracle,
+    /// The network is cut in two: a bit for each node tells its side.
+    pub(crate) sides: u8,
     /// All messages that were sent, if somebody wants them.
     pub(crate) record: Option<Vec<Message>>,
     /// Whether to print what happens.
@@ -61,6 +63,7 @@ impl World {
             hosts,
             network: VecDeque::new(),
             oracle: Oracle::default(),
+            sides: 0,
             record: None,
             explain: false,
         }
@@ -89,6 +92,10 @@ impl World {
     /// honest group must not see those that tell of lost data.
     pub(crate) fn deliver(&mut self, message: Message) {
         let Some(place) = self.hosts.iter().position(|host| host.id() == message.to) else { return };
+        let side = |id: NodeId| self.sides >> (id % 8) & 1;
+        if side(message.from) != side(message.to) {
+            return;
+        }
         let result = self.hosts[place].call(|node| node.step(message));
         if let (Trust::All, Err(error)) = (self.trust, result) {
             use raftcore::Error::{CommitBeyondLog, CommittedConflict};
