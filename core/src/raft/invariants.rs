@@ -7,11 +7,13 @@ use crate::raft::role::Role;
 use crate::storage::Storage;
 use crate::types::NO_NODE;
 
-#[cfg(not(debug_assertions))]
-pub(crate) fn check<S: Storage>(_: &Raft<S>) {}
-
-#[cfg(debug_assertions)]
 pub(crate) fn check<S: Storage>(raft: &Raft<S>) {
+    if cfg!(debug_assertions) {
+        check_all(raft);
+    }
+}
+
+fn check_all<S: Storage>(raft: &Raft<S>) {
     log_pointers_are_in_order(raft);
     only_members_lead(raft);
     progress_is_in_order(raft);
