@@ -36,8 +36,8 @@ const GROUPS: [Group; 7] = [
         flags: 0,
         // The leader is cut off and goes on alone, the others elect another; then all meet again.
         actions: &[
-            21, 7, 7, 28, 2, 15, 3, 65, 15, 3, 66, 7, 1, 35, 3, 67, 3, 35, 3, 67, 3, 7, 7, 47, 1, 67, 79, 1,
-            68, 7, 3, 28, 0, 35, 1, 67, 1, 7, 7, 23, 7, 7,
+            21, 7, 7, 28, 2, 15, 3, 65, 15, 3, 66, 7, 1, 67, 2, 35, 2, 53, 7, 7, 53, 7, 7, 47, 1, 67, 79, 1,
+            68, 7, 3, 28, 0, 35, 1, 7, 7, 55, 7, 7,
         ],
     },
     Group { name: "election", nodes: 3, voters: 3, flags: 0, actions: &[21, 7, 7, 0, 3, 32, 3, 64, 3, 7, 7] },
