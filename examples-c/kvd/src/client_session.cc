@@ -16,6 +16,8 @@ constexpr size_t kept_capacity = 1 << 20;
 // Beyond these a client is not read from until it has taken its replies.
 constexpr size_t max_unsent_bytes = 1 << 20;
 constexpr size_t max_open_slots = 4096;
+// Beyond this, what is collected for a Region must be on its way before more is added.
+constexpr size_t max_collected_bytes = 16 << 20;
 
 RequestLimits request_limits(const Config &config) {
   RequestLimits limits;
@@ -64,13 +66,13 @@ asio::awaitable<void> ClientSession::run() {
 }
 
 void ClientSession::touch() {
-  if (!touched && !closed_) store_.touch(shared_from_this());
+  if (!closed_) store_.touch(shared_from_this());
 }
 
 void ClientSession::execute_received() {
   held_up_ = false;
   while (!ending_) {
-    if (slots_.size() >= max_open_slots || writer_.queued() >= max_unsent_bytes) {
+    if (slots_.size() >= max_open_slots || !takes_replies()) {
       held_up_ = true;
       return;
     }
@@ -119,18 +121,22 @@ bool ClientSession::execute(const Args &args) {
   return true;
 }
 
-bool ClientSession::must_wait(const CommandSpec &spec) const {
-  return pending_ > 0 && pending_are_writes_ != (spec.kind == CommandKind::write);
+bool ClientSession::must_wait(const CommandSpec &spec, Peer &peer) {
+  const bool is_write = spec.kind == CommandKind::write;
+  if (pending_ > 0 && pending_are_writes_ != is_write) return true;
+  if (!is_write || peer.writes().bytes().size() < max_collected_bytes) return false;
+  store_.touch_after_submit(shared_from_this());
+  return true;
 }
 
 bool ClientSession::execute_on_region(const CommandSpec &spec, const Args &args) {
-  if (must_wait(spec)) return false;
   std::string error;
   Peer *peer = store_.route(spec, args, error);
   if (peer == nullptr) {
     reply_error_now(error);
     return true;
   }
+  if (must_wait(spec, *peer)) return false;
   const CommandLimits limits{store_.config().max_key_bytes, store_.config().max_value_bytes};
   const bool is_write = spec.kind == CommandKind::write;
   std::string &out = is_write ? peer->writes().begin() : peer->reads().begin();
@@ -185,6 +191,8 @@ void ClientSession::reply(uint64_t number, std::string_view encoded) {
     ++first_slot_;
   }
 }
+
+bool ClientSession::takes_replies() const { return writer_.queued() < max_unsent_bytes; }
 
 void ClientSession::proceed() {
   if (closed_) return;

@@ -34,6 +34,7 @@ class ClientSession : public ReplySink, public std::enable_shared_from_this<Clie
 
   // ReplySink
   void reply(uint64_t number, std::string_view encoded) override;
+  bool takes_replies() const override;
 
   // At the end of a turn: executes what had to wait, and sends the replies that are due.
   void proceed();
@@ -55,7 +56,7 @@ class ClientSession : public ReplySink, public std::enable_shared_from_this<Clie
   // False if the command must wait.
   bool execute(const Args &args);
   bool execute_on_region(const CommandSpec &spec, const Args &args);
-  bool must_wait(const CommandSpec &spec) const;
+  bool must_wait(const CommandSpec &spec, Peer &peer);
   uint64_t open_slot();
   void reply_now(std::string_view encoded);
   void reply_error_now(std::string_view error);

@@ -116,8 +116,8 @@ std::optional<Address> parse_address(std::string_view text) {
   if (colon == std::string_view::npos) return std::nullopt;
   const auto port = parse_whole<uint16_t>(text.substr(colon + 1));
   std::string_view host = text.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
+  if (host.starts_with('[')) {
+    host = host.ends_with(']') ? host.substr(1, host.size() - 2) : "";
   } else if (host.find(':') != std::string_view::npos) {
     return std::nullopt;
   }

@@ -175,9 +175,11 @@ std::optional<std::string> Engine::get(rocksdb::ColumnFamilyHandle *family, std:
 }
 
 bool Engine::get(rocksdb::ColumnFamilyHandle *family, std::string_view key,
-                 rocksdb::PinnableSlice &value) {
+                 rocksdb::PinnableSlice &value, const rocksdb::Snapshot *at) {
+  rocksdb::ReadOptions options;
+  options.snapshot = at;
   value.Reset();
-  const rocksdb::Status status = db_->Get(rocksdb::ReadOptions(), family, slice_of(key), &value);
+  const rocksdb::Status status = db_->Get(options, family, slice_of(key), &value);
   if (status.IsNotFound()) return false;
   require(status, "cannot read from the database");
   return true;

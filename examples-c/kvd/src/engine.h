@@ -63,7 +63,7 @@ class Engine {
                                  const rocksdb::Snapshot *at = nullptr);
   // The same into a pinned value, which a caller can keep for several reads.
   bool get(rocksdb::ColumnFamilyHandle *family, std::string_view key,
-           rocksdb::PinnableSlice &value);
+           rocksdb::PinnableSlice &value, const rocksdb::Snapshot *at = nullptr);
 
   // An iterator over `family` from `from` (included) to `to` (excluded), which must outlive it. In
   // `data` it starts with sorting what is in memory: not for the loop.

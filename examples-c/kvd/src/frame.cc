@@ -49,6 +49,7 @@ std::string encode_handshake(const Handshake &handshake) {
 }
 
 std::optional<Handshake> parse_handshake(std::string_view line) {
+  if (line.ends_with(' ')) return std::nullopt;
   if (next_word(line) != magic || next_word(line) != version) return std::nullopt;
   const auto cluster_id = next_word(line);
   const auto from = next_number(line);

@@ -276,28 +276,44 @@ void Peer::compact(rocksdb::WriteBatch &batch) {
 
 void Peer::serve_reads() {
   ReadQueue::Batch batch;
-  while (reads_.take_ready(storage_.applied_index(), batch)) serve(batch);
+  while (reads_.take_ready(storage_.applied_index(), batch)) serve(std::move(batch));
 }
 
-void Peer::serve(ReadQueue::Batch &batch) {
+void Peer::serve_held_reads() {
+  for (ReadQueue::Batch &batch : std::exchange(held_reads_, {})) serve(std::move(batch));
+}
+
+void Peer::serve(ReadQueue::Batch batch) {
+  std::vector<ReadQueue::Read> held;
   std::string reply;
   for (ReadQueue::Read &read : batch.reads) {
+    if (!read.waiter.sink->takes_replies()) {
+      held.push_back(std::move(read));
+      continue;
+    }
     const std::string_view encoded =
         std::string_view(batch.bytes).substr(read.begin, read.end - read.begin);
     if (is_long_read(encoded)) {
-      parts_.background.run(
-          [&engine = parts_.engine, slots = region_.slots, encoded = std::string(encoded)] {
-            std::string result;
-            execute_read(encoded, engine, slots, result);
-            return result;
-          },
-          [waiter = std::move(read.waiter)](const std::string &result) { waiter.reply(result); });
+      serve_in_background(std::string(encoded), std::move(read.waiter));
       continue;
     }
     reply.clear();
     execute_read(encoded, parts_.engine, region_.slots, reply);
     read.waiter.reply(reply);
   }
+  if (held.empty()) return;
+  batch.reads = std::move(held);
+  held_reads_.push_back(std::move(batch));
+}
+
+void Peer::serve_in_background(std::string encoded, Waiter waiter) {
+  parts_.background.run(
+      [&engine = parts_.engine, slots = region_.slots, encoded = std::move(encoded)] {
+        std::string result;
+        execute_read(encoded, engine, slots, result);
+        return result;
+      },
+      [waiter = std::move(waiter)](const std::string &result) { waiter.reply(result); });
 }
 
 void Peer::tick() { require(raft_tick(node_), "cannot tick"); }
@@ -319,14 +335,24 @@ bool Peer::step(std::string_view message) {
     return false;
   }
   if (status == RAFT_ERR_POISONED) require(status, "cannot take a message");
-  const LogLevel level = status == RAFT_ERR_COMMIT_BEYOND_LOG || status == RAFT_ERR_COMMITTED_CONFLICT
-                             ? LogLevel::error
-                             : LogLevel::debug;
-  if (log_enabled(level)) {
-    log_at(level, "region %" PRIu64 ": a message was not taken: %s (%s)", region_.id,
-           raft_status_message(status), last_error().c_str());
-  }
+  complain(status);
   return true;
+}
+
+// A message that was refused comes again and again: said once in a while.
+void Peer::complain(raft_status status) {
+  const auto now = Clock::now();
+  if (now - last_complaint_ < std::chrono::seconds(5)) return;
+  last_complaint_ = now;
+  if (status == RAFT_ERR_COMMIT_BEYOND_LOG || status == RAFT_ERR_COMMITTED_CONFLICT) {
+    KVD_LOG(error,
+            "region %" PRIu64 ": this store lost data that it had acknowledged, and must not come "
+            "back under its id: %s",
+            region_.id, last_error().c_str());
+  } else {
+    KVD_LOG(debug, "region %" PRIu64 ": a message was not taken: %s", region_.id,
+            last_error().c_str());
+  }
 }
 
 void Peer::report_unreachable(uint64_t store_id) {

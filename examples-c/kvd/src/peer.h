@@ -55,6 +55,9 @@ class Peer {
   // The batch is written: sends the rest, serves reads, hands the Ready back.
   void finish();
 
+  // Serves reads that are due and had to wait for clients that are slow to take replies.
+  void serve_held_reads();
+
   void tick();
   // Answers requests that have waited too long.
   void expire();
@@ -80,7 +83,9 @@ class Peer {
   void apply_membership_change(const raft_entry &entry);
   void compact(rocksdb::WriteBatch &batch);
   void serve_reads();
-  void serve(ReadQueue::Batch &batch);
+  void serve(ReadQueue::Batch batch);
+  void serve_in_background(std::string encoded, Waiter waiter);
+  void complain(raft_status status);
   std::string last_error() const;
   // fatal() for what no host can go on after; an error of the storage is only logged.
   void require(raft_status status, const char *what) const;
@@ -100,6 +105,8 @@ class Peer {
   ProposalBatch collected_writes_;
   PendingWrites pending_writes_;
   ReadQueue reads_;
+  std::vector<ReadQueue::Batch> held_reads_;
+  Clock::time_point last_complaint_;
 };
 
 }  // namespace kvd

@@ -14,10 +14,30 @@ namespace {
 
 void put_op(std::string &out, ReadOp op) { out.push_back(static_cast<char>(op)); }
 
-bool get_value(Engine &engine, std::string_view key, rocksdb::PinnableSlice &value) {
+// A reply that is larger is refused: a short request can ask for very much.
+constexpr size_t max_reply_bytes = 256 << 20;
+// Reads of more keys are not for the loop.
+constexpr uint64_t many_keys = 256;
+
+bool get_value(Engine &engine, std::string_view key, rocksdb::PinnableSlice &value,
+               const rocksdb::Snapshot *at = nullptr) {
   std::string data_key;
   make_data_key(data_key, slot_of(key), key);
-  return engine.get(engine.data(), data_key, value);
+  return engine.get(engine.data(), data_key, value, at);
+}
+
+void append_value(std::string &reply, bool found, const rocksdb::PinnableSlice &value) {
+  if (found) {
+    append_bulk(reply, view_of(value));
+  } else {
+    append_null(reply);
+  }
+}
+
+void refuse_reply(std::string &reply) {
+  reply.clear();
+  append_error(reply, "ERR the reply would be larger than " + std::to_string(max_reply_bytes) +
+                          " bytes");
 }
 
 void require(const rocksdb::Iterator &iterator) {
@@ -38,30 +58,38 @@ void for_each_key(Engine &engine, SlotRange slots, const Visit &visit) {
 
 void append_list(std::string &reply, const std::vector<std::string> &list) {
   append_array(reply, list.size());
-  for (const std::string &item : list) append_bulk(reply, item);
+  for (const std::string &item : list) {
+    append_bulk(reply, item);
+    if (reply.size() > max_reply_bytes) return refuse_reply(reply);
+  }
 }
 
 void read_get(ByteReader &fields, Engine &engine, std::string &reply) {
   rocksdb::PinnableSlice value;
-  if (get_value(engine, fields.string().value(), value)) {
-    append_bulk(reply, view_of(value));
-  } else {
-    append_null(reply);
+  const bool found = get_value(engine, fields.string().value(), value);
+  append_value(reply, found, value);
+}
+
+// Several keys are read as of one moment: a batch may be written meanwhile.
+void read_mget(ByteReader &fields, Engine &engine, std::string &reply) {
+  rocksdb::ManagedSnapshot moment(&engine.db());
+  rocksdb::PinnableSlice value;
+  const uint64_t count = fields.varint().value();
+  append_array(reply, count);
+  for (uint64_t i = 0; i < count; ++i) {
+    const bool found = get_value(engine, fields.string().value(), value, moment.snapshot());
+    append_value(reply, found, value);
+    if (reply.size() > max_reply_bytes) return refuse_reply(reply);
   }
 }
 
-void read_mget(ByteReader &fields, Engine &engine, std::string &reply) {
-  const uint64_t count = fields.varint().value();
-  append_array(reply, count);
-  for (uint64_t i = 0; i < count; ++i) read_get(fields, engine, reply);
-}
-
 void read_exists(ByteReader &fields, Engine &engine, std::string &reply) {
+  rocksdb::ManagedSnapshot moment(&engine.db());
+  rocksdb::PinnableSlice value;
   const uint64_t count = fields.varint().value();
   int64_t found = 0;
-  rocksdb::PinnableSlice value;
   for (uint64_t i = 0; i < count; ++i) {
-    if (get_value(engine, fields.string().value(), value)) ++found;
+    if (get_value(engine, fields.string().value(), value, moment.snapshot())) ++found;
   }
   append_integer(reply, found);
 }
@@ -142,7 +170,17 @@ void encode_read_scan(std::string &out, const ScanRequest &request) {
 }
 
 bool is_long_read(std::string_view encoded) {
-  return static_cast<ReadOp>(encoded[0]) >= ReadOp::dbsize;
+  ByteReader fields(encoded);
+  switch (static_cast<ReadOp>(fields.byte().value())) {
+    case ReadOp::get:
+    case ReadOp::strlen: return false;
+    case ReadOp::mget:
+    case ReadOp::exists: return fields.varint().value() > many_keys;
+    case ReadOp::dbsize:
+    case ReadOp::keys:
+    case ReadOp::scan: return true;
+  }
+  return false;
 }
 
 void execute_read(std::string_view encoded, Engine &engine, SlotRange slots, std::string &reply) {

@@ -183,6 +183,7 @@ void Store::turn() {
   bool worked = true;
   while (worked && !stopping_) {
     worked = begin_batch();
+    for (const auto &[id, peer] : peers_) peer->serve_held_reads();
     worked = serve_sessions() || worked;
   }
   transport_.flush();
@@ -198,6 +199,7 @@ bool Store::begin_batch() {
     peer->begin(batch_, sync);
     in_batch_.push_back(peer.get());
   }
+  for (auto &session : std::exchange(waiting_for_submit_, {})) touch(std::move(session));
   if (in_batch_.empty()) return false;
   if (batch_.Count() == 0) {
     finish_batch();
@@ -226,8 +228,13 @@ bool Store::serve_sessions() {
 }
 
 void Store::touch(std::shared_ptr<ClientSession> session) {
+  if (session->touched) return;
   session->touched = true;
   touched_.push_back(std::move(session));
+}
+
+void Store::touch_after_submit(std::shared_ptr<ClientSession> session) {
+  waiting_for_submit_.push_back(std::move(session));
 }
 
 void Store::forget(const ClientSession &session) { sessions_.erase(session.id()); }

@@ -49,6 +49,8 @@ class Store : private TransportEvents {
 
   // A session that has output to send, or may go on with its input, at the end of the turn.
   void touch(std::shared_ptr<ClientSession> session);
+  // The same once what is collected for the Regions is proposed.
+  void touch_after_submit(std::shared_ptr<ClientSession> session);
   void forget(const ClientSession &session);
 
   size_t clients() const { return sessions_.size(); }
@@ -91,6 +93,7 @@ class Store : private TransportEvents {
   uint64_t next_session_id_ = 1;
   std::unordered_map<uint64_t, std::shared_ptr<ClientSession>> sessions_;
   std::vector<std::shared_ptr<ClientSession>> touched_;
+  std::vector<std::shared_ptr<ClientSession>> waiting_for_submit_;
   const Clock::time_point started_ = Clock::now();
   bool stopping_ = false;
 

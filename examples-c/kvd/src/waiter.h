@@ -17,6 +17,8 @@ class ReplySink {
   virtual ~ReplySink() = default;
   // Called once for each number, on the loop, in any order.
   virtual void reply(uint64_t number, std::string_view encoded) = 0;
+  // False while the client is slow to take the replies that it has: what can wait, should.
+  virtual bool takes_replies() const = 0;
 };
 
 struct Waiter {

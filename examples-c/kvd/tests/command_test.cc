@@ -17,7 +17,7 @@ std::string error_of(const std::vector<std::string> &words, const CommandLimits 
   if (!error.empty() || spec->encode == nullptr) return error;
   std::string out = "before";
   error = spec->encode(args, limits, out);
-  if (!error.empty()) EXPECT_EQ(out, "before") << words[0];
+  EXPECT_EQ(out == "before", !error.empty()) << words[0];
   return error;
 }
 

@@ -48,7 +48,7 @@ TEST(Frame, WaitsForItsEnd) {
   for (size_t size = 0; size < bytes.size(); ++size) {
     const FrameParse parse = parse_frame(std::string_view(bytes).substr(0, size), limit);
     EXPECT_EQ(parse.status, Status::incomplete) << size;
-    if (size >= frame_header_bytes) EXPECT_EQ(parse.frame_bytes, bytes.size());
+    EXPECT_EQ(parse.frame_bytes, size < frame_header_bytes ? 0 : bytes.size());
   }
 }
 

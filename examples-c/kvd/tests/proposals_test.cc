@@ -13,6 +13,7 @@ namespace {
 class NoSink : public ReplySink {
  public:
   void reply(uint64_t, std::string_view) override {}
+  bool takes_replies() const override { return true; }
 };
 
 Waiter waiter(uint64_t number) {

@@ -96,6 +96,9 @@ class Node {
     ASSERT_EQ(raft_config_init(&config, sizeof config, id_), RAFT_OK);
     config.applied = storage_->applied_index();
     config.log_cache_bytes = 0;  // everything must come from the disk
+    // Elections are called by the tests, and nobody's lease is in their way.
+    config.check_quorum = false;
+    config.pre_vote = false;
     const raft_storage callbacks = storage_->callbacks();
     ASSERT_EQ(raft_node_new(&config, &callbacks, &node_), RAFT_OK);
   }
