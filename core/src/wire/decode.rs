@@ -144,7 +144,7 @@ impl Fields {
                     }
                     fields.entries.push(read_entry(&mut Reader { all: bytes, at: start, end })?);
                 }
-                (field::KIND..=field::CONTEXT, _) => {
+                (field::KIND..=field::CONTEXT | field::PRIORITY, _) => {
                     return Err(DecodeError::Malformed("a field has the wrong type"));
                 }
                 _ => {}
