@@ -15,13 +15,14 @@ PREFIX ?= /usr/local
 ROUNDS ?= 100
 MINUTES ?= 15
 SEED ?=
+FUZZ_SECONDS ?= 60
 
-TESTS := test-rust test-c test-asan test-python wheel test-scripts test-kvd test-kill
+TESTS := test-rust test-c test-asan test-python wheel test-scripts test-kvd test-interop test-kill
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "  Variables: install PREFIX=$(PREFIX) DESTDIR=; soak ROUNDS=$(ROUNDS) MINUTES=$(MINUTES) SEED="
+	@echo "  Variables: install PREFIX=$(PREFIX) DESTDIR=; soak ROUNDS=$(ROUNDS) MINUTES=$(MINUTES) SEED=; fuzz FUZZ_SECONDS=$(FUZZ_SECONDS)"
 
 demo: setup build/build.ninja ## Run three servers, kill the leader under load, show that nothing is lost
 	@$(ENV) cmake --build build --target kvd
@@ -76,11 +77,19 @@ test-scripts: build ## Test the linearizability checker, the kill loop itself, a
 test-kvd: build-c ## Test kvd end to end: three processes, real clients
 	@$(ENV) pytest examples-c/kvd/tests
 
+test-interop: build-c ## Test mixed groups with raft-rs and, where Go is installed, with etcd/raft
+	@$(ENV) cd interop/rust && cargo test --locked
+	@if command -v go >/dev/null; then cd interop/go && go test -count=1 ./...; \
+	  else echo "go is not installed: mixed groups with etcd/raft are not tested"; fi
+
 test-kill: build-c ## Kill and restart kvd's nodes 100 times while clients write and read
 	@$(ENV) python scripts/kill_loop.py --rounds 100 --minutes 5
 
 soak: build-c ## The same, ROUNDS times or for MINUTES, whichever ends first
 	@$(ENV) python scripts/kill_loop.py --rounds $(ROUNDS) --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+fuzz: setup ## Fuzz the core for FUZZ_SECONDS (installs cargo-fuzz if it is missing)
+	@fuzz/run.sh --seconds $(FUZZ_SECONDS)
 
 verify: build-python ## Check formats, lints and generated files; change nothing
 	@$(ENV) cargo fmt --check
@@ -102,4 +111,4 @@ install: ## Install library, headers, pkg-config and CMake files (after make bui
 clean: ## Remove what was built; .venv and installed packages stay
 	@rm -rf build
 
-.PHONY: help demo test setup build build-c build-python hello $(TESTS) soak verify fix install clean
+.PHONY: help demo test setup build build-c build-python hello $(TESTS) soak fuzz verify fix install clean
