@@ -32,7 +32,8 @@ type cluster struct {
 	random  *rand.Rand
 	set     settings
 	nodes   map[uint64]*node
-	ids     []uint64 // of nodes, ascending: maps have no order, and a seed has to mean something
+	ids     []uint64         // of nodes, ascending: maps have no order, and a seed has to mean something
+	retired map[uint64]*node // members no more, but perhaps again until the group has settled
 	nextID  uint64
 	net     []packet
 	cut     map[[2]uint64]bool
@@ -59,6 +60,7 @@ func newCluster(random *rand.Rand, theirs, oursCount int, stats *Stats, logf fun
 			maxInflight: []int{1, 3, 256}[random.IntN(3)],
 		},
 		nodes:   map[uint64]*node{},
+		retired: map[uint64]*node{},
 		nextID:  uint64(total) + 1,
 		cut:     map[[2]uint64]bool{},
 		history: newHistory(members),
@@ -94,7 +96,7 @@ func (c *cluster) start(id uint64, side side, disk *disk) error {
 	return nil
 }
 
-// remove ends a node for good.
+// remove stops a node.
 func (c *cluster) remove(id uint64) error {
 	err := c.nodes[id].close()
 	delete(c.nodes, id)

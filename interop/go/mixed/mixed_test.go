@@ -8,7 +8,7 @@ import (
 )
 
 var (
-	rounds = flag.Int("rounds", 300, "rounds of faults for each seed")
+	rounds = flag.Int("rounds", 1500, "rounds of faults for each seed")
 	seeds  = flag.Uint64("seeds", 4, "how many seeds")
 	first  = flag.Uint64("seed", 1, "the first seed")
 )

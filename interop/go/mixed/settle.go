@@ -32,7 +32,7 @@ func (c *cluster) settle() error {
 			continue
 		}
 		if len(c.history.conf.VotersOutgoing) == 0 {
-			if err := c.removeStrangers(func(uint64) bool { return true }); err != nil {
+			if err := c.forget(); err != nil {
 				return err
 			}
 			return c.check()
@@ -69,26 +69,46 @@ func (c *cluster) drain() error {
 	return fmt.Errorf("the nodes never stop talking:\n%s", c.describe())
 }
 
-// retire ends nodes that were members and are none any more, once all members know it. Until then the
-// others may need their votes.
+// retire stops nodes that were members, once all members know that they are none any more; until then
+// the others may need their votes. One comes back if a proposal from before, which was still in some
+// log, makes it a member again.
 func (c *cluster) retire() error {
-	for _, id := range allMembers(c.history.conf) {
+	members := allMembers(c.history.conf)
+	for _, id := range members {
+		if gone, ok := c.retired[id]; ok {
+			delete(c.retired, id)
+			if err := c.start(id, gone.side, gone.disk); err != nil {
+				return err
+			}
+		}
+	}
+	for _, id := range members {
 		if c.nodes[id].disk.machine.applied < c.history.confIndex {
 			return nil
 		}
 	}
-	return c.removeStrangers(func(id uint64) bool { return c.history.joined[id] })
+	for _, id := range slices.Clone(c.ids) {
+		if slices.Contains(members, id) || !c.history.joined[id] {
+			continue
+		}
+		c.retired[id] = c.nodes[id]
+		if err := c.remove(id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// removeStrangers ends those nodes that are no members and for which the condition holds. A node that
-// has not joined yet may still do so, if its proposal is in some log.
-func (c *cluster) removeStrangers(condition func(uint64) bool) error {
+// forget ends all who are no members, once no log has a proposal that could change that.
+func (c *cluster) forget() error {
+	clear(c.retired)
 	members := allMembers(c.history.conf)
 	for _, id := range slices.Clone(c.ids) {
-		if !slices.Contains(members, id) && condition(id) {
-			if err := c.remove(id); err != nil {
-				return err
-			}
+		if slices.Contains(members, id) {
+			continue
+		}
+		if err := c.remove(id); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -75,6 +75,8 @@ pub struct Cluster {
     random: Random,
     set: Settings,
     nodes: BTreeMap<NodeId, Node>,
+    /// Nodes that are members no more, but might become so again until the group has settled.
+    retired: BTreeMap<NodeId, Node>,
     next_id: NodeId,
     net: Vec<Packet>,
     cut: BTreeSet<(NodeId, NodeId)>,
@@ -117,6 +119,7 @@ impl Cluster {
             random,
             set,
             nodes: BTreeMap::new(),
+            retired: BTreeMap::new(),
             next_id: total + 1,
             net: Vec::new(),
             cut: BTreeSet::new(),

@@ -410,6 +410,11 @@ impl Peer for Theirs {
 
     fn finish_work(&mut self, applied: u64) -> Outcome {
         self.node.advance_apply_to(applied);
+        let raft = &mut self.node.raft;
+        if raft.state == raft::StateRole::Leader && !raft.promotable() {
+            // A leader that was removed panics at its next commit: its host has to end its rule.
+            raft.become_follower(raft.term, raft::INVALID_ID);
+        }
         Ok(())
     }
 

@@ -11,7 +11,7 @@ const SHAPES: [(usize, usize); 6] = [(1, 2), (2, 1), (2, 2), (2, 3), (3, 2), (4,
 
 #[test]
 fn mixed_groups_agree() {
-    let (seed, rounds) = (number("INTEROP_SEED", 1), number("INTEROP_ROUNDS", 300));
+    let (seed, rounds) = (number("INTEROP_SEED", 1), number("INTEROP_ROUNDS", 3000));
     let mut total = Stats::default();
     for turn in 0..rounds.div_ceil(20) {
         let (ours, theirs) = SHAPES[turn as usize % SHAPES.len()];

@@ -105,7 +105,7 @@ impl Cluster {
         let keeps_state = self.random.one_in(2);
         let node = self.node(id)?;
         let (side, mut machine, mut disk) = (node.side, node.machine, node.peer.disk().clone());
-        if !keeps_state && let Ok(snapshot) = disk.snapshot() {
+        if let (false, Ok(snapshot)) = (keeps_state, disk.snapshot()) {
             machine = Machine::restore(&snapshot);
             disk.set_conf_state(snapshot.conf_state);
         }

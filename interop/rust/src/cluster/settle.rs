@@ -2,8 +2,8 @@
 
 use raftcore::{ConfChangeV2, NodeId, Storage};
 
-use super::Cluster;
 use super::history::{canonical, members};
+use super::{Cluster, Node};
 use crate::peer::Outcome;
 
 /// How long a healed group may take, elections included.
@@ -17,7 +17,7 @@ impl Cluster {
                 self.node(id)?.peer.tick()?;
             }
             self.drain()?;
-            self.retire();
+            self.retire()?;
             let Some(leader) = self.leader() else { continue };
             if !self.agree(leader) {
                 continue;
@@ -56,15 +56,25 @@ impl Cluster {
         Err(format!("the nodes never stop talking: {}", self.describe()))
     }
 
-    /// Ends nodes that were members, once all members know that they are none any more.
-    fn retire(&mut self) {
+    /// Stops nodes that were members, once all members know that they are none any more. One comes back
+    /// if a proposal from before, which was still in some log, makes it a member again.
+    fn retire(&mut self) -> Outcome {
         let members = members(&self.history.conf);
-        let conf_index = self.history.conf_index;
-        if members.iter().all(|id| self.nodes.get(id).is_some_and(|node| node.machine.applied >= conf_index))
-        {
-            let joined = &self.history.joined;
-            self.nodes.retain(|id, _| members.contains(id) || !joined.contains(id));
+        for id in &members {
+            if let Some(mut node) = self.retired.remove(id) {
+                self.start(*id, node.side, node.peer.disk().clone(), node.machine)?;
+            }
         }
+        let conf_index = self.history.conf_index;
+        let knows = |id| self.nodes.get(id).is_some_and(|node: &Node| node.machine.applied >= conf_index);
+        if members.iter().all(knows) {
+            for id in self.ids() {
+                if !members.contains(&id) && self.history.joined.contains(&id) {
+                    self.retired.extend(self.nodes.remove(&id).map(|node| (id, node)));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whether all members follow the leader, have applied what it has, and have nothing else.
@@ -82,7 +92,9 @@ impl Cluster {
 
     fn check(&mut self) -> Outcome {
         let members = members(&self.history.conf);
-        self.nodes.retain(|id, _| members.contains(id)); // a node whose addition was lost never joins
+        // No proposal is left in any log: who is no member now will never be one.
+        self.nodes.retain(|id, _| members.contains(id));
+        self.retired.clear();
         let (applied, conf) = (self.history.applied, self.history.conf.clone());
         let Some(&first) = members.first() else { return Err("no members".into()) };
         let machine = self.node(first)?.machine;
