@@ -88,7 +88,7 @@ func newOurs(id uint64, disk *disk, set settings, seed uint64) (peer, error) {
 	return ourPeer{node}, err
 }
 
-// refusal tells whether an error is one of those that hosts log and forget.
+// tolerate forgets errors that hosts log and forget.
 func tolerate(err error, refusals ...raftcore.Status) error {
 	failed, ok := err.(*raftcore.Error)
 	if !ok {
