@@ -45,9 +45,6 @@ build-python: setup
 build/build.ninja: | setup
 	@$(ENV) cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release
 
-build/asan/build.ninja: | setup
-	@$(ENV) cmake -S . -B build/asan -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DRAFTCORE_SANITIZE=address
-
 hello: setup build/build.ninja ## Run the first program: three nodes in one C file
 	@$(ENV) cmake --build build --target hello
 	@build/examples-c/hello/hello
@@ -58,9 +55,20 @@ test-rust: setup ## Test the core, the C interface and the simulator
 test-c: build-c ## Test the C and C++ interfaces, kvd's parts, and all of it under valgrind
 	@$(ENV) ctest --test-dir build --output-on-failure --no-tests=error
 
-test-asan: setup build/asan/build.ninja ## The same with AddressSanitizer and UBSan in C, C++ and Rust
+test-asan: ASAN_KVD := OFF
+test-asan asan: setup
+	@$(ENV) cmake -S . -B build/asan -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+	  -DRAFTCORE_SANITIZE=address -DRAFTCORE_BUILD_KVD=$(ASAN_KVD)
 	@$(ENV) cmake --build build/asan
 	@$(ENV) ctest --test-dir build/asan --output-on-failure --no-tests=error
+
+test-asan: ## Test the C and C++ interfaces with AddressSanitizer and UBSan, the Rust inside too
+
+asan: ASAN_KVD := ON
+asan: ## The same and kvd's parts (takes longer to compile)
+
+valgrind: build-c ## Only the tests under valgrind
+	@$(ENV) ctest --test-dir build --output-on-failure --no-tests=error --label-regex valgrind
 
 test-python: build-python ## Test the Python package, and its types against the module
 	@$(ENV) pytest -c python/pyproject.toml python/tests
@@ -111,4 +119,4 @@ install: ## Install library, headers, pkg-config and CMake files (after make bui
 clean: ## Remove what was built; .venv and installed packages stay
 	@rm -rf build
 
-.PHONY: help demo test setup build build-c build-python hello $(TESTS) soak fuzz verify fix install clean
+.PHONY: help demo test setup build build-c build-python hello $(TESTS) asan valgrind soak fuzz verify fix install clean

@@ -216,7 +216,9 @@ raft-state
 ";
 
     fn directives(script: &Script) -> Vec<&Directive> {
-        let directive = |item| if let Item::Directive(found) = item { Some(found) } else { None };
+        fn directive(item: &Item) -> Option<&Directive> {
+            if let Item::Directive(found) = item { Some(found) } else { None }
+        }
         script.items.iter().filter_map(directive).collect()
     }
 
