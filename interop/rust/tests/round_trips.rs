@@ -98,9 +98,8 @@ fn body() -> impl Strategy<Value = Body> {
         propose().prop_map(Body::Propose),
         append().prop_map(Body::Append),
         append_reply().prop_map(Body::AppendReply),
-        (any::<bool>(), entry_id(), any::<bool>(), any::<i64>()).prop_map(
-            |(pre, last, transfer, priority)| Body::Vote(Vote { pre, last, transfer, ..Vote::default() })
-        ),
+        (any::<bool>(), entry_id(), any::<bool>(), any::<i64>())
+            .prop_map(|(pre, last, transfer, priority)| Body::Vote(Vote { pre, last, transfer, priority })),
         (any::<bool>(), any::<bool>()).prop_map(|(pre, granted)| Body::VoteReply(VoteReply { pre, granted })),
         snapshot().prop_map(|snapshot| Body::Snapshot(Box::new(snapshot))),
         (any::<u64>(), data()).prop_map(|(commit, context)| Body::Heartbeat(Heartbeat { commit, context })),
