@@ -19,9 +19,8 @@ class Background {
   template <typename Work, typename Done>
   void run(Work work, Done done) {
     asio::post(pool_, [this, work = std::move(work), done = std::move(done)]() mutable {
-      asio::post(loop_, [result = work(), done = std::move(done)]() mutable {
-        done(std::move(result));
-      });
+      asio::post(loop_,
+                 [result = work(), done = std::move(done)]() mutable { done(std::move(result)); });
     });
   }
 

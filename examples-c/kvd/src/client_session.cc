@@ -51,9 +51,10 @@ asio::awaitable<void> ClientSession::run() {
     const size_t expected = parser_.bytes_expected();
     const size_t wanted = expected > queued ? expected - queued : 0;
     // A size that a client claims is not made room for at once: memory follows what really comes.
-    const auto room = received_.prepare(std::clamp(wanted, read_bytes, std::max(read_bytes, queued)));
-    const size_t got = co_await socket_.async_read_some(
-        room, asio::redirect_error(asio::use_awaitable, problem));
+    const auto room =
+        received_.prepare(std::clamp(wanted, read_bytes, std::max(read_bytes, queued)));
+    const size_t got =
+        co_await socket_.async_read_some(room, asio::redirect_error(asio::use_awaitable, problem));
     received_.commit(got);
     if (problem) {
       // A client may close its side and still read the replies to what it sent.
@@ -79,9 +80,7 @@ void ClientSession::execute_received() {
     if (!holds_command_) {
       switch (parser_.parse(received_.view())) {
         case RequestParser::Status::complete: break;
-        case RequestParser::Status::incomplete:
-          received_.shrink(kept_capacity);
-          return;
+        case RequestParser::Status::incomplete: received_.shrink(kept_capacity); return;
         case RequestParser::Status::error:
           reply_error_now(parser_.error());
           ending_ = true;
@@ -100,12 +99,15 @@ void ClientSession::execute_received() {
 bool ClientSession::execute(const Args &args) {
   if (args.empty()) return true;
   const CommandSpec *spec = find_command(args[0]);
-  std::string error = spec == nullptr ? unknown_command_error(args)
-                                      : check_arguments(*spec, args, {store_.config().max_key_bytes,
-                                                                      store_.config().max_value_bytes});
+  std::string error =
+      spec == nullptr
+          ? unknown_command_error(args)
+          : check_arguments(*spec, args,
+                            {store_.config().max_key_bytes, store_.config().max_value_bytes});
   if (!error.empty()) {
     // A browser that was lured into sending HTTP here: nothing of its body may be executed.
-    const bool is_http = equals_ignoring_case(args[0], "post") || equals_ignoring_case(args[0], "host:");
+    const bool is_http =
+        equals_ignoring_case(args[0], "post") || equals_ignoring_case(args[0], "host:");
     if (is_http) ending_ = true;
     reply_error_now(error);
     return true;

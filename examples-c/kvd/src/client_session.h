@@ -20,9 +20,9 @@ namespace kvd {
 class Peer;
 class Store;
 
-// A client may send requests without waiting for replies. They are collected together as long as they
-// are all reads or all writes: a read waits for the writes before it, and a write for the reads, so
-// that each sees what came before it on this connection and nothing that comes after.
+// A client may send requests without waiting for replies. They are collected together as long as
+// they are all reads or all writes: a read waits for the writes before it, and a write for the
+// reads, so that each sees what came before it on this connection and nothing that comes after.
 class ClientSession : public ReplySink, public std::enable_shared_from_this<ClientSession> {
  public:
   ClientSession(asio::ip::tcp::socket socket, Store &store, uint64_t id);
@@ -70,9 +70,9 @@ class ClientSession : public ReplySink, public std::enable_shared_from_this<Clie
   RequestParser parser_;
   asio::steady_timer resumed_;  // cancelled when a session that was held up may receive again
 
-  std::deque<Slot> slots_;     // replies that are not in the writer yet
-  uint64_t first_slot_ = 0;    // number of slots_.front()
-  size_t pending_ = 0;         // slots that are not done
+  std::deque<Slot> slots_;   // replies that are not in the writer yet
+  uint64_t first_slot_ = 0;  // number of slots_.front()
+  size_t pending_ = 0;       // slots that are not done
   bool pending_are_writes_ = false;
   bool holds_command_ = false;  // parser_.args() is a command that must wait
   bool held_up_ = false;        // nothing is executed or received until a later turn

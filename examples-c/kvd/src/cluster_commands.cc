@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of Redis Cluster that clients need to find a Region's leader: to them a leader is a master
-// and its followers are replicas.
+// The part of Redis Cluster that clients need to find a Region's leader: to them a leader is a
+// master and its followers are replicas.
 #include <algorithm>
 #include <array>
 #include <cinttypes>

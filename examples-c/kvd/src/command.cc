@@ -104,9 +104,8 @@ std::string unknown_command_error(const Args &args) {
 }
 
 bool equals_ignoring_case(std::string_view text, std::string_view lowered) {
-  return text.size() == lowered.size() &&
-         std::equal(text.begin(), text.end(), lowered.begin(),
-                    [](char a, char b) { return lower(a) == b; });
+  return text.size() == lowered.size() && std::equal(text.begin(), text.end(), lowered.begin(),
+                                                     [](char a, char b) { return lower(a) == b; });
 }
 
 std::string to_lower(std::string_view text) {

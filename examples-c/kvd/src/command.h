@@ -28,7 +28,8 @@ struct CommandSpec {
   std::string_view name;  // lower case
   int arity;              // number of words with the name; negative: at least that many
   CommandKind kind;
-  // Where keys stand among the words: first, last (negative: from the end) and distance; 0, 0, 0: none.
+  // Where keys stand among the words: first, last (negative: from the end) and distance; 0, 0, 0:
+  // none.
   int first_key;
   int last_key;
   int key_step;
@@ -52,7 +53,8 @@ void for_each_key_argument(const CommandSpec &spec, const Args &args, const Visi
   if (spec.first_key == 0) return;
   const int size = static_cast<int>(args.size());
   const int last = spec.last_key < 0 ? size + spec.last_key : spec.last_key;
-  for (int i = spec.first_key; i <= last && i < size; i += spec.key_step) visit(args[static_cast<size_t>(i)]);
+  for (int i = spec.first_key; i <= last && i < size; i += spec.key_step)
+    visit(args[static_cast<size_t>(i)]);
 }
 
 // Checks that hold for every command: arity and length of keys. Returns the error reply or "".

@@ -62,6 +62,7 @@ void add_options(CLI::App &app, Config &config, std::string &members, std::strin
                  "All stores: id=PEER/CLIENT,... with two addresses host:port each, the one for "
                  "other stores and the one for clients")
       ->required();
+  app.option_defaults()->always_capture_default();
   app.add_option("--bind", config.bind_host,
                  "Listen on this host instead of the hosts of the own addresses");
   app.add_option("--cluster-id", config.cluster_id,
@@ -79,8 +80,7 @@ void add_options(CLI::App &app, Config &config, std::string &members, std::strin
   app.add_option("--compact-after", config.compact_after,
                  "Applied log entries that are kept at most; half of them stay when the log is cut")
       ->check(CLI::Range(uint64_t{2}, uint64_t{1} << 40));
-  app.add_option("--compact-after-bytes", config.compact_after_bytes,
-                 "The same in bytes, about")
+  app.add_option("--compact-after-bytes", config.compact_after_bytes, "The same in bytes, about")
       ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 50));
   app.add_option("--max-key-bytes", config.max_key_bytes, "Largest key")->check(positive);
   app.add_option("--max-value-bytes", config.max_value_bytes, "Largest value")->check(positive);
@@ -155,7 +155,6 @@ std::optional<Config> parse_command_line(int argc, char **argv, int &exit_code) 
   CLI::App app{
       "kvd: a replicated key-value store that speaks the Redis protocol.\n"
       "Each process is one store; the stores of --cluster keep the same data by Raft."};
-  app.option_defaults()->always_capture_default();
   app.set_version_flag("--version", version_text());
   add_options(app, config, members, log_level);
   try {

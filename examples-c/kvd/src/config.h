@@ -60,8 +60,8 @@ std::optional<Address> parse_address(std::string_view text);
 // in `error`.
 std::vector<Member> parse_members(std::string_view text, std::string &error);
 
-// The command line. nullopt if the process is to end with `exit_code`; then what there was to say was
-// said (help and version on stdout, errors on stderr).
+// The command line. nullopt if the process is to end with `exit_code`; then what there was to say
+// was said (help and version on stdout, errors on stderr).
 std::optional<Config> parse_command_line(int argc, char **argv, int &exit_code);
 
 }  // namespace kvd

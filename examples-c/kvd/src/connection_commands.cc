@@ -14,8 +14,7 @@ bool valid_client_name(std::string_view name) {
 
 void set_client_name(ClientInfo &client, std::string_view name, std::string &reply) {
   if (!valid_client_name(name)) {
-    append_error(reply,
-                 "ERR Client names cannot contain spaces, newlines or special characters.");
+    append_error(reply, "ERR Client names cannot contain spaces, newlines or special characters.");
     return;
   }
   client.name.assign(name);
@@ -43,8 +42,8 @@ std::string apply_hello_options(ClientInfo &client, const Args &args) {
 
 void append_subcommand_error(std::string &reply, const Args &args) {
   append_error(reply, "ERR unknown subcommand or wrong number of arguments for '" +
-                          std::string(args[1].substr(0, 128)) + "'. Try " +
-                          to_lower(args[0]) + " in the documentation of kvd.");
+                          std::string(args[1].substr(0, 128)) + "'. Try " + to_lower(args[0]) +
+                          " in the documentation of kvd.");
 }
 
 void run_ping(LocalCommand &, const Args &args, std::string &reply) {

@@ -53,8 +53,6 @@ uint32_t extend(uint32_t crc, const char *data, size_t size) {
 
 }  // namespace
 
-uint32_t crc32c(std::string_view bytes) {
-  return ~extend(0xffffffffu, bytes.data(), bytes.size());
-}
+uint32_t crc32c(std::string_view bytes) { return ~extend(0xffffffffu, bytes.data(), bytes.size()); }
 
 }  // namespace kvd

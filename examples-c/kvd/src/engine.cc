@@ -38,7 +38,8 @@ rocksdb::DBOptions database_options() {
   options.create_missing_column_families = true;
   options.max_background_jobs = 2;
   options.max_total_wal_size = 512 << 20;
-  // Large files go to the disk while they are written: a burst of them at the end would hold up syncs.
+  // Large files go to the disk while they are written: a burst of them at the end would hold up
+  // syncs.
   options.bytes_per_sync = 1 << 20;
   // Only one thread writes, so concurrent insertion would only cost.
   options.allow_concurrent_memtable_write = false;
@@ -60,8 +61,8 @@ rocksdb::ColumnFamilyOptions family_options(const std::shared_ptr<rocksdb::Cache
   return options;
 }
 
-// Values are written and read at random places, one at a time: a memtable hashed by slot finds a key
-// with two or three cache misses, where a skip list of the same size takes more than twenty.
+// Values are written and read at random places, one at a time: a memtable hashed by slot finds a
+// key with two or three cache misses, where a skip list of the same size takes more than twenty.
 void hash_by_slot(rocksdb::ColumnFamilyOptions &options) {
   options.prefix_extractor.reset(rocksdb::NewCappedPrefixTransform(slot_prefix_bytes));
   options.memtable_factory.reset(rocksdb::NewHashLinkListRepFactory(2 * slot_count));

@@ -27,7 +27,9 @@
 namespace kvd {
 
 inline rocksdb::Slice slice_of(std::string_view text) { return {text.data(), text.size()}; }
-inline std::string_view view_of(const rocksdb::Slice &slice) { return {slice.data(), slice.size()}; }
+inline std::string_view view_of(const rocksdb::Slice &slice) {
+  return {slice.data(), slice.size()};
+}
 
 std::string raft_state_key(uint64_t region_id);
 std::string log_key(uint64_t region_id, uint64_t index);
@@ -62,8 +64,8 @@ class Engine {
   std::optional<std::string> get(rocksdb::ColumnFamilyHandle *family, std::string_view key,
                                  const rocksdb::Snapshot *at = nullptr);
   // The same into a pinned value, which a caller can keep for several reads.
-  bool get(rocksdb::ColumnFamilyHandle *family, std::string_view key,
-           rocksdb::PinnableSlice &value, const rocksdb::Snapshot *at = nullptr);
+  bool get(rocksdb::ColumnFamilyHandle *family, std::string_view key, rocksdb::PinnableSlice &value,
+           const rocksdb::Snapshot *at = nullptr);
 
   // An iterator over `family` from `from` (included) to `to` (excluded), which must outlive it. In
   // `data` it starts with sorting what is in memory: not for the loop.

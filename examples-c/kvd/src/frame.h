@@ -14,7 +14,8 @@
 //        8     8  region id, little-endian
 //       16     n  payload: one Raft message, the bytes that the library gave
 //
-// The receiver answers nothing. It closes the connection at the first byte that is not as said here.
+// The receiver answers nothing. It closes the connection at the first byte that is not as said
+// here.
 #pragma once
 
 #include <cstddef>
@@ -55,8 +56,8 @@ struct Frame {
 struct FrameParse {
   enum class Status { complete, incomplete, error };
   Status status = Status::incomplete;
-  Frame frame;                  // complete: views into the buffer
-  size_t frame_bytes = 0;       // complete: bytes of the frame; incomplete: bytes it will have, if known
+  Frame frame;             // complete: views into the buffer
+  size_t frame_bytes = 0;  // complete: bytes of the frame; incomplete: bytes it will have, if known
   const char *error = nullptr;  // error: why
 };
 

@@ -36,17 +36,12 @@ bool class_matches(std::string_view pattern, size_t &at, char c) {
 // Whether the one-character element at pattern[at] matches `c`; `at` moves behind the element.
 bool element_matches(std::string_view pattern, size_t &at, char c) {
   switch (pattern[at]) {
-    case '?':
-      ++at;
-      return true;
-    case '[':
-      ++at;
-      return class_matches(pattern, at, c);
+    case '?': ++at; return true;
+    case '[': ++at; return class_matches(pattern, at, c);
     case '\\':
       if (at + 1 < pattern.size()) ++at;
       [[fallthrough]];
-    default:
-      return pattern[at++] == c;
+    default: return pattern[at++] == c;
   }
 }
 

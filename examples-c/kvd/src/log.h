@@ -27,8 +27,8 @@ void log_at(LogLevel level, const char *format, ...) __attribute__((format(print
 
 }  // namespace kvd
 
-#define KVD_LOG(level, ...)                                           \
-  do {                                                                \
-    if (::kvd::log_enabled(::kvd::LogLevel::level))                   \
-      ::kvd::log_at(::kvd::LogLevel::level, __VA_ARGS__);             \
+#define KVD_LOG(level, ...)                               \
+  do {                                                    \
+    if (::kvd::log_enabled(::kvd::LogLevel::level))       \
+      ::kvd::log_at(::kvd::LogLevel::level, __VA_ARGS__); \
   } while (false)

@@ -28,7 +28,8 @@ constexpr uint64_t max_uncommitted_bytes = 256 << 20;
 raft_config node_config(const Config &config, uint64_t applied) {
   raft_config node{};
   const raft_status status = raft_config_init(&node, sizeof node, config.id);
-  if (status != RAFT_OK) fatal("the Raft library is of another version: %s", raft_status_message(status));
+  if (status != RAFT_OK)
+    fatal("the Raft library is of another version: %s", raft_status_message(status));
   node.seed = std::random_device()();
   node.applied = applied;
   node.election_ticks = config.election_ticks;
@@ -60,9 +61,8 @@ Peer::Peer(const StoreParts &parts, const Region &region)
   if (status != RAFT_OK) {
     fatal("region %" PRIu64 " cannot start: %s", region_.id, raft_status_message(status));
   }
-  KVD_LOG(info,
-          "region %" PRIu64 " starts: log %" PRIu64 " to %" PRIu64 ", applied %" PRIu64, region_.id,
-          storage_.first_index(), storage_.last_index(), storage_.applied_index());
+  KVD_LOG(info, "region %" PRIu64 " starts: log %" PRIu64 " to %" PRIu64 ", applied %" PRIu64,
+          region_.id, storage_.first_index(), storage_.last_index(), storage_.applied_index());
 }
 
 Peer::~Peer() {
@@ -183,8 +183,10 @@ void Peer::note_state(const raft_ready_view &ready) {
     KVD_LOG(info, "region %" PRIu64 " follows store %" PRIu64 " at term %" PRIu64, region_.id,
             leader_, term_);
   } else {
-    KVD_LOG(info, "region %" PRIu64 " has no leader at term %" PRIu64 " (%s)", region_.id, term_,
-            role_ == RAFT_ROLE_FOLLOWER ? "follower" : "candidate");
+    KVD_LOG(info, "region %" PRIu64 " has no leader at term %" PRIu64 "%s", region_.id, term_,
+            role_ == RAFT_ROLE_PRE_CANDIDATE ? ", asks for support"
+            : role_ == RAFT_ROLE_CANDIDATE   ? ", campaigns"
+                                             : "");
   }
   if (!led || is_leader()) return;
   // Reads can be asked again elsewhere. Writes stay: they may yet be committed.
@@ -223,8 +225,8 @@ void Peer::install(const raft_snapshot &snapshot, DataBatch &data, rocksdb::Writ
   storage_.stage_applied(snapshot.index, snapshot.term, batch);
   log_bytes_ = 0;
   reply_error(pending_writes_.covered_by_snapshot(snapshot.index), unknown_error);
-  KVD_LOG(info, "region %" PRIu64 " installs a snapshot at index %" PRIu64 ", %zu bytes", region_.id,
-          snapshot.index, snapshot.data.len);
+  KVD_LOG(info, "region %" PRIu64 " installs a snapshot at index %" PRIu64 ", %zu bytes",
+          region_.id, snapshot.index, snapshot.data.len);
 }
 
 void Peer::apply(const raft_entry &entry, DataBatch &data) {
@@ -236,11 +238,11 @@ void Peer::apply(const raft_entry &entry, DataBatch &data) {
     apply_membership_change(entry);
     return;
   }
-  const bool well_formed =
-      apply_entry(view_of(entry.data), region_.slots, data,
-                  [&](size_t position, std::string_view reply) {
-                    if (position < waiters.size()) waiters[position].reply(reply);
-                  });
+  const bool well_formed = apply_entry(view_of(entry.data), region_.slots, data,
+                                       [&](size_t position, std::string_view reply) {
+                                         if (position < waiters.size())
+                                           waiters[position].reply(reply);
+                                       });
   if (!well_formed) {
     KVD_LOG(error, "region %" PRIu64 ": entry %" PRIu64 " is malformed, its rest is skipped",
             region_.id, entry.index);
@@ -267,7 +269,8 @@ void Peer::compact(rocksdb::WriteBatch &batch) {
   const uint64_t applied = storage_.applied_index();
   if (applied < storage_.first_index()) return;
   const uint64_t kept = applied - storage_.first_index() + 1;
-  if (kept <= parts_.config.compact_after && log_bytes_ <= parts_.config.compact_after_bytes) return;
+  if (kept <= parts_.config.compact_after && log_bytes_ <= parts_.config.compact_after_bytes)
+    return;
   log_bytes_ /= 2;
   const uint64_t up_to = applied - std::min(kept, parts_.config.compact_after) / 2;
   storage_.stage_compaction(up_to, batch);
@@ -346,7 +349,8 @@ void Peer::complain(raft_status status) {
   last_complaint_ = now;
   if (status == RAFT_ERR_COMMIT_BEYOND_LOG || status == RAFT_ERR_COMMITTED_CONFLICT) {
     KVD_LOG(error,
-            "region %" PRIu64 ": this store lost data that it had acknowledged, and must not come "
+            "region %" PRIu64
+            ": this store lost data that it had acknowledged, and must not come "
             "back under its id: %s",
             region_.id, last_error().c_str());
   } else {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Region's replica on this Store: a Raft node, its log, its part of the key space, and the clients'
-// requests that wait for it.
+// A Region's replica on this Store: a Raft node, its log, its part of the key space, and the
+// clients' requests that wait for it.
 #pragma once
 
 #include <raftcore.h>
@@ -28,8 +28,8 @@ struct StoreParts {
   Background &background;
 };
 
-// All functions are called on the loop. A turn of the loop is: submit(), then, unless the last turn's
-// batch is still on its way to the disk, begin(); and finish() once the batch is written.
+// All functions are called on the loop. A turn of the loop is: submit(), then, unless the last
+// turn's batch is still on its way to the disk, begin(); and finish() once the batch is written.
 class Peer {
  public:
   Peer(const StoreParts &parts, const Region &region);
@@ -49,8 +49,8 @@ class Peer {
   void submit();
 
   bool has_ready() const;
-  // Takes a Ready: sends what may be sent before it is stored, puts all that is to be stored into the
-  // batch (`sync` is set if that must be durable) and applies what is committed.
+  // Takes a Ready: sends what may be sent before it is stored, puts all that is to be stored into
+  // the batch (`sync` is set if that must be durable) and applies what is committed.
   void begin(rocksdb::WriteBatch &batch, bool &sync);
   // The batch is written: sends the rest, serves reads, hands the Ready back.
   void finish();
@@ -100,7 +100,7 @@ class Peer {
   uint64_t leader_ = 0;
   uint64_t term_ = 0;
   raft_ready_view *ready_ = nullptr;  // between begin() and finish()
-  uint64_t log_bytes_ = 0;  // about what the log has, of what this process wrote
+  uint64_t log_bytes_ = 0;            // about what the log has, of what this process wrote
 
   ProposalBatch collected_writes_;
   PendingWrites pending_writes_;

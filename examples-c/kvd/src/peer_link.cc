@@ -31,7 +31,8 @@ PeerLink::PeerLink(asio::io_context &loop, const Config &config, const Member &m
     : loop_(loop), config_(config), member_(member), events_(events), backoff_(loop) {}
 
 void PeerLink::start() {
-  asio::co_spawn(loop_, [self = shared_from_this()] { return self->run(); }, asio::detached);
+  asio::co_spawn(
+      loop_, [self = shared_from_this()] { return self->run(); }, asio::detached);
 }
 
 void PeerLink::stop() {
@@ -75,9 +76,9 @@ asio::awaitable<void> PeerLink::run() {
 asio::awaitable<std::optional<tcp::socket>> PeerLink::connect() {
   std::error_code problem;
   tcp::resolver resolver(loop_);
-  const auto found = co_await resolver.async_resolve(
-      member_.peer.host, std::to_string(member_.peer.port),
-      asio::redirect_error(asio::use_awaitable, problem));
+  const auto found =
+      co_await resolver.async_resolve(member_.peer.host, std::to_string(member_.peer.port),
+                                      asio::redirect_error(asio::use_awaitable, problem));
   if (problem) co_return std::nullopt;
   // Shared with the deadline, whose handler may be queued when this coroutine ends.
   const auto socket = std::make_shared<tcp::socket>(loop_);
@@ -99,8 +100,8 @@ asio::awaitable<void> PeerLink::wait_for_end(std::shared_ptr<Connection> connect
   std::array<char, 64> ignored_bytes;
   std::error_code problem;
   while (!problem) {
-    co_await connection->socket.async_read_some(
-        asio::buffer(ignored_bytes), asio::redirect_error(asio::use_awaitable, problem));
+    co_await connection->socket.async_read_some(asio::buffer(ignored_bytes),
+                                                asio::redirect_error(asio::use_awaitable, problem));
   }
 }
 

@@ -39,8 +39,8 @@ class ProposalBatch {
 };
 
 // The proposed writes, by the (term, index) that they got. Which write an index of the log holds is
-// known only when an entry is applied there: until then even a deposed leader's entry may come to be
-// committed by a later one.
+// known only when an entry is applied there: until then even a deposed leader's entry may come to
+// be committed by a later one.
 class PendingWrites {
  public:
   void add(uint64_t term, uint64_t index, std::vector<Waiter> waiters, Clock::time_point deadline);

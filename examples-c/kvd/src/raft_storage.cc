@@ -80,9 +80,8 @@ std::string RaftStorage::LogState::encode() const {
 std::optional<RaftStorage::LogState> RaftStorage::LogState::decode(std::string_view bytes) {
   ByteReader reader(bytes);
   LogState state;
-  for (uint64_t *number :
-       {&state.hard_state.term, &state.hard_state.vote, &state.hard_state.commit,
-        &state.truncated_index, &state.truncated_term, &state.last_index}) {
+  for (uint64_t *number : {&state.hard_state.term, &state.hard_state.vote, &state.hard_state.commit,
+                           &state.truncated_index, &state.truncated_term, &state.last_index}) {
     const auto value = reader.varint();
     if (!value) return std::nullopt;
     *number = *value;
@@ -100,8 +99,8 @@ bool RaftStorage::exists(Engine &engine, uint64_t region_id) {
   return engine.get(engine.raft(), raft_state_key(region_id)).has_value();
 }
 
-void RaftStorage::bootstrap(Engine &engine, uint64_t region_id,
-                            const std::vector<uint64_t> &voters, rocksdb::WriteBatch &batch) {
+void RaftStorage::bootstrap(Engine &engine, uint64_t region_id, const std::vector<uint64_t> &voters,
+                            rocksdb::WriteBatch &batch) {
   raft_conf_state membership{};
   membership.voters = voters.data();
   membership.voters_len = voters.size();
@@ -120,10 +119,10 @@ void RaftStorage::bootstrap(Engine &engine, uint64_t region_id,
 }
 
 void RaftStorage::load() {
-  const auto log = LogState::decode(
-      engine_.get(engine_.raft(), raft_state_key(region_id_)).value_or(""));
-  const auto applied = ApplyState::decode(
-      engine_.get(engine_.data(), apply_state_key(region_id_)).value_or(""));
+  const auto log =
+      LogState::decode(engine_.get(engine_.raft(), raft_state_key(region_id_)).value_or(""));
+  const auto applied =
+      ApplyState::decode(engine_.get(engine_.data(), apply_state_key(region_id_)).value_or(""));
   if (!log || !applied) fatal("region %" PRIu64 ": its stored state cannot be read", region_id_);
   log_ = *log;
   applied_ = *applied;
@@ -152,7 +151,9 @@ raft_storage RaftStorage::callbacks() {
   };
   // The sink counts bytes itself and says when there are enough.
   table.entries = [](void *context, uint64_t low, uint64_t high, uint64_t,
-                     raft_entry_sink *out) noexcept { return self(context).entries(low, high, out); };
+                     raft_entry_sink *out) noexcept {
+    return self(context).entries(low, high, out);
+  };
   table.term = [](void *context, uint64_t index, uint64_t *term) noexcept {
     return self(context).term(index, term);
   };
@@ -189,8 +190,7 @@ raft_status RaftStorage::entries(uint64_t low, uint64_t high, raft_entry_sink *o
             iterator->status().ToString().c_str());
     }
     const StoredEntry stored = decode_entry_or_die(view_of(iterator->value()), region_id_, index);
-    const raft_entry entry{stored.term, index, stored.kind, stored.flags,
-                           raft_view(stored.data)};
+    const raft_entry entry{stored.term, index, stored.kind, stored.flags, raft_view(stored.data)};
     const raft_status status = raft_entry_sink_push(out, &entry);
     if (status == RAFT_ERR_TOO_LARGE) return RAFT_OK;
     if (status != RAFT_OK) return status;
@@ -215,8 +215,7 @@ raft_status RaftStorage::snapshot(raft_snapshot_sink *out) {
   const Snapshot *snapshot = snapshots_.get(log_.truncated_index);
   if (snapshot == nullptr) return RAFT_ERR_SNAPSHOT_UNAVAILABLE;
   raft_conf_state_buffer *membership = nullptr;
-  raft_status status =
-      raft_conf_state_decode(raft_view(snapshot->state.conf_state), &membership);
+  raft_status status = raft_conf_state_decode(raft_view(snapshot->state.conf_state), &membership);
   if (status != RAFT_OK) return status;
   raft_snapshot whole{};
   whole.term = snapshot->state.term;

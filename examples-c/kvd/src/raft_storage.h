@@ -19,8 +19,8 @@ namespace kvd {
 // reads what was there before, which is what it expects until raft_advance.
 class RaftStorage {
  public:
-  // Loads what is stored of the Region, which must have been bootstrapped; fatal() if it contradicts
-  // itself.
+  // Loads what is stored of the Region, which must have been bootstrapped; fatal() if it
+  // contradicts itself.
   RaftStorage(Engine &engine, SnapshotCache &snapshots, uint64_t region_id);
   RaftStorage(const RaftStorage &) = delete;
   RaftStorage &operator=(const RaftStorage &) = delete;

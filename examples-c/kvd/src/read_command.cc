@@ -36,8 +36,8 @@ void append_value(std::string &reply, bool found, const rocksdb::PinnableSlice &
 
 void refuse_reply(std::string &reply) {
   reply.clear();
-  append_error(reply, "ERR the reply would be larger than " + std::to_string(max_reply_bytes) +
-                          " bytes");
+  append_error(reply,
+               "ERR the reply would be larger than " + std::to_string(max_reply_bytes) + " bytes");
 }
 
 void require(const rocksdb::Iterator &iterator) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads, as they wait for their turn: a read is collected, confirmed by the Region's leader together
-// with all others of the same turn, and executed once the state machine is recent enough.
+// Reads, as they wait for their turn: a read is collected, confirmed by the Region's leader
+// together with all others of the same turn, and executed once the state machine is recent enough.
 #pragma once
 
 #include <cstdint>
@@ -15,9 +15,9 @@ namespace kvd {
 enum class ReadOp : uint8_t { get, mget, exists, strlen, dbsize, keys, scan };
 
 // opcode byte, then fields as in write_command.h
-void encode_read_key(std::string &out, ReadOp op, std::string_view key);             // get, strlen
+void encode_read_key(std::string &out, ReadOp op, std::string_view key);  // get, strlen
 void encode_read_keys(std::string &out, ReadOp op, const std::string_view *keys, size_t count);
-void encode_read_pattern(std::string &out, std::string_view pattern);                // keys
+void encode_read_pattern(std::string &out, std::string_view pattern);  // keys
 void encode_read_dbsize(std::string &out);
 
 struct ScanRequest {

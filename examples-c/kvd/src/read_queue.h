@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Linearizable reads (thesis section 6.4): all reads that one turn collected ask the leader's quorum
-// together, and are served once the state machine has what was committed when they asked.
+// Linearizable reads (thesis section 6.4): all reads that one turn collected ask the leader's
+// quorum together, and are served once the state machine has what was committed when they asked.
 #pragma once
 
 #include <cstdint>

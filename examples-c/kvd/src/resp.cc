@@ -46,8 +46,9 @@ char unescape(std::string_view text, size_t &at) {
   }
 }
 
-// Appends the quoted word that starts at text[at], which is its opening quote, and moves `at` behind
-// the closing quote. False if the quotes are not balanced, or something follows without a space.
+// Appends the quoted word that starts at text[at], which is its opening quote, and moves `at`
+// behind the closing quote. False if the quotes are not balanced, or something follows without a
+// space.
 bool append_quoted(std::string_view text, size_t &at, std::string &out) {
   const char quote = text[at];
   for (++at; at < text.size(); ++at) {

@@ -27,8 +27,8 @@ class RequestParser {
   explicit RequestParser(const RequestLimits &limits) : limits_(limits) {}
 
   // `received` starts at the current request; after `incomplete` it has the same bytes and more
-  // behind them (they may have moved). After `complete` the next call is for the next request, which
-  // starts `consumed()` bytes on. After `error` the connection is of no use.
+  // behind them (they may have moved). After `complete` the next call is for the next request,
+  // which starts `consumed()` bytes on. After `error` the connection is of no use.
   Status parse(std::string_view received);
 
   // After `complete`: the command and its arguments, empty for an empty request. They point into

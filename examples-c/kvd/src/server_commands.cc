@@ -24,8 +24,8 @@ void append_flags(std::string &reply, std::string_view flags) {
   for (const std::string_view word : words) append_simple(reply, word);
 }
 
-// What COMMAND tells of one command: the fields that Redis had before version 7, which say where the
-// keys stand.
+// What COMMAND tells of one command: the fields that Redis had before version 7, which say where
+// the keys stand.
 void append_command_info(std::string &reply, const CommandSpec &spec) {
   append_array(reply, 6);
   append_bulk(reply, spec.name);

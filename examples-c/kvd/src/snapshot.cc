@@ -75,9 +75,8 @@ std::optional<Snapshot> build_snapshot(Engine &engine, uint64_t region_id, SlotR
 }
 
 bool install_snapshot(std::string_view bytes, SlotRange slots, DataBatch &data) {
-  const bool fits = for_each_item(bytes, [&](std::string_view key, std::string_view) {
-    return slots.contains(slot_of(key));
-  });
+  const bool fits = for_each_item(
+      bytes, [&](std::string_view key, std::string_view) { return slots.contains(slot_of(key)); });
   if (!fits) return false;
   data.clear(slots);
   return for_each_item(bytes, [&](std::string_view key, std::string_view value) {
@@ -109,8 +108,8 @@ const Snapshot *SnapshotCache::get(uint64_t first_useful_index) {
         state->building = false;
         state->ready = std::move(made);
         if (state->ready) {
-          KVD_LOG(info, "region %" PRIu64 " made a snapshot at index %" PRIu64 ", %zu bytes", region,
-                  state->ready->state.index, state->ready->data.size());
+          KVD_LOG(info, "region %" PRIu64 " made a snapshot at index %" PRIu64 ", %zu bytes",
+                  region, state->ready->state.index, state->ready->data.size());
         } else {
           KVD_LOG(error, "region %" PRIu64 " is too large for a snapshot (--max-snapshot-bytes)",
                   region);

@@ -22,8 +22,8 @@ namespace kvd {
 // Where the state machine is: RaftApplyState.
 struct ApplyState {
   uint64_t index = 0;
-  uint64_t term = 0;            // of the entry at `index`
-  std::string conf_state;       // membership after that entry, as raft_conf_state_encode gives it
+  uint64_t term = 0;       // of the entry at `index`
+  std::string conf_state;  // membership after that entry, as raft_conf_state_encode gives it
 
   std::string encode() const;
   static std::optional<ApplyState> decode(std::string_view bytes);
@@ -39,8 +39,8 @@ struct Snapshot {
 std::optional<Snapshot> build_snapshot(Engine &engine, uint64_t region_id, SlotRange slots,
                                        uint64_t max_bytes);
 
-// Replaces the Region's keys by those of a snapshot, whose bytes must stay where they are as long as
-// `data` lives. False, and nothing done, if the bytes are not a snapshot of these slots.
+// Replaces the Region's keys by those of a snapshot, whose bytes must stay where they are as long
+// as `data` lives. False, and nothing done, if the bytes are not a snapshot of these slots.
 bool install_snapshot(std::string_view bytes, SlotRange slots, DataBatch &data);
 
 // Makes snapshots in the background and keeps the last one for as long as it is of use.

@@ -97,9 +97,7 @@ void apply_write(const WriteCommand &command, SlotRange slots, DataBatch &data,
     case WriteOp::mset: return apply_mset(command, data, reply);
     case WriteOp::incr: return apply_incr(command, data, reply);
     case WriteOp::append: return apply_append(command, data, reply);
-    case WriteOp::flush:
-      data.clear(slots);
-      return append_simple(reply, "OK");
+    case WriteOp::flush: data.clear(slots); return append_simple(reply, "OK");
   }
 }
 
@@ -114,9 +112,10 @@ bool apply_entry(std::string_view entry, SlotRange slots, DataBatch &data,
       case WriteReader::Next::end: return true;
       case WriteReader::Next::malformed: return false;
       case WriteReader::Next::unknown_version:
-        fatal("a committed entry has format version %d, which this program does not know: a newer "
-              "version wrote it",
-              entry[0]);
+        fatal(
+            "a committed entry has format version %d, which this program does not know: a newer "
+            "version wrote it",
+            entry[0]);
     }
     reply.clear();
     apply_write(command, slots, data, reply);

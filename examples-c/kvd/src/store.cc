@@ -150,7 +150,8 @@ asio::awaitable<void> Store::accept_clients() {
     const auto session =
         std::make_shared<ClientSession>(std::move(socket), *this, next_session_id_++);
     sessions_.emplace(session->id(), session);
-    asio::co_spawn(loop_, [session] { return session->run(); }, asio::detached);
+    asio::co_spawn(
+        loop_, [session] { return session->run(); }, asio::detached);
   }
 }
 
@@ -159,8 +160,8 @@ asio::awaitable<void> Store::tick_loop() {
   auto next = Clock::now();
   std::error_code problem;
   while (!stopping_) {
-    // After a pause of the whole process the ticks that were missed are not made up for: an election
-    // timeout counts the time in which a leader could have been heard.
+    // After a pause of the whole process the ticks that were missed are not made up for: an
+    // election timeout counts the time in which a leader could have been heard.
     next = std::max(next + interval, Clock::now());
     tick_timer_.expires_at(next);
     co_await tick_timer_.async_wait(asio::redirect_error(asio::use_awaitable, problem));

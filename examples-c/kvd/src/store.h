@@ -26,9 +26,9 @@ namespace kvd {
 class ClientSession;
 
 // The loop goes in turns. A turn handles everything that came in, and then, for all Peers together:
-// proposes the writes and asks for the reads that clients sent, collects what all Peers have to store
-// in one batch, has it written with one sync beside the loop, and sends what was collected for each
-// connection. While a batch is on its way to the disk, turns go on without a new one.
+// proposes the writes and asks for the reads that clients sent, collects what all Peers have to
+// store in one batch, has it written with one sync beside the loop, and sends what was collected
+// for each connection. While a batch is on its way to the disk, turns go on without a new one.
 class Store : private TransportEvents {
  public:
   // Opens the disk and puts the Regions there if it is new; fatal() if that fails.

@@ -12,9 +12,7 @@ uint64_t zigzag(int64_t value) {
   return (static_cast<uint64_t>(value) << 1) ^ static_cast<uint64_t>(value >> 63);
 }
 
-int64_t unzigzag(uint64_t value) {
-  return static_cast<int64_t>((value >> 1) ^ (~(value & 1) + 1));
-}
+int64_t unzigzag(uint64_t value) { return static_cast<int64_t>((value >> 1) ^ (~(value & 1) + 1)); }
 
 bool get(ByteReader &reader, std::string_view &out) {
   const auto value = reader.string();
@@ -50,10 +48,8 @@ bool decode_fields(ByteReader &reader, WriteCommand &command) {
       command.flags = *flags;
       return get(reader, command.key) && get(reader, command.value);
     }
-    case WriteOp::del:
-      return get_list(reader, 1, command.list);
-    case WriteOp::mset:
-      return get_list(reader, 2, command.list);
+    case WriteOp::del: return get_list(reader, 1, command.list);
+    case WriteOp::mset: return get_list(reader, 2, command.list);
     case WriteOp::incr: {
       uint64_t amount = 0;
       if (!get(reader, command.key) || !get(reader, amount)) return false;
@@ -63,8 +59,7 @@ bool decode_fields(ByteReader &reader, WriteCommand &command) {
     case WriteOp::append:
       return get(reader, command.max_value_bytes) && get(reader, command.key) &&
              get(reader, command.value);
-    case WriteOp::flush:
-      return true;
+    case WriteOp::flush: return true;
   }
   return false;
 }

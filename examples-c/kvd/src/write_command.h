@@ -5,8 +5,8 @@
 //   version byte (1), then for each write: opcode byte, fields
 //
 // Numbers are varints (signed ones zigzag), strings have their length before them. Everything that
-// decides the outcome is in the bytes, so that every replica computes the same one: the clock and the
-// options of a process have no part in it.
+// decides the outcome is in the bytes, so that every replica computes the same one: the clock and
+// the options of a process have no part in it.
 #pragma once
 
 #include <cstdint>

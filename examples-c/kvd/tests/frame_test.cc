@@ -39,7 +39,11 @@ TEST(Frame, RoundTrips) {
 TEST(Frame, LooksAsDescribed) {
   std::string bytes;
   append_frame(bytes, 0x0102, "123456789");
-  EXPECT_EQ(bytes, std::string("\x09\0\0\0" "\x83\x92\x06\xe3" "\x02\x01\0\0\0\0\0\0" "123456789", 25));
+  EXPECT_EQ(bytes, std::string("\x09\0\0\0"
+                               "\x83\x92\x06\xe3"
+                               "\x02\x01\0\0\0\0\0\0"
+                               "123456789",
+                               25));
 }
 
 TEST(Frame, WaitsForItsEnd) {
@@ -82,13 +86,17 @@ TEST(Handshake, AnythingElseIsRefused) {
   for (const char *line :
        {"", "kvd-peer", "kvd-peer 1 c 1", "kvd-peer 2 c 1 2", "kvd-peer 1 c 1 2 3",
         "kvd-peer 1 c x 2", "kvd-peer 1 c 1 -2", "kvd-peer 1 c! 1 2", "kvd-peer  1 c 1 2",
-        "kvd-peer 1 c 1 2 ", "kvd-peer 1 c 1 2\r", "GET / HTTP/1.1", "kvd-peer 1 c 1 99999999999999999999"}) {
+        "kvd-peer 1 c 1 2 ", "kvd-peer 1 c 1 2\r", "GET / HTTP/1.1",
+        "kvd-peer 1 c 1 99999999999999999999"}) {
     EXPECT_EQ(parse_handshake(line), std::nullopt) << line;
   }
 }
 
 TEST(ByteReader, FailsOnceAndForAll) {
-  ByteReader reader(std::string_view("\x05" "abc", 4));
+  ByteReader reader(
+      std::string_view("\x05"
+                       "abc",
+                       4));
   EXPECT_EQ(reader.string(), std::nullopt);
   EXPECT_TRUE(reader.failed());
   EXPECT_EQ(reader.byte(), std::nullopt);

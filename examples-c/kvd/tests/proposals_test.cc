@@ -39,7 +39,8 @@ TEST(ProposalBatch, PacksWritesUntilAnEntryIsFull) {
   ASSERT_EQ(batch.entries().size(), 3u);
   uint64_t next = 0;
   for (const ProposalBatch::Entry &entry : batch.entries()) {
-    WriteReader reader(std::string_view(batch.bytes()).substr(entry.begin, entry.end - entry.begin));
+    WriteReader reader(
+        std::string_view(batch.bytes()).substr(entry.begin, entry.end - entry.begin));
     WriteCommand command;
     for (const Waiter &one : entry.waiters) {
       ASSERT_EQ(reader.next(command), WriteReader::Next::command);

@@ -89,8 +89,8 @@ class Node {
  private:
   void open() {
     background_ = std::make_unique<Background>(loop_);
-    snapshots_ = std::make_unique<SnapshotCache>(*engine_, *background_, region_id, SlotRange{},
-                                                 1 << 20);
+    snapshots_ =
+        std::make_unique<SnapshotCache>(*engine_, *background_, region_id, SlotRange{}, 1 << 20);
     storage_ = std::make_unique<RaftStorage>(*engine_, *snapshots_, region_id);
     raft_config config{};
     ASSERT_EQ(raft_config_init(&config, sizeof config, id_), RAFT_OK);

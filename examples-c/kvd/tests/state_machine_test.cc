@@ -5,6 +5,7 @@
 
 #include <limits>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <random>
 #include <sstream>
@@ -26,17 +27,16 @@ class StateMachine : public testing::Test {
     for (const auto &words : commands) entry += encode(words);
     return apply(entry);
   }
-  std::string write(const std::vector<std::string> &command) {
-    return write_all({command});
-  }
+  std::string write(const std::vector<std::string> &command) { return write_all({command}); }
 
   std::string apply(const std::string &entry, bool well_formed = true) {
     rocksdb::WriteBatch batch;
     std::string replies;
     {
       DataBatch data(*engine_, batch);
-      EXPECT_EQ(well_formed, apply_entry(entry, SlotRange{}, data,
-                                         [&](size_t, std::string_view reply) { replies += reply; }));
+      EXPECT_EQ(well_formed,
+                apply_entry(entry, SlotRange{}, data,
+                            [&](size_t, std::string_view reply) { replies += reply; }));
     }
     engine_->write(batch, false);
     return replies;
@@ -123,20 +123,22 @@ TEST_F(StateMachine, AppendIsLimitedByWhatTheEntrySays) {
 
 TEST_F(StateMachine, WritesOfOneEntrySeeEachOther) {
   EXPECT_EQ(write_all({{"set", "n", "1"},
-                   {"incr", "n"},
-                   {"append", "n", "0"},
-                   {"set", "n", "x", "nx"},
-                   {"del", "n"},
-                   {"set", "n", "7", "nx", "get"},
-                   {"incr", "n"}}),
+                       {"incr", "n"},
+                       {"append", "n", "0"},
+                       {"set", "n", "x", "nx"},
+                       {"del", "n"},
+                       {"set", "n", "7", "nx", "get"},
+                       {"incr", "n"}}),
             "+OK\r\n:2\r\n:2\r\n$-1\r\n:1\r\n$-1\r\n:8\r\n");
   EXPECT_EQ(read({"get", "n"}), "$1\r\n8\r\n");
 }
 
 TEST_F(StateMachine, FlushRemovesWhatWasBeforeAndNothingAfter) {
   write({"mset", "a", "1", "b", "2"});
-  EXPECT_EQ(write_all({{"set", "c", "3"}, {"flushall"}, {"incr", "a"}, {"del", "b", "c"}, {"set", "d", "4"}}),
-            "+OK\r\n+OK\r\n:1\r\n:0\r\n+OK\r\n");
+  EXPECT_EQ(
+      write_all(
+          {{"set", "c", "3"}, {"flushall"}, {"incr", "a"}, {"del", "b", "c"}, {"set", "d", "4"}}),
+      "+OK\r\n+OK\r\n:1\r\n:0\r\n+OK\r\n");
   EXPECT_EQ(read({"dbsize"}), ":2\r\n");
   EXPECT_EQ(read({"mget", "a", "b", "c", "d"}), "*4\r\n$1\r\n1\r\n$-1\r\n$-1\r\n$1\r\n4\r\n");
 }
@@ -161,26 +163,51 @@ std::vector<std::string> scan_reply(const std::string &reply, std::string &curso
   return words;
 }
 
+// All keys that a whole SCAN answers, with how often.
+std::map<std::string, int> scan_all(const std::function<std::string(const std::string &)> &scan) {
+  std::map<std::string, int> found;
+  std::string cursor = "0";
+  do {
+    for (const auto &key : scan_reply(scan(cursor), cursor)) ++found[key];
+  } while (cursor != "0");
+  return found;
+}
+
 TEST_F(StateMachine, ScanFindsEachKeyOnce) {
   std::vector<std::vector<std::string>> commands;
   for (int i = 0; i < 500; ++i) commands.push_back({"set", "key:" + std::to_string(i), "v"});
   for (int i = 0; i < 30; ++i) commands.push_back({"set", "{same}" + std::to_string(i), "v"});
   write_all(commands);
   for (const char *count : {"1", "10", "100", "100000"}) {
-    std::map<std::string, int> found;
-    std::string cursor = "0";
-    do {
-      for (const auto &key : scan_reply(read({"scan", cursor, "COUNT", count}), cursor)) {
-        ++found[key];
-      }
-    } while (cursor != "0");
+    const auto found = scan_all([&](const std::string &cursor) {
+      return read({"scan", cursor, "COUNT", count});
+    });
     EXPECT_EQ(found.size(), commands.size()) << "COUNT " << count;
     for (const auto &[key, times] : found) EXPECT_EQ(times, 1) << key;
   }
   std::string cursor;
-  EXPECT_EQ(scan_reply(read({"scan", "0", "match", "key:49?", "count", "1000"}), cursor).size(), 10u);
+  EXPECT_EQ(scan_reply(read({"scan", "0", "match", "key:49?", "count", "1000"}), cursor).size(),
+            10u);
   EXPECT_TRUE(scan_reply(read({"scan", "0", "type", "list", "count", "1000"}), cursor).empty());
   EXPECT_EQ(read({"scan", "99999999"}), "*2\r\n$1\r\n0\r\n*0\r\n");
+}
+
+// Some keys in table files, some in memory, and some covered by a deleted range in either.
+TEST_F(StateMachine, ScanAndPointReadsAgreeWhereverKeysAre) {
+  const auto scan = [&](const std::string &cursor) { return read({"scan", cursor}); };
+  write_all({{"mset", "a", "1", "b", "2", "{a}x", "3"}, {"set", "gone", "1"}});
+  engine_.reopen();
+  EXPECT_EQ(scan_all(scan).size(), 4u);
+  write_all({{"set", "{a}y", "4"}, {"del", "gone"}});
+  EXPECT_EQ(scan_all(scan).size(), 4u);
+  write({"flushall"});
+  EXPECT_TRUE(scan_all(scan).empty());
+  EXPECT_EQ(read({"exists", "a", "b", "{a}x", "{a}y"}), ":0\r\n");
+  write({"set", "b", "5"});
+  EXPECT_EQ(scan_all(scan), (std::map<std::string, int>{{"b", 1}}));
+  engine_.reopen();
+  EXPECT_EQ(scan_all(scan), (std::map<std::string, int>{{"b", 1}}));
+  EXPECT_EQ(read({"keys", "*"}), "*1\r\n$1\r\nb\r\n");
 }
 
 TEST_F(StateMachine, DataSurvivesAReopenOfTheDatabase) {
