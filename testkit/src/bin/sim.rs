@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use raftcore_testkit::sim::{self, Failure};
+use raftcore_testkit::sim::{self, Failure, Tally};
 
 /// Simulate groups of nodes under faults and check that Raft's invariants hold.
 ///
@@ -46,10 +46,12 @@ fn main() -> io::Result<ExitCode> {
     let count = seeds.end - seeds.start;
     let start = Instant::now();
     let (mut events, mut violations, mut dead_ends) = (0, 0, 0);
+    let mut tally = Tally::default();
     for seed in seeds {
         match sim::run(seed, args.steps, args.story) {
             Ok(report) => {
                 events += report.events;
+                tally += report.tally;
                 dead_ends += u64::from(report.dead_end);
                 if args.verbose {
                     writeln!(out, "seed {seed}: {report:?}")?;
@@ -65,6 +67,7 @@ fn main() -> io::Result<ExitCode> {
     if dead_ends > 0 {
         writeln!(out, "{dead_ends} groups ended with nobody who could be elected: no violation")?;
     }
+    writeln!(out, "{tally}")?;
     let rate = events as f64 / start.elapsed().as_secs_f64();
     writeln!(
         out,

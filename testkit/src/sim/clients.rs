@@ -113,7 +113,14 @@ impl World {
         Ok(())
     }
 
+    /// Mostly what makes sense, so that much changes: out of a joint membership, or into another.
     fn change_membership(&mut self, id: NodeId) -> Check {
+        let host = self.replicas.get(&id).and_then(|replica| replica.host.as_ref());
+        let is_joint = host.is_some_and(|host| !host.machine.conf_state.voters_outgoing.is_empty());
+        if is_joint == self.rng.chance(900) {
+            self.trace.note(self.now, || format!("{id} is to leave a joint membership"));
+            return self.input(id, |raft| raft.propose_conf_change(&ConfChangeV2::default())).map(drop);
+        }
         let count = self.rng.choose([1, 1, 1, 2, 3]);
         let ops: Vec<_> = (0..count).map(|_| self.operation()).collect();
         for op in &ops {
@@ -128,13 +135,8 @@ impl World {
                 return self.input(id, |raft| raft.propose_conf_change_v1(&change)).map(drop);
             }
         }
-        let leave = self.rng.chance(300);
         let transition = self.rng.choose([Transition::Auto, Transition::Implicit, Transition::Explicit]);
-        let change = if leave {
-            ConfChangeV2::default()
-        } else {
-            ConfChangeV2 { transition, ops, context: Bytes::new() }
-        };
+        let change = ConfChangeV2 { transition, ops, context: Bytes::new() };
         self.input(id, |raft| raft.propose_conf_change(&change)).map(drop)
     }
 

@@ -163,6 +163,7 @@ impl Host {
         if let Some(first) = ready.entries.first() {
             let last = self.log.last().id.index;
             let appends = first.id.index == last + 1;
+            oracle.tally_mut().overwritten += (last + 1).saturating_sub(first.id.index);
             Invariant::LeaderAppendOnly.require(!self.is_leader() || appends, || {
                 format!("{} leads and replaces its entries from {:?} on", self.id, first.id)
             })?;
@@ -235,6 +236,7 @@ impl Host {
             format!("{} installs a snapshot of {:?} over {applied}", self.id, snapshot.id)
         })?;
         self.machine = state;
+        oracle.tally_mut().snapshots += 1;
         oracle.observe_machine(self.id, &self.machine)
     }
 

@@ -20,12 +20,14 @@ mod machine;
 mod network;
 mod oracle;
 mod plan;
+mod tally;
 mod trace;
 mod violation;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub use tally::Tally;
 pub use violation::{Invariant, Violation};
 
 use trace::Trace;
@@ -37,10 +39,8 @@ use world::World;
 pub struct Report {
     /// Events that happened.
     pub events: u64,
-    /// Entries that were committed.
-    pub committed: u64,
-    /// Terms that had a leader.
-    pub elections: u64,
+    /// What they were.
+    pub tally: Tally,
     /// Whether the group ended in a known dead end: nobody is left that could be elected, because a
     /// leader that demoted itself stopped before the others knew that its demotion is committed.
     pub dead_end: bool,
@@ -82,13 +82,9 @@ fn run_once(seed: u64, steps: u64, trace: Trace) -> Result<Report, Box<Failure>>
     });
     let events = world.count;
     match result {
-        Ok(()) => Ok(Report {
-            events,
-            committed: world.oracle.last_committed().id.index,
-            elections: world.oracle.elections() as u64,
-            dead_end: world.is_dead_end,
-            digest: world.digest(),
-        }),
+        Ok(()) => {
+            Ok(Report { events, tally: world.tally(), dead_end: world.is_dead_end, digest: world.digest() })
+        }
         Err(violation) => Err(failure(violation, events, world.trace.into_lines())),
     }
 }

@@ -7,6 +7,7 @@ use raftcore::{Bytes, ConfState, Entry, EntryId, HardState, Index, NodeId, Term}
 use super::disk::Disk;
 use super::log_view::{Link, LogView};
 use super::machine::Checkpoint;
+use super::tally::Tally;
 use super::violation::{Check, Invariant};
 
 /// The history of a group, all nodes and incarnations together.
@@ -32,6 +33,7 @@ pub(super) struct Oracle {
     reads: BTreeMap<(NodeId, u64), Index>,
     /// All disks, those of stopped nodes included.
     disks: BTreeMap<NodeId, Disk>,
+    tally: Tally,
 }
 
 impl Oracle {
@@ -49,6 +51,7 @@ impl Oracle {
             proposals: BTreeMap::new(),
             reads: BTreeMap::new(),
             disks: BTreeMap::new(),
+            tally: Tally::default(),
         }
     }
 
@@ -79,9 +82,15 @@ impl Oracle {
         self.chains.get(&id).copied()
     }
 
-    /// How many terms have had a leader.
-    pub(super) fn elections(&self) -> usize {
-        self.leaders.len()
+    /// What has happened so far.
+    pub(super) fn tally(&self) -> Tally {
+        let (committed, elections) = (self.committed.len() as u64 - 1, self.leaders.len() as u64);
+        Tally { committed, elections, ..self.tally }
+    }
+
+    /// Counts what is of interest only in sum.
+    pub(super) fn tally_mut(&mut self) -> &mut Tally {
+        &mut self.tally
     }
 
     /// A node leads in `term`, with this log.
@@ -168,6 +177,10 @@ impl Oracle {
         })?;
         let place = (index - self.origin) as usize;
         if place == self.memberships.len() {
+            let changed = self.memberships.last() != Some(&state.conf_state);
+            let is_joint = !state.conf_state.voters_outgoing.is_empty();
+            self.tally.membership_changes += u64::from(changed);
+            self.tally.joint_memberships += u64::from(changed && is_joint);
             self.memberships.push(state.conf_state.clone());
         }
         let known = self.memberships.get(place);
@@ -209,11 +222,12 @@ impl Oracle {
     }
 
     /// A node may serve a read at `index`.
-    pub(super) fn check_read(&self, node: NodeId, context: u64, index: Index) -> Check {
+    pub(super) fn check_read(&mut self, node: NodeId, context: u64, index: Index) -> Check {
         let reads = Invariant::LinearizableReads;
         let Some(&committed) = self.reads.get(&(node, context)) else {
             return reads.broken(format!("{node} was given a read that it did not request: {context}"));
         };
+        self.tally.reads += 1;
         reads.require(index >= committed, || {
             format!("{node} may read at {index}, but {committed} was committed when it asked")
         })

@@ -159,7 +159,7 @@ fn draw_requests(rng: &mut Rng) -> RequestPlan {
         reads: rng.choose([1, 15]),
         compactions: rng.choose([1, 8, 30]),
         busy_snapshots: rng.choose([0, 2]),
-        membership_changes: rng.choose([0, 0, 8, 40]),
+        membership_changes: rng.choose([0, 8, 40, 80]),
         transfers: rng.choose([0, 4, 20]),
         campaigns: rng.choose([0, 2, 10]),
         forgotten_leaders: rng.choose([0, 1]),

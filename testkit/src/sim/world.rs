@@ -13,6 +13,7 @@ use super::machine::Checkpoint;
 use super::network::Network;
 use super::oracle::Oracle;
 use super::plan::{Plan, TICK};
+use super::tally::Tally;
 use super::trace::{Trace, describe};
 use super::violation::{Check, Invariant};
 use crate::rng::Rng;
@@ -163,6 +164,7 @@ impl World {
             return;
         };
         replica.host = None;
+        self.oracle.tally_mut().crashes += 1;
         replica.disk.crash(&mut self.rng);
         self.trace.note(self.now, || format!("{id} crashes"));
     }
@@ -179,6 +181,10 @@ impl World {
         self.scheduled += 1;
         let (time, number) = (self.now + delay, self.scheduled);
         self.events.push(Reverse(Scheduled { time, number, event }));
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        self.oracle.tally()
     }
 
     /// A number that depends on everything that happened.
