@@ -68,8 +68,8 @@ fn vet<'a, S: Storage>(
             return dropped(DropReason::MalformedConfChange);
         };
         let is_pending = vetted.pending_conf_index > shared.log.applied();
-        let leaves = change.ops.is_empty();
-        if shared.config.validate_conf_changes && (is_pending || is_joint != leaves) {
+        let fits = if is_joint { change.leaves_joint() } else { !change.ops.is_empty() };
+        if shared.config.validate_conf_changes && (is_pending || !fits) {
             if let Some(refused) = vetted.entries.to_mut().get_mut(place) {
                 *refused = Entry::refused();
             }
