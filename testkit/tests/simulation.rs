@@ -4,7 +4,7 @@
 use raftcore_testkit::sim::{self, Report, Tally};
 
 /// Builds without optimisation run fewer seeds, so that the test stays short.
-const SEEDS: u64 = if cfg!(debug_assertions) { 150 } else { 1000 };
+const SEEDS: u64 = if cfg!(debug_assertions) { 100 } else { 1000 };
 const STEPS: u64 = 10_000;
 
 fn run(seed: u64) -> Report {

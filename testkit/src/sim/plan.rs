@@ -83,7 +83,7 @@ impl Plan {
             priorities: rng.chance(200),
             durable_machine: rng.chance(600),
             through_wire: rng.chance(250),
-            slowest_work: rng.choose([0, TICK / 20, TICK / 2, 4 * TICK, 20 * TICK]),
+            slowest_work: rng.choose([0, TICK / 20, TICK / 2, 4 * TICK, 20 * TICK, 100 * TICK]),
             network: draw_network(rng),
             faults: FaultPlan {
                 interval: rng.choose([None, Some(400), Some(100), Some(20)]).map(|ticks: u64| ticks * TICK),
