@@ -53,14 +53,14 @@ test-rust: setup ## Test the core, the C interface and the simulator
 	@$(ENV) cargo test --workspace --locked
 
 test-c: build-c ## Test the C and C++ interfaces, kvd's parts, and all of it under valgrind
-	@$(ENV) ctest --test-dir build --output-on-failure --no-tests=error
+	@$(ENV) ctest --test-dir build --output-on-failure --no-tests=error --parallel $(shell nproc)
 
 test-asan: ASAN_KVD := OFF
 test-asan asan: setup
 	@$(ENV) cmake -S . -B build/asan -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
 	  -DRAFTCORE_SANITIZE=address -DRAFTCORE_BUILD_KVD=$(ASAN_KVD)
 	@$(ENV) cmake --build build/asan
-	@$(ENV) ctest --test-dir build/asan --output-on-failure --no-tests=error
+	@$(ENV) ctest --test-dir build/asan --output-on-failure --no-tests=error --parallel $(shell nproc)
 
 test-asan: ## Test the C and C++ interfaces with AddressSanitizer and UBSan, the Rust inside too
 
@@ -68,7 +68,7 @@ asan: ASAN_KVD := ON
 asan: ## The same and kvd's parts (takes longer to compile)
 
 valgrind: build-c ## Only the tests under valgrind
-	@$(ENV) ctest --test-dir build --output-on-failure --no-tests=error --label-regex valgrind
+	@$(ENV) ctest --test-dir build --output-on-failure --no-tests=error --parallel $(shell nproc) --label-regex valgrind
 
 test-python: build-python ## Test the Python package, and its types against the module
 	@$(ENV) pytest -c python/pyproject.toml python/tests

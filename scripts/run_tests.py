@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs make targets one after the other, adds up what their test runners report, and ends with `N passed, N failed`.
 
-A target whose output names no tests counts as one test, by its exit status. A failed target does not stop the others.
+A package of Go tests counts as one, and so does a target whose output names no tests, by its exit status. A failed
+target does not stop the others.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ _CARGO = re.compile(r"^test result: \w+\. (?P<passed>\d+) passed; (?P<failed>\d+
 _CTEST = re.compile(r"^\d+% tests passed, (?P<failed>\d+) tests? failed out of (?P<all>\d+)")
 _PYTEST = re.compile(r"^(?:=+ )?(?P<counts>\d+ (?:passed|failed|errors?|skipped)[^()]*) in \d+\.\d+s")
 _PYTEST_COUNT = re.compile(r"(\d+) (passed|failed|error)")
+_GO = re.compile(r"^(?P<outcome>ok|FAIL)\s+\S+\s+\d+\.\d+s$")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -42,6 +44,8 @@ def count(line: str) -> Counts:
         return Counts(int(found["passed"]), int(found["failed"]))
     if found := _CTEST.match(line):
         return Counts(int(found["all"]) - int(found["failed"]), int(found["failed"]))
+    if found := _GO.match(line):
+        return Counts(passed=1) if found["outcome"] == "ok" else Counts(failed=1)
     counts = Counts()
     if found := _PYTEST.match(line):
         for number, outcome in _PYTEST_COUNT.findall(found["counts"]):

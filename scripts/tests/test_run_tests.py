@@ -16,6 +16,8 @@ from run_tests import Counts, count
         ("72 passed in 47.74s", Counts(72, 0)),
         ("=== 1 failed, 71 passed, 2 warnings in 90.10s (0:01:30) ===", Counts(71, 1)),
         ("\x1b[31m1 failed\x1b[0m, 3 passed, 2 errors in 0.10s", Counts(3, 3)),
+        ("ok  \traftcore.example/interop/mixed\t13.404s", Counts(1, 0)),
+        ("FAIL\traftcore.example/interop/mixed\t3.100s", Counts(0, 1)),
         ("2 skipped in 0.01s", Counts()),
         ("test foo ... ok", Counts()),
         ("wrote 5 passed in total", Counts()),
