@@ -33,7 +33,8 @@ def test_a_sound_cluster_passes_whatever_is_done_to_it(tmp_path):
     ("bug", "fault", "finding"),
     [
         ("lose", "kill_leader", "is lost"),
-        ("stale", "pause_leader", "impossible: read"),
+        # Whether the stale read is named or what it contradicts depends on which of them returned last.
+        ("stale", "pause_leader", "impossible: "),
         ("twice", "kill_follower", "the counter ends at"),
     ],
 )
