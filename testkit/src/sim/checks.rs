@@ -66,7 +66,7 @@ fn check_promise(world: &mut World, message: &Message) -> Check {
 
 /// The term of an entry in the log of the node `id`, if that leads in `term`.
 fn leader_term_at(world: &World, id: NodeId, term: u64, index: u64) -> Option<u64> {
-    let host = world.replicas.get(&id)?.host.as_ref()?;
+    let host = world.host(id)?;
     let leads = host.is_leader() && host.term() == term;
     if leads { Some(host.log.get(index)?.id.term) } else { None }
 }

@@ -115,8 +115,7 @@ impl World {
 
     /// Mostly what makes sense, so that much changes: out of a joint membership, or into another.
     fn change_membership(&mut self, id: NodeId) -> Check {
-        let host = self.replicas.get(&id).and_then(|replica| replica.host.as_ref());
-        let is_joint = host.is_some_and(|host| !host.machine.conf_state.voters_outgoing.is_empty());
+        let is_joint = self.host(id).is_some_and(|host| !host.machine.conf_state.voters_outgoing.is_empty());
         if is_joint == self.rng.chance(900) {
             self.trace.note(self.now, || format!("{id} is to leave a joint membership"));
             return self.input(id, |raft| raft.propose_conf_change(&ConfChangeV2::default())).map(drop);

@@ -83,20 +83,10 @@ impl World {
 
     /// Does what a group's operator does; says whether the group has recovered.
     fn help_along(&mut self, progress: &mut Progress) -> Check<bool> {
-        let membership = self.oracle.newest_membership().clone();
-        let ids: Vec<_> = self.replicas.keys().copied().collect();
-        for id in ids {
-            if membership.contains(id) {
-                self.start(id)?;
-            } else {
-                // Removed nodes are switched off.
-                self.crash(id);
-            }
-        }
-        let members: Vec<_> = self.running();
+        let members = self.switch_on_and_off()?;
         let leader = self.hosts().filter(|host| host.is_leader()).max_by_key(|host| host.term());
         let Some(leader) = leader.map(|host| host.id) else { return Ok(false) };
-        if let Some(host) = self.replicas.get_mut(&leader).and_then(|replica| replica.host.as_mut()) {
+        if let Some(host) = self.host_mut(leader) {
             // A snapshot older than a member's admission is of no use to it.
             host.make_snapshot();
         }
@@ -107,16 +97,36 @@ impl World {
         for id in members.iter().filter(|id| !progress.readers.contains(id)) {
             self.read(*id)?;
         }
-        let arrived = |goal: EntryId| self.hosts().all(|host| host.machine.index() >= goal.index);
+        let has_arrived = |goal: EntryId| {
+            members.iter().all(|id| self.host(*id).is_some_and(|host| host.machine.index() >= goal.index))
+        };
         let everybody_read = members.iter().all(|id| progress.readers.contains(id));
-        Ok(everybody_read && progress.goal.is_some_and(arrived))
+        Ok(everybody_read && progress.goal.is_some_and(has_arrived))
+    }
+
+    /// Starts all members, and switches off removed nodes, but not before all members know that they
+    /// are removed: until then they may be needed. Gives the members.
+    fn switch_on_and_off(&mut self) -> Check<Vec<NodeId>> {
+        let membership = self.oracle.newest_membership().clone();
+        let (members, others): (Vec<NodeId>, Vec<NodeId>) =
+            self.replicas.keys().partition(|id| membership.contains(**id));
+        for id in &members {
+            self.start(*id)?;
+        }
+        for id in others {
+            let mut members_hosts = members.iter().filter_map(|member| self.host(*member));
+            if members_hosts.any(|host| host.machine.conf_state.contains(id)) {
+                self.start(id)?;
+            } else {
+                self.crash(id);
+            }
+        }
+        Ok(members)
     }
 
     /// Sets the goal, and proposes until it is reached.
     fn pursue_goal(&mut self, leader: NodeId, progress: &mut Progress) -> Check {
-        let Some(host) = self.replicas.get(&leader).and_then(|replica| replica.host.as_ref()) else {
-            return Ok(());
-        };
+        let Some(host) = self.host(leader) else { return Ok(()) };
         let (term, last) = (host.term(), host.log.last().id);
         progress.goal = progress.goal.filter(|goal| goal.term == term);
         if progress.goal.is_none() && last.term == term {

@@ -173,6 +173,14 @@ impl World {
         self.hosts().map(|host| host.id).collect()
     }
 
+    pub(super) fn host(&self, id: NodeId) -> Option<&Host> {
+        self.replicas.get(&id)?.host.as_ref()
+    }
+
+    pub(super) fn host_mut(&mut self, id: NodeId) -> Option<&mut Host> {
+        self.replicas.get_mut(&id)?.host.as_mut()
+    }
+
     pub(super) fn hosts(&self) -> impl Iterator<Item = &Host> {
         self.replicas.values().filter_map(|replica| replica.host.as_ref())
     }
@@ -329,13 +337,12 @@ impl World {
     }
 
     fn term_of(&self, id: NodeId) -> Option<u64> {
-        self.replicas.get(&id)?.host.as_ref().map(Host::term)
+        self.host(id).map(Host::term)
     }
 
     fn deliver(&mut self, message: Message) -> Check {
         let (from, to) = (message.from, message.to);
-        let host = self.replicas.get(&to).and_then(|replica| replica.host.as_ref());
-        let Some(host) = host.filter(|_| !self.network.is_cut(from, to)) else {
+        let Some(host) = self.host(to).filter(|_| !self.network.is_cut(from, to)) else {
             return self.report_loss(&message);
         };
         // Without the library's own precautions, a host must not let a snapshot in while it applies.
