@@ -202,14 +202,16 @@ fn a_higher_term_makes_a_follower_of_anybody() {
 }
 
 #[test]
-fn a_lower_term_is_ignored() {
+fn a_lower_term_changes_nothing_and_is_told_the_higher() {
     let mut group = Group::new(3);
     group.elect(1);
     let append =
         Body::Append(Append { prev: EntryId::default(), commit: 9, entries: common::log(&[1, 1]).into() });
     group.node(1).step(message(2, 1, 1, append)).unwrap();
     assert_eq!((group.role(1), group.last(1).index), (RoleKind::Leader, 2));
-    assert!(!group.node(1).has_ready());
+    let ready = group.node(1).ready().unwrap();
+    let [reply] = &ready.messages[..] else { panic!("{ready:?}") };
+    assert_eq!((reply.to, reply.term), (2, group.term(1)));
 }
 
 #[test]

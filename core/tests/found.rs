@@ -204,3 +204,35 @@ fn a_snapshot_that_does_not_list_its_receiver_is_not_sent() {
     assert!(!group.queue.iter().any(common::is_snapshot));
     assert!(matches!(group.node(1).take_storage_error(), Some(StorageError::Contract(_))));
 }
+
+#[test]
+fn a_node_with_a_later_term_is_let_in_also_where_nothing_tames_candidates() {
+    // It may believe that it is a learner, or was removed: then it never campaigns, and an answer is
+    // the only way for its leader to learn of the later term.
+    let mut group = Group::new(2);
+    group.elect(1);
+    let term = group.term(1) + 5;
+    let vote = raftcore::Vote { pre: false, transfer: false, last: EntryId::default(), priority: 0 };
+    group.node(2).step(Message { from: 9, to: 2, term, body: Body::Vote(vote) }).unwrap();
+    group.settle();
+    assert_eq!(group.term(2), term);
+    group.node(1).propose("x").unwrap();
+    group.settle();
+    assert_eq!((group.role(1), group.term(1)), (RoleKind::Follower, term));
+}
+
+#[test]
+fn a_candidate_with_an_old_term_learns_of_the_later_one() {
+    // Somebody with an old membership may keep raising the others' terms, but never the candidate's.
+    let mut group = Group::new(3);
+    group.cut(1, 3);
+    for _ in 0..5 {
+        group.node(3).campaign().unwrap();
+        group.lose(|message| message.is_reply());
+        group.settle();
+    }
+    group.heal();
+    group.node(1).campaign().unwrap();
+    group.settle();
+    assert_eq!((group.term(1), group.role(1)), (group.term(3), RoleKind::Follower));
+}

@@ -47,11 +47,21 @@ fn section_5_1_a_larger_term_is_taken_over_and_makes_a_follower() {
 
 #[test]
 fn section_5_1_a_request_with_a_stale_term_is_not_granted() {
-    let mut node = node(5, &[1]);
-    node.step(to_1(4, Body::Vote(Vote { last: EntryId::new(4, 9), ..Vote::default() }))).unwrap();
-    node.step(to_1(4, Body::Append(Append { entries: log(&[4, 4]).into(), ..Append::default() }))).unwrap();
-    assert!(!node.has_ready());
-    assert_eq!(node.status().last, EntryId::new(1, 1));
+    let vote = Body::Vote(Vote { last: EntryId::new(4, 9), ..Vote::default() });
+    let append = Body::Append(Append { entries: log(&[4, 4]).into(), ..Append::default() });
+    for (request, refusal) in [
+        (vote, Body::VoteReply(VoteReply { pre: false, granted: false })),
+        (append, Body::AppendReply(AppendReply { index: 0, reject: None })),
+    ] {
+        let mut node = node(5, &[1]);
+        node.step(to_1(4, request)).unwrap();
+        assert_eq!(node.status().last, EntryId::new(1, 1));
+        let ready = node.ready().unwrap();
+        assert_eq!(ready.hard_state, None);
+        // The answer's later term is what makes the sender step down.
+        let [answer] = &ready.messages[..] else { panic!("{ready:?}") };
+        assert_eq!((answer.term, &answer.body), (5, &refusal));
+    }
 }
 
 #[test]

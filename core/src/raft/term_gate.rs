@@ -1,5 +1,6 @@
 //! What a message's term means before anybody looks into it: a decision that changes nothing.
 
+use crate::config::Config;
 use crate::error::Error;
 use crate::message::{AppendReply, Body, Message, VoteReply};
 use crate::raft::Shared;
@@ -78,17 +79,27 @@ fn later_term<S: Storage>(shared: &Shared<S>, role: &Role, message: &Message) ->
 
 fn earlier_term<S: Storage>(shared: &Shared<S>, message: &Message) -> Admission {
     match &message.body {
-        // Where candidates are ignored, a node with a higher term would never get back in: its
-        // answer makes the leader step down, once, and a new election lets it in.
-        Body::Append(_) | Body::Heartbeat(_) if shared.config.check_quorum || shared.config.pre_vote => {
+        // A node with a higher term whose candidacy the others ignore, or that does not know that it
+        // may be a candidate, would never get back in: its answer makes the leader step down, once,
+        // and a new election lets it in (section 3.3).
+        Body::Append(_) | Body::Heartbeat(_) if answers_old_leaders(&shared.config) => {
             Admission::Answer(Body::AppendReply(AppendReply { index: 0, reject: None }))
         }
         // A pre-candidate with an old term has to learn of the new one, or it asks for ever.
         Body::Vote(vote) if vote.pre => {
             Admission::Answer(Body::VoteReply(VoteReply { pre: true, granted: false }))
         }
+        // So has a candidate (section 3.4), or it may count its way up while others are always ahead.
+        Body::Vote(_) if !shared.config.eager_append => {
+            Admission::Answer(Body::VoteReply(VoteReply { pre: false, granted: false }))
+        }
         _ => Admission::Ignore,
     }
+}
+
+/// Our model answers only if it also takes measures against disruption.
+fn answers_old_leaders(config: &Config) -> bool {
+    !config.eager_append || config.check_quorum || config.pre_vote
 }
 
 /// Whether the node has heard from a leader within the shortest election timeout, or cannot know.

@@ -65,7 +65,7 @@ fn main() -> io::Result<ExitCode> {
         }
     }
     if dead_ends > 0 {
-        writeln!(out, "{dead_ends} groups ended with nobody who could be elected: no violation")?;
+        writeln!(out, "{dead_ends} groups ended in a known dead end: no violation")?;
     }
     writeln!(out, "{tally}")?;
     let rate = events as f64 / start.elapsed().as_secs_f64();

@@ -53,9 +53,9 @@ impl World {
                 }
             }
         }
-        let dead_end = self.hosts().all(|host| !host.is_leader() && !self.is_electable(host));
-        if dead_end {
-            self.trace.note(self.now, || "nobody can be elected".to_owned());
+        let nobody = self.hosts().all(|host| !host.is_leader() && !self.is_electable(host));
+        if nobody || self.plan.is_for_comparison() {
+            self.trace.note(self.now, || "a known dead end".to_owned());
             self.is_dead_end = true;
             return Ok(());
         }

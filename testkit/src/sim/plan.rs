@@ -102,6 +102,12 @@ impl Plan {
         Config { id, seed, applied, priority, ..self.config.clone() }
     }
 
+    /// Whether the library does without its own precautions, as its model does. Then a node that was
+    /// removed and comes back with a higher term is not heard, and may keep a group from committing.
+    pub(super) fn is_for_comparison(&self) -> bool {
+        self.config.eager_append
+    }
+
     /// Whether reads rely on clocks: then these must be good.
     pub(super) fn has_leases(&self) -> bool {
         self.config.read_mode == ReadMode::Lease
