@@ -1,11 +1,10 @@
 //! What clients and operators ask for.
 
 use raftcore::{
-    Bytes, ConfChange, ConfChangeKind, ConfChangeOp, ConfChangeV2, EntryId, NodeId, Proposed, RawNode,
-    Snapshot, Transition,
+    Bytes, ConfChange, ConfChangeKind, ConfChangeOp, ConfChangeV2, EntryId, NodeId, Proposed, Snapshot,
+    Transition,
 };
 
-use super::disk::Disk;
 use super::violation::Check;
 use super::world::{Event, World};
 
@@ -47,11 +46,7 @@ impl World {
 
     fn forget_leader(&mut self, id: NodeId) -> Check {
         self.trace.note(self.now, || format!("{id} is to forget its leader"));
-        let forget = |raft: &mut RawNode<Disk>| {
-            raft.forget_leader();
-            Ok(())
-        };
-        self.input(id, forget).map(drop)
+        self.input(id, |raft| raft.forget_leader()).map(drop)
     }
 
     fn toggle_snapshots(&mut self, id: NodeId) -> Check {

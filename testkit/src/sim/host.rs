@@ -5,13 +5,13 @@ mod pieces;
 use std::collections::VecDeque;
 
 use raftcore::{
-    ConfChangeV2, Config, Entry, Error, HardState, Index, Message, NodeId, RawNode, Ready, RoleKind,
-    Snapshot, SoftState,
+    Config, Entry, Error, HardState, Index, Message, NodeId, Ready, RoleKind, Snapshot, SoftState,
 };
 
 use super::disk::{Disk, Write};
 use super::log_view::{Link, LogView};
 use super::machine::{Checkpoint, chain};
+use super::node::Node;
 use super::oracle::Oracle;
 use super::violation::{Check, Invariant};
 use crate::rng::Rng;
@@ -23,13 +23,10 @@ use pieces::{AppendWork, ApplyWork, Cycle};
 #[derive(Debug)]
 pub(super) struct Host {
     pub(super) id: NodeId,
-    pub(super) raft: RawNode<Disk>,
+    pub(super) raft: Box<dyn Node>,
+    pub(super) life: Life,
     disk: Disk,
     pub(super) machine: Checkpoint,
-    /// Whether the machine saves its state by itself.
-    durable_machine: bool,
-    /// Which of the node's lives this is.
-    incarnation: u64,
     pub(super) log: LogView,
     seen: (HardState, SoftState),
     /// Synchronous writes: the Ready that is being worked on.
@@ -41,6 +38,16 @@ pub(super) struct Host {
     pub(super) reads: Vec<(u64, Index)>,
 }
 
+/// What does not change while a node runs.
+#[derive(Debug)]
+pub(super) struct Life {
+    pub(super) config: Config,
+    /// Whether the machine saves its state by itself.
+    pub(super) durable_machine: bool,
+    /// Which of the node's lives this is.
+    pub(super) incarnation: u64,
+}
+
 /// What a host acts on besides itself.
 pub(super) struct Surroundings<'a> {
     pub(super) oracle: &'a mut Oracle,
@@ -50,20 +57,11 @@ pub(super) struct Surroundings<'a> {
 }
 
 impl Host {
-    /// Starts a node on a disk.
-    pub(super) fn start(
-        config: impl FnOnce(Index) -> Config,
-        disk: Disk,
-        durable_machine: bool,
-        incarnation: u64,
-        oracle: &mut Oracle,
-    ) -> Check<Self> {
+    /// A host around a node that was started on a disk.
+    pub(super) fn start(raft: Box<dyn Node>, life: Life, disk: Disk, oracle: &mut Oracle) -> Check<Self> {
         let machine = disk.recover_machine();
-        let config = config(machine.index());
-        let id = config.id;
+        let id = life.config.id;
         let durable = disk.durable_hard_state();
-        let raft = RawNode::new(config, disk.clone())
-            .or_else(|error| Invariant::NoUnexpectedErrors.broken(format!("{id} restarts: {error}")))?;
         let seen = (raft.hard_state(), raft.soft_state());
         let as_left = (seen.0.term, seen.0.vote) == (durable.term, durable.vote);
         Invariant::RestartEquivalence.require(
@@ -77,10 +75,9 @@ impl Host {
         let host = Self {
             id,
             raft,
+            life,
             disk,
             machine,
-            durable_machine,
-            incarnation,
             log,
             seen,
             cycle: None,
@@ -107,9 +104,9 @@ impl Host {
     pub(super) fn input<T>(
         &mut self,
         oracle: &mut Oracle,
-        call: impl FnOnce(&mut RawNode<Disk>) -> Result<T, Error>,
+        call: impl FnOnce(&mut dyn Node) -> Result<T, Error>,
     ) -> Check<Option<T>> {
-        let result = call(&mut self.raft);
+        let result = call(&mut *self.raft);
         self.observe(oracle)?;
         match result {
             Ok(value) => Ok(Some(value)),
@@ -139,7 +136,7 @@ impl Host {
         })?;
         let leads = soft.role == RoleKind::Leader;
         if leads && (seen_soft.role != RoleKind::Leader || seen.term != state.term) {
-            oracle.observe_leader((id, self.incarnation), state.term, &self.log)?;
+            oracle.observe_leader((id, self.life.incarnation), state.term, &self.log)?;
         }
         if state.commit == seen.commit {
             Ok(())
@@ -189,7 +186,7 @@ impl Host {
             Invariant::StateMachineSafety.require(entry.id.index == applied + 1, || {
                 format!("{} is to apply {entry:?} after {applied}", self.id)
             })?;
-            let may_be_early = self.raft.config().apply_before_persist;
+            let may_be_early = self.life.config.apply_before_persist;
             Invariant::ApplyOnlyDurable.require(may_be_early || self.disk.holds(entry.id), || {
                 format!("{} is to apply {entry:?}, which is not durable there", self.id)
             })?;
@@ -206,13 +203,9 @@ impl Host {
     }
 
     fn apply_conf_change(&mut self, entry: &Entry) -> Check {
-        let decoded = raftcore::wire::decode_conf_change(entry, raftcore::wire::Dialect::Etcd);
-        let change: ConfChangeV2 = decoded.or_else(|error| {
-            Invariant::NoUnexpectedErrors.broken(format!("{entry:?} cannot be decoded: {error}"))
-        })?;
         // A call that fails because of a failing read changes nothing, and can be made again.
         let result = loop {
-            match self.raft.apply_conf_change(&change) {
+            match self.raft.apply_conf_change(entry) {
                 Err(error) if is_fault(&error) => {}
                 result => break result,
             }
@@ -222,7 +215,7 @@ impl Host {
             // A change that cannot be applied has no effect, on no node.
             Err(Error::ConfChange(_)) => {}
             Err(error) => {
-                return Invariant::NoUnexpectedErrors.broken(format!("{change:?}: {error}"));
+                return Invariant::NoUnexpectedErrors.broken(format!("{entry:?}: {error}"));
             }
         }
         Ok(())

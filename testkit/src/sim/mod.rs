@@ -18,6 +18,7 @@ mod host;
 mod log_view;
 mod machine;
 mod network;
+mod node;
 mod oracle;
 mod plan;
 mod tally;
@@ -30,6 +31,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub use tally::Tally;
 pub use violation::{Invariant, Violation};
 
+use node::Native;
 use trace::Trace;
 use violation::Check;
 use world::World;
@@ -74,7 +76,8 @@ pub fn run(seed: u64, steps: u64, story_lines: usize) -> Result<Report, Box<Fail
 
 fn run_once(seed: u64, steps: u64, trace: Trace) -> Result<Report, Box<Failure>> {
     let failure = |violation, events, story| Box::new(Failure { seed, events, violation, story });
-    let mut world = World::new(seed, trace).map_err(|violation| failure(violation, 0, Vec::new()))?;
+    let mut world =
+        World::new(seed, Box::new(Native), trace).map_err(|violation| failure(violation, 0, Vec::new()))?;
     let result = catch_unwind(AssertUnwindSafe(|| run_world(&mut world, steps)));
     let result = result.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();

@@ -8,9 +8,10 @@ use raftcore::{Body, Bytes, ConfState, EntryId, Message, NodeId, Snapshot, Snaps
 
 use super::checks;
 use super::disk::Disk;
-use super::host::{Host, Lane, Surroundings};
+use super::host::{Host, Lane, Life, Surroundings};
 use super::machine::Checkpoint;
 use super::network::Network;
+use super::node::{Driver, Node};
 use super::oracle::Oracle;
 use super::plan::{Plan, TICK};
 use super::tally::Tally;
@@ -21,6 +22,7 @@ use crate::rng::Rng;
 /// A group of nodes, the network between them, and what is going to happen.
 #[derive(Debug)]
 pub(super) struct World {
+    driver: Box<dyn Driver>,
     pub(super) plan: Plan,
     pub(super) rng: Rng,
     pub(super) now: u64,
@@ -79,7 +81,7 @@ struct Scheduled {
 }
 
 impl World {
-    pub(super) fn new(seed: u64, trace: Trace) -> Check<Self> {
+    pub(super) fn new(seed: u64, driver: Box<dyn Driver>, trace: Trace) -> Check<Self> {
         let mut rng = Rng::new(seed);
         let plan = Plan::draw(&mut rng);
         let voters: Vec<_> = (1..=plan.voters).collect();
@@ -89,6 +91,7 @@ impl World {
             data: Bytes::copy_from_slice(&0u64.to_le_bytes()),
         };
         let mut world = Self {
+            driver,
             rng,
             now: 0,
             count: 0,
@@ -143,13 +146,16 @@ impl World {
         replica.busy = [false; 3];
         let incarnation = replica.incarnation;
         let plan = &self.plan;
-        let config = |applied| plan.config(id, incarnation, applied);
         let (disk, durable_machine) = (replica.disk.clone(), plan.durable_machine);
+        let config = plan.config(id, incarnation, disk.recover_machine().index());
         let failing_reads = if self.is_stormy { plan.faults.failing_reads } else { 0 };
         // A host that cannot start because of a failing read tries again at once.
         disk.set_failing_reads(0);
-        replica.host =
-            Some(Host::start(config, disk.clone(), durable_machine, incarnation, &mut self.oracle)?);
+        let raft = self.driver.start(config.clone(), disk.clone());
+        let raft =
+            raft.or_else(|error| Invariant::NoUnexpectedErrors.broken(format!("{id} restarts: {error}")))?;
+        let life = Life { config, durable_machine, incarnation };
+        replica.host = Some(Host::start(raft, life, disk.clone(), &mut self.oracle)?);
         disk.set_failing_reads(failing_reads);
         let delay = self.rng.between(1, replica.tick);
         self.schedule(delay, Event::Tick { node: id, incarnation });
@@ -216,10 +222,7 @@ impl World {
             Event::Work { node, incarnation, lane } => self.work(node, incarnation, lane)?,
             Event::Deliver(message) => self.deliver(*message)?,
             Event::SnapshotReport { node, about, status } => {
-                self.input(node, |raft| {
-                    raft.report_snapshot(about, status);
-                    Ok(())
-                })?;
+                self.input(node, |raft| raft.report_snapshot(about, status))?;
             }
             Event::Restart(node) => self.start(node)?,
             Event::Client => self.client_acts()?,
@@ -255,7 +258,7 @@ impl World {
     pub(super) fn input<T>(
         &mut self,
         id: NodeId,
-        call: impl FnOnce(&mut raftcore::RawNode<Disk>) -> Result<T, raftcore::Error>,
+        call: impl FnOnce(&mut dyn Node) -> Result<T, raftcore::Error>,
     ) -> Check<Option<T>> {
         let host = self.replicas.get_mut(&id).and_then(|replica| replica.host.as_mut());
         let Some(host) = host else { return Ok(None) };
@@ -328,10 +331,7 @@ impl World {
             let delay = self.rng.between(1, 10 * TICK);
             self.schedule(delay, Event::SnapshotReport { node, about, status });
         } else if self.rng.chance(100) && self.term_of(node) == Some(message.term) {
-            self.input(node, |raft| {
-                raft.report_unreachable(about);
-                Ok(())
-            })?;
+            self.input(node, |raft| raft.report_unreachable(about))?;
         }
         Ok(())
     }
@@ -347,7 +347,7 @@ impl World {
         };
         // Without the library's own precautions, a host must not let a snapshot in while it applies.
         let is_snapshot = matches!(message.body, Body::Snapshot(_));
-        if is_snapshot && host.raft.config().eager_append && host.is_applying() {
+        if is_snapshot && host.life.config.eager_append && host.is_applying() {
             return self.report_loss(&message);
         }
         if is_snapshot {

@@ -1,6 +1,6 @@
 //! A host's work on a Ready, cut into pieces. Between two of them anything may happen.
 
-use raftcore::{Ack, Entries, Error, HardState, Message, Ready, Response, Snapshot};
+use raftcore::{Ack, Entries, Error, HardState, Message, Ready, Snapshot, StorageAppend};
 
 use super::super::disk::Write;
 use super::super::violation::{Check, Invariant};
@@ -42,7 +42,7 @@ pub(super) struct AppendWork {
     must_sync: bool,
     /// Messages that wait until this is stored.
     held_back: Vec<Message>,
-    responses: Vec<Response>,
+    done: StorageAppend,
     is_stored: bool,
 }
 
@@ -98,9 +98,10 @@ impl Host {
         self.note_handed_out(&ready, around.oracle)?;
         self.serve_reads(&ready, around)?;
         let messages = std::mem::take(&mut ready.messages);
-        if self.raft.config().async_storage_writes {
+        if self.life.config.async_storage_writes {
             // Without the library's own precautions, candidacies have to wait here.
-            let waits = |message: &Message| self.raft.config().eager_append && message.requires_persistence();
+            let config = &self.life.config;
+            let waits = |message: &Message| config.eager_append && message.requires_persistence();
             let (held_back, at_once) = messages.into_iter().partition(waits);
             around.outbox.extend::<Vec<_>>(at_once);
             self.queue_for_threads(ready, held_back)?;
@@ -142,7 +143,7 @@ impl Host {
                 snapshot: ready.snapshot,
                 must_sync: ready.must_sync,
                 held_back,
-                responses: append.responses,
+                done: append,
                 is_stored: false,
             });
         }
@@ -211,19 +212,16 @@ impl Host {
             return Ok("stores");
         }
         around.outbox.append(&mut work.held_back);
-        for response in work.responses {
-            match response {
-                Response::Send(message) => around.outbox.push(message),
-                Response::Acknowledge(ack) => self.acknowledge(ack, around)?,
-            }
-        }
+        let result = self.raft.appended(work.done, around.outbox);
+        self.accept(result, around)?;
         Ok("has stored")
     }
 
     fn apply_piece(&mut self, around: &mut Surroundings<'_>) -> Check<&'static str> {
         let Some(mut work) = self.apply_queue.pop_front() else { return Ok("nothing") };
         if work.is_applied {
-            self.acknowledge(work.ack, around)?;
+            let result = self.raft.applied(work.ack);
+            self.accept(result, around)?;
             return Ok("has applied");
         }
         self.apply(&work.entries, around.oracle)?;
@@ -231,16 +229,6 @@ impl Host {
         work.is_applied = true;
         self.apply_queue.push_front(work);
         Ok("applies")
-    }
-
-    fn acknowledge(&mut self, ack: Ack, around: &mut Surroundings<'_>) -> Check {
-        let result = self.raft.acknowledge(ack);
-        // A removed node's messages to itself are refused like anybody else's.
-        let result = match result {
-            Err(Error::PeerNotFound(_)) => Ok(()),
-            other => other,
-        };
-        self.accept(result, around)
     }
 
     fn accept(&mut self, result: Result<(), Error>, around: &mut Surroundings<'_>) -> Check {
@@ -262,7 +250,7 @@ impl Host {
 
     fn save_machine(&mut self, around: &mut Surroundings<'_>) {
         // What is applied before it is stored must not be durable before it is.
-        if self.durable_machine && self.disk.holds(self.machine.applied) {
+        if self.life.durable_machine && self.disk.holds(self.machine.applied) {
             self.disk.save_machine(self.machine.clone(), around.rng.chance(300));
         }
     }
