@@ -201,7 +201,7 @@ extern "C" {
 
 /// Version of this interface that the header describes, minor part: it changes when something is
 /// added.
-#define RAFT_ABI_MINOR 1
+#define RAFT_ABI_MINOR 2
 
 /// Message type: a follower passes proposals on to its leader.
 #define RAFT_MESSAGE_PROPOSE 2
@@ -344,6 +344,16 @@ typedef struct raft_config {
   /// Send entries at each proposal instead of once per ready view: message for message as
   /// etcd/raft does it. Default false.
   bool eager_append;
+  /// A voter refuses candidates of lower priority whose log is no newer than its own: among equally
+  /// good ones the highest priority wins. Leadership transfers do not look at it. Default 0.
+  int64_t priority;
+  /// Storage work is acknowledged with raft_acknowledge when it is done, instead of raft_advance:
+  /// several ready views may be worked on at a time. See raft_ready_view. Default false.
+  bool async_storage_writes;
+  /// With async_storage_writes: hand out committed entries for applying although this node has not
+  /// stored them yet; others have. The state machine must then not be durable ahead of the log.
+  /// Default false.
+  bool apply_before_persist;
 } raft_config;
 
 /// Borrowed bytes. `data` may be NULL if `len` is 0. Says nothing about ownership: each function
@@ -514,6 +524,18 @@ typedef struct raft_read_state {
   raft_slice context;
 } raft_read_state;
 
+/// Notice that storage work is done, for nodes with raft_config.async_storage_writes: it comes with
+/// a ready view and goes back with raft_acknowledge. What is in it is the library's own. It refers to
+/// nothing: copy it, keep it as long as you like, hand it to another thread.
+typedef struct raft_ack {
+  /// What it is about.
+  int32_t kind;
+  /// Which of the numbers count.
+  uint32_t flags;
+  /// Terms, indexes and sizes.
+  uint64_t numbers[4];
+} raft_ack;
+
 /// Work that a node wants done. The library allocates it; read its fields, and finish it with
 /// raft_advance. All that it points to lives until then, and does not change: another thread may
 /// read it while other threads call the node.
@@ -524,6 +546,15 @@ typedef struct raft_read_state {
 /// 3. send the other messages, apply the snapshot, then committed_entries; at an entry whose kind is
 ///    not RAFT_ENTRY_NORMAL call raft_apply_conf_change;
 /// 4. raft_advance.
+///
+/// With raft_config.async_storage_writes, steps 2 and 3 go on independently, each in the order in
+/// which the views were handed out, and further views may be taken meanwhile:
+/// 1. the messages with requires_persistence = false may be sent at once;
+/// 2. store snapshot, entries and hard_state; when they are durable, hand back storage_acks
+///    (raft_acknowledge), and send the messages with requires_persistence = true. If nothing is to be
+///    stored, this still waits for its turn behind the views before;
+/// 3. apply the snapshot, when it is stored, and committed_entries, then hand back apply_ack;
+/// 4. when all of that is done with the view, raft_ready_free.
 typedef struct raft_ready_view {
   /// Size of the struct as the library knows it: fields beyond are not there.
   size_t struct_size;
@@ -535,6 +566,8 @@ typedef struct raft_ready_view {
   bool has_hard_state;
   /// Whether snapshot is set.
   bool has_snapshot;
+  /// With async_storage_writes: whether there is a step 2. Is false otherwise.
+  bool has_storage_append;
   /// Leader and role, if has_soft_state.
   raft_soft_state soft_state;
   /// Term, vote and commit index to store, if has_hard_state.
@@ -560,6 +593,13 @@ typedef struct raft_ready_view {
   const raft_read_state *read_states;
   /// How many there are.
   size_t read_states_len;
+  /// With async_storage_writes: what to hand back when snapshot, entries and hard_state are stored.
+  const raft_ack *storage_acks;
+  /// How many there are.
+  size_t storage_acks_len;
+  /// With async_storage_writes: what to hand back when committed_entries are applied. NULL if there
+  /// is nothing to apply.
+  const raft_ack *apply_ack;
 } raft_ready_view;
 
 /// What raft_host.persist has to store. Borrowed during that callback.
@@ -926,18 +966,23 @@ RAFT_API RAFT_NODISCARD bool raft_has_ready(raft_node *node);
 
 /// Takes the work that has piled up.
 ///
-/// `out` is not NULL. On success `*out` is a view, to be finished with raft_advance, or NULL if
-/// there is nothing to do.
+/// `out` is not NULL. On success `*out` is a view, or NULL if there is nothing to do. It is to be
+/// finished with raft_advance before the next one is taken; with raft_config.async_storage_writes it
+/// is to be freed with raft_ready_free, and others may be taken before.
 ///
 /// Any thread. Errors: RAFT_ERR_READY_OUTSTANDING (the last view is not finished, or a raft_drive
 /// is not), RAFT_ERR_STORAGE, RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
-RAFT_API RAFT_NODISCARD raft_status raft_ready(raft_node *node, raft_ready_view **out);
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_ready(raft_node *node,
+                       raft_ready_view **out);
 
 /// Tells the node that the work is done, and frees the view. The node relies on it: what was to be
 /// stored must be in the storage, and what was to be applied counts as applied.
 ///
 /// Neither argument is NULL. Any thread. Errors after which the view is as it was:
-/// RAFT_ERR_FOREIGN_READY (not the outstanding view of this node), RAFT_ERR_INVALID_ARGUMENT,
+/// RAFT_ERR_FOREIGN_READY (not the outstanding view of this node), RAFT_ERR_WRONG_WRITE_MODE (with
+/// raft_config.async_storage_writes: see raft_acknowledge), RAFT_ERR_INVALID_ARGUMENT,
 /// RAFT_ERR_INCONSISTENT_STORAGE (nodes in memory only), RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
 /// RAFT_ERR_STORAGE: the work counts as done and the view is freed, but a storage callback failed at
 /// what should have followed (an entry to commit, say); that is tried again later.
@@ -951,8 +996,31 @@ raft_status raft_advance(raft_node *node,
 /// The work is not lost: the next raft_ready (or raft_drive) hands the same view out again. If the
 /// node is gone, this frees the view. Do not use the view afterwards.
 ///
+/// With raft_config.async_storage_writes a view that is freed is gone, and not handed out again: what
+/// it asked for has been done, or the node waits for it in vain. Its notices may go back later.
+///
 /// Any thread. The view must be one that raft_ready gave and that was not advanced or freed since.
-RAFT_API void raft_ready_free(raft_ready_view *view);
+RAFT_API
+void raft_ready_free(raft_ready_view *view);
+
+/// Tells the node that storage work is done (raft_config.async_storage_writes): hands back notices
+/// that came with a ready view. raft_ready_view says when each may go back. Those of storage go back
+/// in the order in which they were handed out, and so do those of application.
+///
+/// `acks` points to `len` notices. All of them are taken, also if one of them cannot be acted upon:
+/// the answer is the first error. Each notice goes back once; one that comes late or twice is
+/// recognised by its term or index, and does nothing.
+///
+/// Any thread. Errors: RAFT_ERR_WRONG_WRITE_MODE, RAFT_ERR_UNKNOWN_ACK (of work that was not handed
+/// out), RAFT_ERR_PEER_NOT_FOUND (the node is no member any more, and what it stored does not count;
+/// no mistake), RAFT_ERR_STORAGE (something that follows from the notice failed, and is tried again
+/// later), RAFT_ERR_INVALID_ARGUMENT (none of them was taken), RAFT_ERR_REENTRANT,
+/// RAFT_ERR_POISONED.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_acknowledge(raft_node *node,
+                             const raft_ack *acks,
+                             size_t len);
 
 /// Does one cycle of work: takes what has piled up, and calls the host to send what may be sent at
 /// once, to store, to send the rest, to apply the snapshot, entries and membership changes, to serve
@@ -1027,6 +1095,17 @@ raft_status raft_propose_conf_change(raft_node *node,
                                      int32_t transition,
                                      raft_slice context,
                                      raft_entry_id *placed);
+
+/// Proposes a membership change of the first version (one operation, RAFT_ENTRY_CONF_CHANGE), for
+/// groups with members that know no other. Otherwise as raft_propose_conf_change.
+///
+/// Neither `node` nor `op` is NULL. Any thread. Errors: as raft_propose_conf_change.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_propose_conf_change_v1(raft_node *node,
+                                        const raft_conf_change_op *op,
+                                        raft_slice context,
+                                        raft_entry_id *placed);
 
 /// Applies a committed membership change: call it at each committed entry whose kind is not
 /// RAFT_ENTRY_NORMAL, in order, once. Not with raft_drive, which does it itself.

@@ -10,7 +10,7 @@
 
 #if UINTPTR_MAX == UINT64_MAX
 
-SIZE(raft_config, 104);
+SIZE(raft_config, 120);
 AT(raft_config, struct_size, 0);
 AT(raft_config, id, 8);
 AT(raft_config, seed, 16);
@@ -31,6 +31,9 @@ AT(raft_config, forward_proposals, 94);
 AT(raft_config, validate_conf_changes, 95);
 AT(raft_config, step_down_on_removal, 96);
 AT(raft_config, eager_append, 97);
+AT(raft_config, priority, 104);
+AT(raft_config, async_storage_writes, 112);
+AT(raft_config, apply_before_persist, 113);
 
 SIZE(raft_slice, 16);
 AT(raft_slice, data, 0);
@@ -94,12 +97,18 @@ SIZE(raft_read_state, 24);
 AT(raft_read_state, index, 0);
 AT(raft_read_state, context, 8);
 
-SIZE(raft_ready_view, 144);
+SIZE(raft_ack, 40);
+AT(raft_ack, kind, 0);
+AT(raft_ack, flags, 4);
+AT(raft_ack, numbers, 8);
+
+SIZE(raft_ready_view, 168);
 AT(raft_ready_view, struct_size, 0);
 AT(raft_ready_view, must_sync, 8);
 AT(raft_ready_view, has_soft_state, 9);
 AT(raft_ready_view, has_hard_state, 10);
 AT(raft_ready_view, has_snapshot, 11);
+AT(raft_ready_view, has_storage_append, 12);
 AT(raft_ready_view, soft_state, 16);
 AT(raft_ready_view, hard_state, 32);
 AT(raft_ready_view, entries, 56);
@@ -112,6 +121,9 @@ AT(raft_ready_view, messages, 112);
 AT(raft_ready_view, messages_len, 120);
 AT(raft_ready_view, read_states, 128);
 AT(raft_ready_view, read_states_len, 136);
+AT(raft_ready_view, storage_acks, 144);
+AT(raft_ready_view, storage_acks_len, 152);
+AT(raft_ready_view, apply_ack, 160);
 
 SIZE(raft_persist, 56);
 AT(raft_persist, entries, 0);

@@ -122,7 +122,7 @@ static void unknown_integers_are_refused(void) {
   raft_entry entry = {0};
   raft_config config = good_config();
   raft_node *other = NULL;
-  INVALID(node, raft_propose_conf_change(node, &op, 1, 0, text(""), NULL), "`ops.kind`");
+  INVALID(node, raft_propose_conf_change(node, &op, 1, 0, text(""), NULL), "`op.kind`");
   INVALID(node, raft_propose_conf_change(node, NULL, 0, 3, text(""), NULL), "`transition`");
   entry.kind = -1;
   INVALID(node, raft_apply_conf_change(node, &entry, NULL), "`entry.kind`");

@@ -74,11 +74,21 @@ pub struct raft_config {
     /// Send entries at each proposal instead of once per ready view: message for message as
     /// etcd/raft does it. Default false.
     pub eager_append: bool,
+    /// A voter refuses candidates of lower priority whose log is no newer than its own: among equally
+    /// good ones the highest priority wins. Leadership transfers do not look at it. Default 0.
+    pub priority: i64,
+    /// Storage work is acknowledged with raft_acknowledge when it is done, instead of raft_advance:
+    /// several ready views may be worked on at a time. See raft_ready_view. Default false.
+    pub async_storage_writes: bool,
+    /// With async_storage_writes: hand out committed entries for applying although this node has not
+    /// stored them yet; others have. The state machine must then not be durable ahead of the log.
+    /// Default false.
+    pub apply_before_persist: bool,
 }
 
 // SAFETY: repr(C), the size comes first, and these are all its bools.
 unsafe impl SizedStruct for raft_config {
-    const MIN_SIZE: usize = size_of::<Self>();
+    const MIN_SIZE: usize = offset_of!(Self, priority);
     const BOOLS: &'static [usize] = &[
         offset_of!(Self, pre_vote),
         offset_of!(Self, check_quorum),
@@ -86,6 +96,8 @@ unsafe impl SizedStruct for raft_config {
         offset_of!(Self, validate_conf_changes),
         offset_of!(Self, step_down_on_removal),
         offset_of!(Self, eager_append),
+        offset_of!(Self, async_storage_writes),
+        offset_of!(Self, apply_before_persist),
     ];
 }
 
@@ -133,6 +145,9 @@ fn defaults(id: u64) -> raft_config {
         validate_conf_changes: config.validate_conf_changes,
         step_down_on_removal: config.step_down_on_removal,
         eager_append: config.eager_append,
+        priority: config.priority,
+        async_storage_writes: config.async_storage_writes,
+        apply_before_persist: config.apply_before_persist,
     }
 }
 
@@ -143,7 +158,9 @@ fn defaults(id: u64) -> raft_config {
 pub(crate) unsafe fn read(config: *const raft_config) -> Result<Config, Failure> {
     // SAFETY: the same contract.
     let given = unsafe { sized::read(config, defaults(0), "config") }?;
+    // Spelled out, so that a new field is not forgotten here.
     Ok(Config {
+        id: given.id,
         seed: given.seed,
         applied: given.applied,
         election_ticks: given.election_ticks,
@@ -168,7 +185,9 @@ pub(crate) unsafe fn read(config: *const raft_config) -> Result<Config, Failure>
         step_down_on_removal: given.step_down_on_removal,
         dialect: dialect(given.dialect, "config.dialect")?,
         eager_append: given.eager_append,
-        ..Config::new(given.id)
+        priority: given.priority,
+        async_storage_writes: given.async_storage_writes,
+        apply_before_persist: given.apply_before_persist,
     })
 }
 

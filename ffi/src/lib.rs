@@ -29,6 +29,8 @@ mod node;
 
 mod ready;
 
+mod ack;
+
 mod drive;
 
 mod memory;
@@ -39,6 +41,7 @@ mod membership;
 
 mod introspect;
 
+pub use ack::*;
 pub use config::*;
 pub use drive::*;
 pub use handle::raft_node;

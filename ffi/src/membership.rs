@@ -1,7 +1,7 @@
 //! Who belongs to the group, how that changes, and membership and snapshots as bytes.
 
 use bytes::Bytes;
-use raftcore::{ConfChangeV2, ConfState, EntryKind, Index, Snapshot, Transition, wire};
+use raftcore::{ConfChange, ConfChangeV2, ConfState, EntryKind, Index, Snapshot, Transition, wire};
 
 use crate::args::{self, Buffer, Output};
 use crate::handle::{self, State, call, raft_node};
@@ -58,6 +58,33 @@ pub unsafe extern "C" fn raft_propose_conf_change(
             let context = args::bytes(context, "context")?;
             let change = conf_change(args::array(ops, len, "ops")?, transition, context)?;
             let proposed = node.lock(|state| Ok(state.raw.propose_conf_change(&change)?))?;
+            placed.set(proposed.into());
+            Ok(())
+        })
+    }
+}
+
+/// Proposes a membership change of the first version (one operation, RAFT_ENTRY_CONF_CHANGE), for
+/// groups with members that know no other. Otherwise as raft_propose_conf_change.
+///
+/// Neither `node` nor `op` is NULL. Any thread. Errors: as raft_propose_conf_change.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_propose_conf_change_v1(
+    node: *mut raft_node,
+    op: *const raft_conf_change_op,
+    context: raft_slice,
+    placed: *mut raft_entry_id,
+) -> raft_status {
+    // SAFETY: the header demands NULL or a live node, NULL or an operation, a context as long as it
+    // says, and NULL or room for the result.
+    unsafe {
+        call(node, |node| {
+            let placed = Output::optional(placed, "placed")?;
+            let op = args::reference(op, "op")?.to_op()?;
+            let context = Bytes::copy_from_slice(args::bytes(context, "context")?);
+            let change = ConfChange { op, context };
+            let proposed = node.lock(|state| Ok(state.raw.propose_conf_change_v1(&change)?))?;
             placed.set(proposed.into());
             Ok(())
         })

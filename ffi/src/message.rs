@@ -139,24 +139,26 @@ fn type_number(body: &Body) -> i32 {
     }
 }
 
-/// Encodes all messages into one buffer and describes them in `out`: first those that may be sent
-/// before anything is stored, whose number is returned. Within each half they keep their order.
-pub(crate) fn encode_all(messages: &[Message], buffer: &mut Vec<u8>, out: &mut Vec<raft_message>) -> usize {
-    buffer.reserve(messages.iter().map(wire::encoded_len).sum());
-    let mut send_now = 0;
-    for late in [false, true] {
-        for message in messages.iter().filter(|message| message.requires_persistence() == late) {
-            let start = buffer.len();
-            wire::encode(message, buffer);
-            // The buffer may still move: only the length is known now.
-            let bytes = raft_slice { len: buffer.len() - start, ..raft_slice::EMPTY };
-            let (to, r#type) = (message.to, type_number(&message.body));
-            out.push(raft_message { to, r#type, requires_persistence: late, bytes });
-        }
-        if !late {
-            send_now = out.len();
-        }
-    }
+/// Encodes messages into one buffer and describes them in `out`: first those that may be sent before
+/// anything is stored, whose number is returned.
+pub(crate) fn encode_all<'a>(
+    now: impl Iterator<Item = &'a Message> + Clone,
+    late: impl Iterator<Item = &'a Message> + Clone,
+    buffer: &mut Vec<u8>,
+    out: &mut Vec<raft_message>,
+) -> usize {
+    buffer.reserve(now.clone().chain(late.clone()).map(wire::encoded_len).sum());
+    let mut encode = |message: &Message, requires_persistence| {
+        let start = buffer.len();
+        wire::encode(message, buffer);
+        // The buffer may still move: only the length is known now.
+        let bytes = raft_slice { len: buffer.len() - start, ..raft_slice::EMPTY };
+        let (to, r#type) = (message.to, type_number(&message.body));
+        out.push(raft_message { to, r#type, requires_persistence, bytes });
+        out.len()
+    };
+    let send_now = now.fold(0, |_, message| encode(message, false));
+    late.for_each(|message| _ = encode(message, true));
     let mut rest = buffer.as_slice();
     for message in out {
         let (bytes, after) = rest.split_at(message.bytes.len);

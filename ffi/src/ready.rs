@@ -2,8 +2,9 @@
 
 use std::{mem, ptr};
 
-use raftcore::Error;
+use raftcore::{Ack, Error};
 
+use crate::ack::raft_ack;
 use crate::args::Output;
 use crate::handle::{State, call, raft_node};
 use crate::message::raft_message;
@@ -24,6 +25,15 @@ use crate::work::{Work, WorkBox};
 /// 3. send the other messages, apply the snapshot, then committed_entries; at an entry whose kind is
 ///    not RAFT_ENTRY_NORMAL call raft_apply_conf_change;
 /// 4. raft_advance.
+///
+/// With raft_config.async_storage_writes, steps 2 and 3 go on independently, each in the order in
+/// which the views were handed out, and further views may be taken meanwhile:
+/// 1. the messages with requires_persistence = false may be sent at once;
+/// 2. store snapshot, entries and hard_state; when they are durable, hand back storage_acks
+///    (raft_acknowledge), and send the messages with requires_persistence = true. If nothing is to be
+///    stored, this still waits for its turn behind the views before;
+/// 3. apply the snapshot, when it is stored, and committed_entries, then hand back apply_ack;
+/// 4. when all of that is done with the view, raft_ready_free.
 #[repr(C)]
 #[derive(Debug)]
 pub struct raft_ready_view {
@@ -37,6 +47,8 @@ pub struct raft_ready_view {
     pub has_hard_state: bool,
     /// Whether snapshot is set.
     pub has_snapshot: bool,
+    /// With async_storage_writes: whether there is a step 2. Is false otherwise.
+    pub has_storage_append: bool,
     /// Leader and role, if has_soft_state.
     pub soft_state: raft_soft_state,
     /// Term, vote and commit index to store, if has_hard_state.
@@ -62,6 +74,13 @@ pub struct raft_ready_view {
     pub read_states: *const raft_read_state,
     /// How many there are.
     pub read_states_len: usize,
+    /// With async_storage_writes: what to hand back when snapshot, entries and hard_state are stored.
+    pub storage_acks: *const raft_ack,
+    /// How many there are.
+    pub storage_acks_len: usize,
+    /// With async_storage_writes: what to hand back when committed_entries are applied. NULL if there
+    /// is nothing to apply.
+    pub apply_ack: *const raft_ack,
 }
 
 /// Whether there is work: raft_ready would give a view, or raft_drive would do something. False
@@ -83,8 +102,9 @@ pub unsafe extern "C" fn raft_has_ready(node: *mut raft_node) -> bool {
 
 /// Takes the work that has piled up.
 ///
-/// `out` is not NULL. On success `*out` is a view, to be finished with raft_advance, or NULL if
-/// there is nothing to do.
+/// `out` is not NULL. On success `*out` is a view, or NULL if there is nothing to do. It is to be
+/// finished with raft_advance before the next one is taken; with raft_config.async_storage_writes it
+/// is to be freed with raft_ready_free, and others may be taken before.
 ///
 /// Any thread. Errors: RAFT_ERR_READY_OUTSTANDING (the last view is not finished, or a raft_drive
 /// is not), RAFT_ERR_STORAGE, RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
@@ -105,7 +125,8 @@ pub unsafe extern "C" fn raft_ready(node: *mut raft_node, out: *mut *mut raft_re
 /// stored must be in the storage, and what was to be applied counts as applied.
 ///
 /// Neither argument is NULL. Any thread. Errors after which the view is as it was:
-/// RAFT_ERR_FOREIGN_READY (not the outstanding view of this node), RAFT_ERR_INVALID_ARGUMENT,
+/// RAFT_ERR_FOREIGN_READY (not the outstanding view of this node), RAFT_ERR_WRONG_WRITE_MODE (with
+/// raft_config.async_storage_writes: see raft_acknowledge), RAFT_ERR_INVALID_ARGUMENT,
 /// RAFT_ERR_INCONSISTENT_STORAGE (nodes in memory only), RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
 /// RAFT_ERR_STORAGE: the work counts as done and the view is freed, but a storage callback failed at
 /// what should have followed (an entry to commit, say); that is tried again later.
@@ -129,6 +150,9 @@ pub unsafe extern "C" fn raft_advance(node: *mut raft_node, view: *mut raft_read
 /// The work is not lost: the next raft_ready (or raft_drive) hands the same view out again. If the
 /// node is gone, this frees the view. Do not use the view afterwards.
 ///
+/// With raft_config.async_storage_writes a view that is freed is gone, and not handed out again: what
+/// it asked for has been done, or the node waits for it in vain. Its notices may go back later.
+///
 /// Any thread. The view must be one that raft_ready gave and that was not advanced or freed since.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raft_ready_free(view: *mut raft_ready_view) {
@@ -139,7 +163,7 @@ pub unsafe extern "C" fn raft_ready_free(view: *mut raft_ready_view) {
     // the node does not touch it. One that was advanced is still there as long as its node is.
     let Some(work) = (unsafe { WorkBox::from_view(view) }) else { return };
     if let Some(home) = work.home.upgrade() {
-        *home.returned.lock() = Some(work);
+        home.take_back(work);
     }
 }
 
@@ -175,14 +199,23 @@ impl State {
     }
 
     fn take_view(&mut self, node: &raft_node) -> Result<*mut raft_ready_view, Failure> {
-        let Some(work) = self.take(node)? else { return Ok(ptr::null_mut()) };
+        let Some(mut work) = self.take(node)? else { return Ok(ptr::null_mut()) };
+        if work.is_async {
+            // Early is well: what the log holds in memory goes before what is stored.
+            self.store(&mut work)?;
+            node.home.note_view_out();
+            return Ok(work.into_view());
+        }
         let view = work.into_view();
         self.readies.holder = Holder::View(view);
         Ok(view)
     }
 
-    /// Takes work for `raft_drive`.
+    /// Takes work for `raft_drive`, which does it in order: behind everything that is out.
     pub(crate) fn take_for_drive(&mut self, node: &raft_node) -> Result<Option<WorkBox>, Failure> {
+        if node.home.has_views_out() {
+            return Err(Failure::ReadyOutstanding);
+        }
         let work = self.take(node)?;
         if work.is_some() {
             self.readies.holder = Holder::Drive;
@@ -203,15 +236,20 @@ impl State {
             node.note(&Failure::Core(error.into()));
         }
         let term = self.raw.hard_state().term;
+        let is_async = self.raw.config().async_storage_writes;
         let mut work = match self.readies.spare.len() {
+            _ if is_async => node.home.take_spare(),
             0 | 1 => WorkBox::empty(&node.home),
             _ => self.readies.spare.remove(0),
         };
-        work.show(ready, term);
+        work.show(ready, term, is_async);
         Ok(Some(work))
     }
 
     fn advance_view(&mut self, node: &raft_node, view: *mut raft_ready_view) -> Result<(), Failure> {
+        if self.raw.config().async_storage_writes {
+            return Err(Failure::Core(Error::WrongWriteMode));
+        }
         if self.readies.holder != Holder::View(view) || node.home.returned.lock().is_some() {
             return Err(Failure::ForeignReady);
         }
@@ -226,11 +264,34 @@ impl State {
 
     /// Gives the work back to the core.
     pub(crate) fn finish(&mut self, mut work: WorkBox) -> Result<(), Failure> {
+        if work.is_async {
+            let acks = work.take_acks();
+            work.clear();
+            self.readies.holder = Holder::Nobody;
+            return match self.acknowledge(acks) {
+                // A node that is no member any more: what it stored does not count.
+                Err(Failure::Core(Error::PeerNotFound(_))) => Ok(()),
+                result => result,
+            };
+        }
         let ready = mem::take(&mut work.ready);
         work.clear();
         self.readies.spare.push(work);
         self.readies.holder = Holder::Nobody;
         Ok(self.raw.advance(ready)?)
+    }
+
+    /// Each notice is a fact of its own: that one fails must not swallow the next. The first error.
+    pub(crate) fn acknowledge(&mut self, acks: Vec<Ack>) -> Result<(), Failure> {
+        if !self.raw.config().async_storage_writes {
+            return Err(Failure::Core(Error::WrongWriteMode));
+        }
+        let mut first_error = Ok(());
+        for ack in acks {
+            let result = self.raw.acknowledge(ack);
+            first_error = first_error.and(result);
+        }
+        Ok(first_error?)
     }
 
     /// Stores the work if the node's storage is its own memory.

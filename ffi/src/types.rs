@@ -338,7 +338,7 @@ impl raft_conf_change_op {
             RAFT_CONF_REMOVE => ConfChangeKind::Remove,
             RAFT_CONF_UPDATE => ConfChangeKind::Update,
             RAFT_CONF_ADD_LEARNER => ConfChangeKind::AddLearner,
-            other => return Err(Failure::argument("ops.kind", format!("is unknown: {other}"))),
+            other => return Err(Failure::argument("op.kind", format!("is unknown: {other}"))),
         };
         Ok(ConfChangeOp { kind, node: self.node })
     }

@@ -3,21 +3,66 @@
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
-use raftcore::{Entry, Ready, wire};
+use raftcore::{Ack, Entry, Message, Ready, Response, wire};
 
+use crate::ack::raft_ack;
 use crate::message::{self, raft_message};
 use crate::ready::raft_ready_view;
 use crate::types::{
     raft_entry, raft_hard_state, raft_read_state, raft_slice, raft_snapshot, raft_soft_state,
 };
 
-/// Where a view goes that is given up: the node looks here before it takes new work.
+/// Where views go that are freed.
 #[derive(Default)]
 pub(crate) struct Home {
+    /// One that was given up: the node looks here before it takes new work.
     pub(crate) returned: Mutex<Option<WorkBox>>,
+    /// Asynchronous writes: those that are done, for the next time.
+    spare: Mutex<Vec<WorkBox>>,
+    /// Asynchronous writes: how many the host has.
+    out: AtomicUsize,
+}
+
+/// So many finished views are kept, and recognised if they are freed again.
+const KEPT_VIEWS: usize = 16;
+
+impl Home {
+    /// Asynchronous writes: a work box to fill.
+    pub(crate) fn take_spare(self: &Arc<Self>) -> WorkBox {
+        let mut spare = self.spare.lock();
+        match spare.len() {
+            0 | 1 => WorkBox::empty(self),
+            _ => spare.remove(0),
+        }
+    }
+
+    /// Whether the host has views that it is to free (asynchronous writes).
+    pub(crate) fn has_views_out(&self) -> bool {
+        self.out.load(Relaxed) > 0
+    }
+
+    pub(crate) fn note_view_out(&self) {
+        self.out.fetch_add(1, Relaxed);
+    }
+
+    /// Takes back a view that the host frees.
+    pub(crate) fn take_back(&self, mut work: WorkBox) {
+        if !work.is_async {
+            *self.returned.lock() = Some(work);
+            return;
+        }
+        work.ready = Ready::default();
+        work.clear();
+        self.out.fetch_sub(1, Relaxed);
+        let mut spare = self.spare.lock();
+        if spare.len() < KEPT_VIEWS {
+            spare.push(work);
+        }
+    }
 }
 
 /// A `Ready` with the arrays that show it to C. The arrays' memory is used again and again.
@@ -44,8 +89,14 @@ pub(crate) struct Work {
     bytes: Vec<u8>,
     /// Whether it is in the node's own memory storage already.
     pub(crate) stored: bool,
+    /// Asynchronous writes: it is acknowledged piece by piece, and not advanced.
+    pub(crate) is_async: bool,
+    /// Asynchronous writes: the notices to give back when it is stored.
+    storage_acks: Vec<raft_ack>,
+    /// Asynchronous writes: the notice to give back when it is applied; none or one.
+    apply_ack: Vec<raft_ack>,
     /// Whether the host has it, as a view.
-    is_out: bool,
+    is_out: AtomicBool,
 }
 
 // SAFETY: the pointers in it point to what it owns itself, which does not change while it is out.
@@ -74,14 +125,17 @@ impl WorkBox {
             snapshot_encoded: Vec::new(),
             bytes: Vec::new(),
             stored: false,
-            is_out: false,
+            is_async: false,
+            storage_acks: Vec::new(),
+            apply_ack: Vec::new(),
+            is_out: AtomicBool::new(false),
         };
         Self(NonNull::from(Box::leak(Box::new(work))))
     }
 
     /// Hands the work to the host.
-    pub(crate) fn into_view(mut self) -> *mut raft_ready_view {
-        self.is_out = true;
+    pub(crate) fn into_view(self) -> *mut raft_ready_view {
+        self.is_out.store(true, Relaxed);
         ManuallyDrop::new(self).0.as_ptr().cast()
     }
 
@@ -92,13 +146,8 @@ impl WorkBox {
     pub(crate) unsafe fn from_view(view: *mut raft_ready_view) -> Option<Self> {
         let work = NonNull::new(view.cast::<Work>())?;
         // SAFETY: the same contract.
-        unsafe {
-            if !(*work.as_ptr()).is_out {
-                return None;
-            }
-            (*work.as_ptr()).is_out = false;
-        }
-        Some(Self(work))
+        let was_out = unsafe { &(*work.as_ptr()).is_out }.swap(false, Relaxed);
+        was_out.then(|| Self(work))
     }
 }
 
@@ -130,8 +179,9 @@ const KEPT_BYTES: usize = 256 << 10;
 const KEPT_ITEMS: usize = 1024;
 
 impl Work {
-    pub(crate) fn show(&mut self, ready: Ready, term: u64) {
+    pub(crate) fn show(&mut self, ready: Ready, term: u64, is_async: bool) {
         self.ready = ready;
+        self.is_async = is_async;
         self.term = term;
         self.stored = false;
         self.entries.extend(self.ready.entries.iter().map(raft_entry::from));
@@ -146,9 +196,37 @@ impl Work {
             self.snapshot.push(snapshot.into());
             self.snapshot_encoded = wire::encode_snapshot(snapshot);
         }
-        let messages = &self.ready.messages;
-        self.send_now = message::encode_all(messages, &mut self.bytes, &mut self.messages);
+        self.show_messages();
         self.view = self.make_view();
+    }
+
+    /// First the messages that may leave at once, then those that wait for the storage.
+    fn show_messages(&mut self) {
+        let is_async = self.is_async;
+        let is_late = |message: &&Message| !is_async && message.requires_persistence();
+        let responses = self.ready.storage_append.iter().flat_map(|append| &append.responses);
+        let sent_later = responses.clone().filter_map(|response| match response {
+            Response::Send(message) => Some(message),
+            Response::Acknowledge(_) => None,
+        });
+        let now = self.ready.messages.iter().filter(|message| !is_late(message));
+        let late = self.ready.messages.iter().filter(is_late).chain(sent_later);
+        self.send_now = message::encode_all(now, late, &mut self.bytes, &mut self.messages);
+        self.storage_acks.extend(responses.filter_map(|response| match response {
+            Response::Acknowledge(ack) => Some(raft_ack::from(ack)),
+            Response::Send(_) => None,
+        }));
+        self.apply_ack.extend(self.ready.storage_apply.iter().map(|apply| raft_ack::from(&apply.ack)));
+    }
+
+    /// Asynchronous writes: all notices, for who does all the work himself.
+    pub(crate) fn take_acks(&mut self) -> Vec<Ack> {
+        let responses = self.ready.storage_append.take().unwrap_or_default().responses;
+        let stored = responses.into_iter().filter_map(|response| match response {
+            Response::Acknowledge(ack) => Some(ack),
+            Response::Send(_) => None,
+        });
+        stored.chain(self.ready.storage_apply.take().map(|apply| apply.ack)).collect()
     }
 
     fn make_view(&self) -> raft_ready_view {
@@ -157,6 +235,7 @@ impl Work {
             has_soft_state: self.ready.soft_state.is_some(),
             has_hard_state: self.ready.hard_state.is_some(),
             has_snapshot: self.ready.snapshot.is_some(),
+            has_storage_append: self.ready.storage_append.is_some(),
             soft_state: self.ready.soft_state.unwrap_or_default().into(),
             hard_state: self.ready.hard_state.unwrap_or_default().into(),
             entries: self.entries.as_ptr(),
@@ -169,6 +248,9 @@ impl Work {
             messages_len: self.messages.len(),
             read_states: self.reads.as_ptr(),
             read_states_len: self.reads.len(),
+            storage_acks: self.storage_acks.as_ptr(),
+            storage_acks_len: self.storage_acks.len(),
+            apply_ack: self.apply_ack.first().map_or(ptr::null(), ptr::from_ref),
             ..EMPTY_VIEW
         }
     }
@@ -185,6 +267,8 @@ impl Work {
         recycle(&mut self.messages, KEPT_ITEMS);
         recycle(&mut self.reads, KEPT_ITEMS);
         recycle(&mut self.bytes, KEPT_BYTES);
+        self.storage_acks.clear();
+        self.apply_ack.clear();
         self.snapshot.clear();
         self.snapshot_encoded = Vec::new();
     }
@@ -203,6 +287,7 @@ const EMPTY_VIEW: raft_ready_view = raft_ready_view {
     has_soft_state: false,
     has_hard_state: false,
     has_snapshot: false,
+    has_storage_append: false,
     soft_state: raft_soft_state { leader: 0, role: 0 },
     hard_state: raft_hard_state { term: 0, vote: 0, commit: 0 },
     entries: ptr::null(),
@@ -215,4 +300,7 @@ const EMPTY_VIEW: raft_ready_view = raft_ready_view {
     messages_len: 0,
     read_states: ptr::null(),
     read_states_len: 0,
+    storage_acks: ptr::null(),
+    storage_acks_len: 0,
+    apply_ack: ptr::null(),
 };

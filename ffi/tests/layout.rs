@@ -19,7 +19,7 @@ macro_rules! layouts {
 }
 
 layouts! {
-    raft_config: 104 {
+    raft_config: 120 {
         struct_size: 0,
         id: 8,
         seed: 16,
@@ -40,6 +40,9 @@ layouts! {
         validate_conf_changes: 95,
         step_down_on_removal: 96,
         eager_append: 97,
+        priority: 104,
+        async_storage_writes: 112,
+        apply_before_persist: 113,
     }
     raft_slice: 16 {
         data: 0,
@@ -103,12 +106,18 @@ layouts! {
         index: 0,
         context: 8,
     }
-    raft_ready_view: 144 {
+    raft_ack: 40 {
+        kind: 0,
+        flags: 4,
+        numbers: 8,
+    }
+    raft_ready_view: 168 {
         struct_size: 0,
         must_sync: 8,
         has_soft_state: 9,
         has_hard_state: 10,
         has_snapshot: 11,
+        has_storage_append: 12,
         soft_state: 16,
         hard_state: 32,
         entries: 56,
@@ -121,6 +130,9 @@ layouts! {
         messages_len: 120,
         read_states: 128,
         read_states_len: 136,
+        storage_acks: 144,
+        storage_acks_len: 152,
+        apply_ack: 160,
     }
     raft_persist: 56 {
         entries: 0,
