@@ -1,7 +1,9 @@
 //! Runs the deterministic simulation; see [`raftcore_testkit::sim`].
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -27,6 +29,9 @@ struct Args {
     /// Lines to show of what happened last in a failing run.
     #[arg(long, default_value_t = 60)]
     story: usize,
+    /// Write what happens, in JSON lines, to this file: of the one seed, or of the first that fails.
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
     /// Print a line for each seed.
     #[arg(long)]
     verbose: bool,
@@ -42,13 +47,18 @@ fn parse_range(text: &str) -> Result<Range<u64>, String> {
 fn main() -> io::Result<ExitCode> {
     let mut out = io::stdout().lock();
     let args = Args::parse();
-    let seeds = args.seed.map_or(args.seeds, |seed| seed..seed + 1);
+    let seeds = args.seed.map_or_else(|| args.seeds.clone(), |seed| seed..seed + 1);
     let count = seeds.end - seeds.start;
     let start = Instant::now();
     let (mut events, mut violations, mut dead_ends) = (0, 0, 0);
     let mut tally = Tally::default();
+    let mut file = args.trace.as_deref();
     for seed in seeds {
-        match sim::run(seed, args.steps, args.story) {
+        let result = match file.filter(|_| count == 1) {
+            Some(path) => trace(seed, &args, path)?,
+            None => sim::run(seed, args.steps, args.story),
+        };
+        match result {
             Ok(report) => {
                 events += report.events;
                 tally += report.tally;
@@ -61,6 +71,10 @@ fn main() -> io::Result<ExitCode> {
                 events += failure.events;
                 violations += 1;
                 print_failure(&mut out, &failure)?;
+                if let Some(path) = file.take().filter(|_| count > 1) {
+                    // Runs again as it ran, and fails again.
+                    let _ = trace(seed, &args, path)?;
+                }
             }
         }
     }
@@ -74,6 +88,13 @@ fn main() -> io::Result<ExitCode> {
         "seeds: {count}, events: {events}, events per second: {rate:.0}, violations: {violations}"
     )?;
     Ok(if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs a seed with its trace going to a file.
+fn trace(seed: u64, args: &Args, path: &Path) -> io::Result<Result<sim::Report, Box<Failure>>> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let file = BufWriter::new(File::create(path).map_err(named)?);
+    sim::trace(seed, args.steps, args.story, Box::new(file)).map_err(named)
 }
 
 fn print_failure(out: &mut impl Write, failure: &Failure) -> io::Result<()> {

@@ -5,6 +5,7 @@ use raftcore::{
     Transition,
 };
 
+use super::trace::Happening;
 use super::violation::Check;
 use super::world::{Event, World};
 
@@ -35,17 +36,17 @@ impl World {
 
     fn transfer(&mut self, id: NodeId) -> Check {
         let to = self.rng.between(1, self.replicas.len() as u64);
-        self.trace.note(self.now, || format!("{id} is asked to make {to} leader"));
+        self.tell_request(id, || format!("is asked to make {to} leader"));
         self.input(id, |raft| raft.transfer_leader(to)).map(drop)
     }
 
     fn campaign(&mut self, id: NodeId) -> Check {
-        self.trace.note(self.now, || format!("{id} is to campaign"));
+        self.tell_request(id, || "is to campaign".to_owned());
         self.input(id, |raft| raft.campaign()).map(drop)
     }
 
     fn forget_leader(&mut self, id: NodeId) -> Check {
-        self.trace.note(self.now, || format!("{id} is to forget its leader"));
+        self.tell_request(id, || "is to forget its leader".to_owned());
         self.input(id, |raft| raft.forget_leader()).map(drop)
     }
 
@@ -55,6 +56,10 @@ impl World {
             replica.disk.set_snapshot_busy(busy);
         }
         Ok(())
+    }
+
+    fn tell_request(&mut self, node: NodeId, text: impl FnOnce() -> String) {
+        self.tell(|| Happening::Request { node, text: text() });
     }
 
     /// A node to ask: mostly one that leads, at times any.
@@ -67,7 +72,7 @@ impl World {
     pub(super) fn propose(&mut self, id: NodeId) -> Check {
         let count = if self.rng.chance(200) { self.rng.between(2, 6) } else { 1 };
         let payloads: Vec<_> = (0..count).map(|_| self.payload()).collect();
-        self.trace.note(self.now, || format!("{id} is to propose {count} entries"));
+        self.tell_request(id, || format!("is to propose {count} entries"));
         let batch = payloads.clone();
         let proposed = self.input(id, |raft| raft.propose_batch(batch))?;
         let Some(Proposed::Appended(first)) = proposed else { return Ok(()) };
@@ -92,7 +97,7 @@ impl World {
         replica.reads += 1;
         let context = replica.reads;
         self.oracle.observe_read_request(id, context);
-        self.trace.note(self.now, || format!("{id} is to read, context {context}"));
+        self.tell_request(id, || format!("is to read, context {context}"));
         let bytes = Bytes::copy_from_slice(&context.to_le_bytes());
         self.input(id, |raft| raft.read_index(bytes)).map(drop)
     }
@@ -112,7 +117,7 @@ impl World {
     fn change_membership(&mut self, id: NodeId) -> Check {
         let is_joint = self.host(id).is_some_and(|host| !host.machine.conf_state.voters_outgoing.is_empty());
         if is_joint == self.rng.chance(900) {
-            self.trace.note(self.now, || format!("{id} is to leave a joint membership"));
+            self.tell_request(id, || "is to leave a joint membership".to_owned());
             return self.input(id, |raft| raft.propose_conf_change(&ConfChangeV2::default())).map(drop);
         }
         let count = self.rng.choose([1, 1, 1, 2, 3]);
@@ -122,7 +127,7 @@ impl World {
                 self.add_replica(op.node, Snapshot::default())?;
             }
         }
-        self.trace.note(self.now, || format!("{id} is to propose {ops:?}"));
+        self.tell_request(id, || format!("is to propose {ops:?}"));
         if let [op] = ops[..] {
             if self.rng.chance(300) {
                 let change = ConfChange { op, context: Bytes::new() };

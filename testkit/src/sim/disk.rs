@@ -148,6 +148,11 @@ impl Disk {
         Ok(Ref::map(self.0.borrow(), |contents| &contents.visible))
     }
 
+    /// The log that reads see, looked at from outside: never fails.
+    pub(super) fn visible(&self) -> Ref<'_, MemoryStorage> {
+        Ref::map(self.0.borrow(), |contents| &contents.visible)
+    }
+
     pub(super) fn set_snapshot_busy(&self, busy: bool) {
         self.0.borrow_mut().snapshot_busy = busy;
     }

@@ -1,6 +1,7 @@
 //! What goes wrong.
 
 use super::plan::{NetworkPlan, TICK};
+use super::trace::Happening;
 use super::world::{Event, World};
 
 impl World {
@@ -19,11 +20,11 @@ impl World {
             4..=5 => {
                 let ids: Vec<_> = self.replicas.keys().copied().collect();
                 self.network.cut_some(&ids, &mut self.rng);
-                self.trace.note(self.now, || "links are cut".to_owned());
+                self.tell_links();
             }
             6..=7 => {
                 self.network.mend();
-                self.trace.note(self.now, || "all links are mended".to_owned());
+                self.tell_links();
             }
             // A pause is a clock that stands still.
             8 if !self.plan.has_leases() => self.pause_one(),
@@ -31,6 +32,11 @@ impl World {
         }
         let delay = self.rng.between(1, 2 * interval);
         self.schedule(delay, Event::Fault);
+    }
+
+    fn tell_links(&mut self) {
+        let network = &self.network;
+        self.trace.record(self.now, self.count, || Happening::Links { cut: network.cut_links() });
     }
 
     fn crash_one(&mut self) {
@@ -48,12 +54,16 @@ impl World {
         if let Some(replica) = self.replicas.get_mut(&id) {
             replica.paused_until = until;
         }
-        self.trace.note(self.now, || format!("{id} pauses until {until}"));
+        self.tell(|| Happening::Pause { node: id, until });
     }
 
     /// The network becomes reliable for some time, or again as it was.
     fn change_weather(&mut self) {
         let calm = self.rng.chance(500);
         self.network.plan = if calm { NetworkPlan::RELIABLE } else { self.plan.network };
+        self.tell(|| {
+            let text = if calm { "the network is reliable" } else { "the network is as planned" };
+            Happening::Note { text: text.to_owned() }
+        });
     }
 }

@@ -6,6 +6,7 @@ use raftcore::{EntryId, NodeId};
 
 use super::host::Host;
 use super::plan::{NetworkPlan, TICK};
+use super::trace::Happening;
 use super::violation::{Check, Invariant};
 use super::world::World;
 
@@ -27,7 +28,7 @@ impl World {
     /// Stops the faults; the group must elect a leader, commit, bring every member up to date, and
     /// answer a read on every member.
     pub(super) fn heal(&mut self) -> Check {
-        self.trace.note(self.now, || "the faults stop".to_owned());
+        self.tell(|| Happening::Calm);
         self.is_stormy = false;
         self.network.mend();
         self.network.plan = NetworkPlan::RELIABLE;

@@ -26,13 +26,14 @@ mod trace;
 mod violation;
 mod world;
 
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use tally::Tally;
 pub use violation::{Invariant, Violation};
 
 use node::Native;
-use trace::Trace;
+use trace::{Happening, Trace};
 use violation::Check;
 use world::World;
 
@@ -67,17 +68,31 @@ pub struct Failure {
 /// Runs the simulation that belongs to `seed`: so many events under faults, and the recovery. If it
 /// fails, runs it again to tell the story of its last `story_lines` events.
 pub fn run(seed: u64, steps: u64, story_lines: usize) -> Result<Report, Box<Failure>> {
-    let first = run_once(seed, steps, Trace::default());
+    let (first, _) = run_once(seed, steps, Trace::default());
     match first {
-        Err(_) if story_lines > 0 => run_once(seed, steps, Trace::last(story_lines)),
+        Err(_) if story_lines > 0 => run_once(seed, steps, Trace::new(story_lines, None)).0,
         other => other,
     }
 }
 
-fn run_once(seed: u64, steps: u64, trace: Trace) -> Result<Report, Box<Failure>> {
+/// Runs the same simulation and writes to `file`, in JSON lines, everything that happens in it. Fails
+/// if the file cannot be written.
+pub fn trace(
+    seed: u64,
+    steps: u64,
+    story_lines: usize,
+    file: Box<dyn Write>,
+) -> io::Result<Result<Report, Box<Failure>>> {
+    let (result, written) = run_once(seed, steps, Trace::new(story_lines, Some(file)));
+    written.map(|()| result)
+}
+
+fn run_once(seed: u64, steps: u64, trace: Trace) -> (Result<Report, Box<Failure>>, io::Result<()>) {
     let failure = |violation, events, story| Box::new(Failure { seed, events, violation, story });
-    let mut world =
-        World::new(seed, Box::new(Native), trace).map_err(|violation| failure(violation, 0, Vec::new()))?;
+    let mut world = match World::new(seed, Box::new(Native), trace) {
+        Ok(world) => world,
+        Err(violation) => return (Err(failure(violation, 0, Vec::new())), Ok(())),
+    };
     let result = catch_unwind(AssertUnwindSafe(|| run_world(&mut world, steps)));
     let result = result.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
@@ -85,12 +100,19 @@ fn run_once(seed: u64, steps: u64, trace: Trace) -> Result<Report, Box<Failure>>
         Invariant::NoPanics.broken(text.unwrap_or_default())
     });
     let events = world.count;
-    match result {
-        Ok(()) => {
-            Ok(Report { events, tally: world.tally(), dead_end: world.is_dead_end, digest: world.digest() })
+    world.tell(|| match &result {
+        Ok(()) => Happening::End { events },
+        Err(Violation { invariant, detail }) => {
+            Happening::Violation { invariant: format!("{invariant:?}"), detail: detail.clone() }
         }
-        Err(violation) => Err(failure(violation, events, world.trace.into_lines())),
-    }
+    });
+    let (tally, dead_end, digest) = (world.tally(), world.is_dead_end, world.digest());
+    let (story, written) = world.trace.finish();
+    let result = match result {
+        Ok(()) => Ok(Report { events, tally, dead_end, digest }),
+        Err(violation) => Err(failure(violation, events, story)),
+    };
+    (result, written)
 }
 
 fn run_world(world: &mut World, steps: u64) -> Check {

@@ -41,6 +41,11 @@ impl Network {
         self.cut.contains(&(from, to))
     }
 
+    /// All links that are cut, in order.
+    pub(super) fn cut_links(&self) -> Vec<(NodeId, NodeId)> {
+        self.cut.iter().copied().collect()
+    }
+
     /// Cuts links at random: between two sides, around one node, in one direction only, or all
     /// but those to a node that still sees everybody.
     pub(super) fn cut_some(&mut self, ids: &[NodeId], rng: &mut Rng) {

@@ -1,48 +1,122 @@
-//! The story of a run, for people; told only when a run is repeated to explain its failure.
+//! What happened in a run, for people: the last lines as text, or everything as a file of JSON lines
+//! that the viewer shows.
+//!
+//! Off it costs one test of a pointer. It only looks: it draws no random number and schedules
+//! nothing, so that a run with it is the run without it. The file's format is in `docs/trace.md`.
 
-use std::collections::VecDeque;
+mod happening;
+mod message;
+mod watch;
 
-use raftcore::{Body, Message};
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::io::{self, Write};
 
-/// The last lines of the story.
+use raftcore::NodeId;
+use serde::Serialize;
+
+pub(super) use happening::Happening;
+pub(super) use message::{describe, tell};
+
+use super::world::World;
+use watch::Watched;
+
+/// Where the events of a run go.
 #[derive(Debug, Default)]
 pub(super) struct Trace {
-    /// How many lines to keep; 0 to keep none, which costs nothing.
+    /// None: nowhere.
+    sink: Option<Box<Sink>>,
+}
+
+struct Sink {
+    /// How many lines of the story to keep.
     keep: usize,
-    lines: VecDeque<String>,
+    story: VecDeque<String>,
+    file: Option<Box<dyn Write>>,
+    /// The first failure to write; nothing is written after it.
+    error: Option<io::Error>,
+    /// Each node as it was when it was last looked at.
+    watched: BTreeMap<NodeId, Watched>,
+}
+
+/// A line of the file.
+#[derive(Serialize)]
+struct Line<'a> {
+    /// Simulated time.
+    t: u64,
+    /// How many events of the simulation there had been.
+    n: u64,
+    #[serde(flatten)]
+    happening: &'a Happening,
+}
+
+impl fmt::Debug for Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sink").field("keep", &self.keep).finish_non_exhaustive()
+    }
 }
 
 impl Trace {
-    pub(super) fn last(keep: usize) -> Self {
-        Self { keep, lines: VecDeque::new() }
+    /// Keeps the last `keep` lines of the story and writes everything to `file`; nothing if neither is
+    /// wanted.
+    pub(super) fn new(keep: usize, file: Option<Box<dyn Write>>) -> Self {
+        if keep == 0 && file.is_none() {
+            return Self::default();
+        }
+        let (story, watched) = (VecDeque::new(), BTreeMap::new());
+        Self { sink: Some(Box::new(Sink { keep, story, file, error: None, watched })) }
     }
 
-    pub(super) fn note(&mut self, time: u64, line: impl FnOnce() -> String) {
-        if self.keep == 0 {
-            return;
-        }
-        if self.lines.len() == self.keep {
-            self.lines.pop_front();
-        }
-        self.lines.push_back(format!("{time:>9} {}", line()));
+    /// Notes what a person should know and no other kind of event tells.
+    pub(super) fn note(&mut self, time: u64, text: impl FnOnce() -> String) {
+        self.record(time, 0, || Happening::Note { text: text() });
     }
 
-    pub(super) fn into_lines(self) -> Vec<String> {
-        self.lines.into()
+    /// Notes an event, before which there were `count` events of the simulation.
+    pub(super) fn record(&mut self, time: u64, count: u64, happening: impl FnOnce() -> Happening) {
+        if let Some(sink) = &mut self.sink {
+            sink.record(time, count, &happening());
+        }
+    }
+
+    /// The story's lines, oldest first; fails if the file could not be written.
+    pub(super) fn finish(self) -> (Vec<String>, io::Result<()>) {
+        let Some(mut sink) = self.sink else { return (Vec::new(), Ok(())) };
+        let flushed = sink.file.as_mut().map_or(Ok(()), |file| file.flush());
+        (sink.story.into(), sink.error.map_or(flushed, Err))
     }
 }
 
-/// A message in a line.
-pub(super) fn describe(message: &Message) -> String {
-    let id = |id: raftcore::EntryId| format!("{}/{}", id.term, id.index);
-    let body = match &message.body {
-        Body::Append(append) => {
-            let (prev, count) = (id(append.prev), append.entries.len());
-            format!("Append after {prev}, {count} entries, commit {}", append.commit)
+impl Sink {
+    fn record(&mut self, time: u64, count: u64, happening: &Happening) {
+        if self.keep > 0 {
+            if let Some(text) = happening.story() {
+                if self.story.len() == self.keep {
+                    self.story.pop_front();
+                }
+                self.story.push_back(format!("{time:>9} {text}"));
+            }
         }
-        Body::Snapshot(snapshot) => format!("Snapshot {}", id(snapshot.id)),
-        Body::Propose(propose) => format!("Propose, {} entries", propose.entries.len()),
-        other => format!("{other:?}"),
-    };
-    format!("{}->{} term {}: {body}", message.from, message.to, message.term)
+        let Some(file) = self.file.as_mut().filter(|_| self.error.is_none()) else { return };
+        let line = Line { t: time, n: count, happening };
+        let written = serde_json::to_writer(&mut *file, &line).map_err(io::Error::from);
+        self.error = written.and_then(|()| file.write_all(b"\n")).err();
+    }
 }
+
+impl World {
+    /// Notes how the nodes differ from when they were last looked at.
+    pub(super) fn watch_nodes(&mut self) {
+        let Some(sink) = self.trace.sink.as_mut().filter(|sink| sink.file.is_some()) else { return };
+        let mut news = Vec::new();
+        for (id, replica) in &self.replicas {
+            sink.watched.entry(*id).or_default().update(*id, replica, &mut news);
+        }
+        for happening in news {
+            sink.record(self.now, self.count, &happening);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use super::node::{Driver, Node};
 use super::oracle::Oracle;
 use super::plan::{Plan, TICK};
 use super::tally::Tally;
-use super::trace::{Trace, describe};
+use super::trace::{self, Happening, Trace};
 use super::violation::{Check, Invariant};
 use crate::rng::Rng;
 
@@ -29,6 +29,8 @@ pub(super) struct World {
     /// How many events there have been.
     pub(super) count: u64,
     scheduled: u64,
+    /// Messages sent; numbers them.
+    sent: u64,
     events: BinaryHeap<Reverse<Scheduled>>,
     pub(super) replicas: BTreeMap<NodeId, Replica>,
     pub(super) network: Network,
@@ -48,7 +50,7 @@ pub(super) struct Replica {
     /// The running node, if it runs.
     pub(super) host: Option<Host>,
     /// How often it was started.
-    incarnation: u64,
+    pub(super) incarnation: u64,
     /// How long its ticks take.
     tick: u64,
     /// How long a piece of work in each lane takes at most.
@@ -65,7 +67,7 @@ pub(super) struct Replica {
 pub(super) enum Event {
     Tick { node: NodeId, incarnation: u64 },
     Work { node: NodeId, incarnation: u64, lane: Lane },
-    Deliver(Box<Message>),
+    Deliver { id: u64, message: Box<Message> },
     SnapshotReport { node: NodeId, about: NodeId, status: SnapshotStatus },
     Restart(NodeId),
     Client,
@@ -96,6 +98,7 @@ impl World {
             now: 0,
             count: 0,
             scheduled: 0,
+            sent: 0,
             events: BinaryHeap::new(),
             replicas: BTreeMap::new(),
             network: Network::new(plan.network),
@@ -106,7 +109,13 @@ impl World {
             is_dead_end: false,
             plan,
         };
-        world.trace.note(0, || format!("{:?}", world.plan));
+        world.trace.record(0, 0, || Happening::Run {
+            format: 1,
+            seed: seed.to_string(),
+            tick: TICK,
+            voters: world.plan.voters,
+            plan: format!("{:?}", world.plan),
+        });
         for id in voters {
             world.add_replica(id, start.clone())?;
         }
@@ -114,6 +123,7 @@ impl World {
         if world.plan.faults.interval.is_some() {
             world.schedule(10 * TICK, Event::Fault);
         }
+        world.watch_nodes();
         Ok(world)
     }
 
@@ -159,7 +169,7 @@ impl World {
         disk.set_failing_reads(failing_reads);
         let delay = self.rng.between(1, replica.tick);
         self.schedule(delay, Event::Tick { node: id, incarnation });
-        self.trace.note(self.now, || format!("{id} starts"));
+        self.tell(|| Happening::Start { node: id, incarnation });
         self.wake(id);
         Ok(())
     }
@@ -172,7 +182,7 @@ impl World {
         replica.host = None;
         self.oracle.tally_mut().crashes += 1;
         replica.disk.crash(&mut self.rng);
-        self.trace.note(self.now, || format!("{id} crashes"));
+        self.tell(|| Happening::Crash { node: id });
     }
 
     pub(super) fn running(&self) -> Vec<NodeId> {
@@ -220,7 +230,7 @@ impl World {
         match event {
             Event::Tick { node, incarnation } => self.tick(node, incarnation)?,
             Event::Work { node, incarnation, lane } => self.work(node, incarnation, lane)?,
-            Event::Deliver(message) => self.deliver(*message)?,
+            Event::Deliver { id, message } => self.deliver(id, *message)?,
             Event::SnapshotReport { node, about, status } => {
                 self.input(node, |raft| raft.report_snapshot(about, status))?;
             }
@@ -228,6 +238,7 @@ impl World {
             Event::Client => self.client_acts()?,
             Event::Fault => self.something_fails(),
         }
+        self.watch_nodes();
         if self.oracle.last_committed() != committed {
             checks::newer_leaders_have_it(self)?;
         }
@@ -238,7 +249,7 @@ impl World {
     fn pause_of(&self, event: &Event) -> Option<u64> {
         let node = match event {
             Event::Tick { node, .. } | Event::Work { node, .. } => *node,
-            Event::Deliver(message) => message.to,
+            Event::Deliver { message, .. } => message.to,
             _ => return None,
         };
         let until = self.replicas.get(&node)?.paused_until;
@@ -300,7 +311,7 @@ impl World {
             lane,
             &mut Surroundings { oracle: &mut self.oracle, rng: &mut self.rng, outbox: &mut outbox },
         )?;
-        self.trace.note(self.now, || format!("{node} {done}"));
+        self.tell(|| Happening::Work { node, piece: done });
         for message in outbox {
             self.send(message)?;
         }
@@ -312,15 +323,26 @@ impl World {
         checks::may_be_sent(self, &message)?;
         let message = if self.plan.through_wire { through_wire(&message)? } else { message };
         let copies = self.network.copies(message.from, message.to, &mut self.rng);
-        let fate = if copies.is_empty() { "sends in vain" } else { "sends" };
-        self.trace.note(self.now, || format!("{fate} {}", describe(&message)));
+        self.sent += 1;
+        let id = self.sent;
+        self.tell(|| Happening::Send(trace::tell(&message, id, copies.len())));
         if copies.is_empty() {
+            self.tell_loss(id, &message, "by the network");
             self.report_loss(&message)?;
         }
         for delay in copies {
-            self.schedule(delay, Event::Deliver(Box::new(message.clone())));
+            self.schedule(delay, Event::Deliver { id, message: Box::new(message.clone()) });
         }
         Ok(())
+    }
+
+    fn tell_loss(&mut self, id: u64, message: &Message, why: &'static str) {
+        self.tell(|| Happening::Lost { node: message.from, to: message.to, id, why });
+    }
+
+    /// Tells the trace that something happens now.
+    pub(super) fn tell(&mut self, happening: impl FnOnce() -> Happening) {
+        self.trace.record(self.now, self.count, happening);
     }
 
     /// A host sees at times that its peer cannot be reached, and always what became of snapshots.
@@ -340,14 +362,17 @@ impl World {
         self.host(id).map(Host::term)
     }
 
-    fn deliver(&mut self, message: Message) -> Check {
+    fn deliver(&mut self, id: u64, message: Message) -> Check {
         let (from, to) = (message.from, message.to);
         let Some(host) = self.host(to).filter(|_| !self.network.is_cut(from, to)) else {
+            let is_down = self.host(to).is_none();
+            self.tell_loss(id, &message, if is_down { "the receiver is down" } else { "the link is cut" });
             return self.report_loss(&message);
         };
         // Without the library's own precautions, a host must not let a snapshot in while it applies.
         let is_snapshot = matches!(message.body, Body::Snapshot(_));
         if is_snapshot && host.life.config.eager_append && host.is_applying() {
+            self.tell_loss(id, &message, "the receiver is busy");
             return self.report_loss(&message);
         }
         if is_snapshot {
@@ -355,7 +380,7 @@ impl World {
             let delay = self.rng.between(1, 3 * TICK);
             self.schedule(delay, Event::SnapshotReport { node: from, about: to, status });
         }
-        self.trace.note(self.now, || format!("{to} receives {}", describe(&message)));
+        self.tell(|| Happening::Deliver { node: to, from, id, text: trace::describe(&message) });
         self.input(to, |raft| raft.step(message)).map(drop)
     }
 }
