@@ -38,7 +38,8 @@
 //!
 //! - [`RawNode`], [`Ready`], [`Status`]: the API. [`Config`], [`Error`].
 //! - [`Message`] and what is in it: the wire. [`wire`] encodes it.
-//! - [`Storage`], [`MemoryStorage`]: what the node reads from its host.
+//! - [`Storage`], [`MemoryStorage`]: what the node reads from its host. [`storage::check`] tries a
+//!   host's own.
 //! - [`ConfState`], [`ConfChangeV2`]: membership. [`quorum`]: its arithmetic.
 #![forbid(unsafe_code)]
 
@@ -55,7 +56,7 @@ mod raft;
 mod raw_node;
 mod ready;
 mod status;
-mod storage;
+pub mod storage;
 mod types;
 pub mod wire;
 

@@ -1,5 +1,6 @@
 //! What a node reads from its host's storage.
 
+pub mod check;
 pub(crate) mod memory;
 
 pub use memory::MemoryStorage;
