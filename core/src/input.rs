@@ -25,7 +25,7 @@ pub enum SnapshotStatus {
 
 /// Notice of finished storage work. With synchronous writes `advance` gives these notices itself;
 /// with asynchronous writes the host hands back those that came with the work.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Ack {
     /// The node's own log is durable up to `index`, appended by itself as leader of `term`.
     OwnAppend {

@@ -7,6 +7,7 @@ A host feeds ticks, messages and proposals into a :class:`RawNode`, and takes wo
 
 from raftcore import rpc
 from raftcore._raftcore import (
+    Ack,
     ConfState,
     Entry,
     EntryId,
@@ -53,12 +54,15 @@ from raftcore.errors import (
     SnapshotUnavailable,
     StorageError,
     Unavailable,
+    UnknownAck,
+    WrongWriteMode,
 )
 from raftcore.membership import ConfChange, ConfChangeOp
 from raftcore.status import Forwarded, Progress, Status
 from raftcore.storage import Storage, fitting
 
 __all__ = [
+    "Ack",
     "CommitBeyondLog",
     "CommittedConflict",
     "Compacted",
@@ -106,6 +110,8 @@ __all__ = [
     "StorageError",
     "Transition",
     "Unavailable",
+    "UnknownAck",
+    "WrongWriteMode",
     "__version__",
     "fitting",
     "rpc",

@@ -14,6 +14,7 @@ from raftcore.status import Forwarded, Status
 from raftcore.storage import Storage
 
 __all__ = [
+    "Ack",
     "ConfState",
     "Entry",
     "EntryId",
@@ -30,6 +31,7 @@ __all__ = [
     "config_defaults",
     "decode_conf_change",
     "encode_conf_change",
+    "encode_conf_change_v1",
 ]
 
 __version__: Final[str]
@@ -286,6 +288,14 @@ class Message:
     def __getnewargs__(self) -> tuple[int, int, int, Body]: ...
 
 @final
+class Ack:
+    """Notice that storage work is done, with `Config.async_storage_writes`: it comes with a Ready and
+    goes back with `RawNode.acknowledge`. What is in it is the library's own.
+    """
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
 class Ready:
     """Work for the host, in this order:
 
@@ -293,6 +303,10 @@ class Ready:
     2. store `snapshot`, `entries` and `hard_state` (one batch; synced if `must_sync`);
     3. send the other messages, and apply `committed_entries`;
     4. hand it back: `RawNode.advance`.
+
+    With `Config.async_storage_writes`, `storage_append` and `storage_apply` take the place of steps 2
+    to 4: each is done in the order in which it was handed out, independently of the other, and further
+    Readys may be taken meanwhile. `messages` may leave at once.
 
     It owns its data: another thread may store it while the node goes on, and it can be read after
     `advance` too.
@@ -321,6 +335,17 @@ class Ready:
     @property
     def must_sync(self) -> bool:
         """Whether what is stored must be durable before going on. A commit index alone may be lost."""
+    @property
+    def storage_append(self) -> tuple[Message | Ack, ...] | None:
+        """With asynchronous writes: what to do once `snapshot`, `entries` and `hard_state` are stored, in
+        this order: messages to send, and notices to give back with `RawNode.acknowledge`. None if there
+        is nothing to store.
+        """
+    @property
+    def storage_apply(self) -> Ack | None:
+        """With asynchronous writes: the notice to give back once `committed_entries` are applied. None
+        if there are none.
+        """
 
 @disjoint_base
 class MemoryStorage:
@@ -408,8 +433,10 @@ class RawNode:
     @property
     def soft_state(self) -> SoftState:
         """Leader and role."""
-    def tick(self) -> None:
-        """Lets one tick of time pass: elections and heartbeats are counted in ticks."""
+    def tick(self, count: int = 1) -> None:
+        """Lets time pass: elections and heartbeats are counted in ticks. For a host that was late,
+        `count` of them. An exception does not stop the clock: all ticks count.
+        """
     def step(self, message: Message | Buffer) -> None:
         """Takes a message from a peer: a Message, or its bytes.
 
@@ -435,6 +462,13 @@ class RawNode:
         kind NORMAL in its place.
 
         Raises ProposalDropped.
+        """
+    def propose_conf_change_v1(self, change: ConfChange) -> EntryId | Forwarded:
+        """Proposes a change of the membership in the encoding of the first version, for groups with
+        members that know no other. Otherwise as `propose_conf_change`.
+
+        Raises ProposalDropped; ValueError if the change has not exactly one operation, or a
+        transition.
         """
     def apply_conf_change(self, change: ConfChange | Entry) -> ConfState:
         """Brings a committed change of the membership in force: to be called when its entry is
@@ -476,14 +510,23 @@ class RawNode:
         that was dropped is not handed out again, and then only a new node, made from the storage,
         goes on.
 
-        Raises ReadyOutstanding if the last one was not advanced, and StorageError.
+        Raises ReadyOutstanding if the last one was not advanced (not with asynchronous writes), and
+        StorageError.
         """
     def advance(self, ready: Ready) -> None:
         """Takes note that the work is done: all of it is stored, and the committed entries are
         applied.
 
-        Raises ForeignReady if it is another node's, or was advanced before. Any other exception
+        Raises ForeignReady if it is another node's, or was advanced before, and WrongWriteMode with
+        asynchronous writes. Any other exception
         reports what went wrong in consequence; the work counts as done all the same.
+        """
+    def acknowledge(self, ack: Ack) -> None:
+        """Takes note that a part of the work is done, with `Config.async_storage_writes`: takes the
+        notices of a Ready back.
+
+        Raises WrongWriteMode with synchronous writes, UnknownAck if the work was never handed out, and
+        PeerNotFound if the node is no member any more and what it stored does not count.
         """
     def take_storage_error(self) -> StorageError | None:
         """The last StorageError that made no call fail, once; None if there was none. It kept the
@@ -500,6 +543,9 @@ def config_defaults() -> dict[str, Any]:
 
 def encode_conf_change(change: ConfChange, dialect: _Dialect) -> bytes:
     """The payload of an entry that carries the change."""
+
+def encode_conf_change_v1(change: ConfChange, dialect: _Dialect) -> bytes:
+    """The payload of an entry that carries the change in its first version."""
 
 def decode_conf_change(
     entry: Entry, dialect: _Dialect

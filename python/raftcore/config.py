@@ -63,6 +63,12 @@ class Config:
     """Whether a leader checks membership changes against unapplied ones when they are proposed."""
     step_down_on_removal: bool = True
     """Whether a leader steps down when it applies its own removal or demotion."""
+    async_storage_writes: bool = False
+    """Storage work is handed out with acknowledgements to return, ``RawNode.acknowledge``, instead
+    of one ``advance``: several Readys may be worked on at a time."""
+    apply_before_persist: bool = False
+    """With asynchronous writes: hand out committed entries for applying although this node has not
+    stored them yet; others have. The state machine must then not be durable ahead of the log."""
     dialect: Literal["etcd", "tikv"] = "etcd"
     """Which family of peers the group is shared with: how membership changes are encoded."""
     eager_append: bool = False

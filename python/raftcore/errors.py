@@ -29,6 +29,8 @@ __all__ = [
     "SnapshotUnavailable",
     "StorageError",
     "Unavailable",
+    "UnknownAck",
+    "WrongWriteMode",
 ]
 
 
@@ -159,6 +161,14 @@ class ReadyOutstanding(RaftError):
 
 class ForeignReady(RaftError):
     """The ``Ready`` is another node's, or was advanced already."""
+
+
+class WrongWriteMode(RaftError):
+    """The call is for the other mode of storage writes: ``Config.async_storage_writes``."""
+
+
+class UnknownAck(RaftError):
+    """An acknowledgement of work that this node never handed out."""
 
 
 class NoLeader(RaftError):

@@ -85,3 +85,11 @@ class ConfChange:
     def encode(self, dialect: Literal["etcd", "tikv"] = "etcd") -> bytes:
         """The payload of an entry of kind CONF_CHANGE_V2 that carries this change."""
         return _raftcore.encode_conf_change(self, dialect)
+
+    def encode_v1(self, dialect: Literal["etcd", "tikv"] = "etcd") -> bytes:
+        """The payload of an entry of kind CONF_CHANGE that carries this change.
+
+        Raises:
+            ValueError: if the change has not exactly one operation, or a transition.
+        """
+        return _raftcore.encode_conf_change_v1(self, dialect)

@@ -37,8 +37,8 @@ impl<'py> FromPyObject<'_, 'py> for Config {
             forward_proposals: it.read("forward_proposals")?,
             validate_conf_changes: it.read("validate_conf_changes")?,
             step_down_on_removal: it.read("step_down_on_removal")?,
-            async_storage_writes: false,
-            apply_before_persist: false,
+            async_storage_writes: it.read("async_storage_writes")?,
+            apply_before_persist: it.read("apply_before_persist")?,
             dialect: it.read::<Dialect>("dialect")?.0,
             eager_append: it.read("eager_append")?,
         }))
@@ -91,8 +91,8 @@ pub(crate) fn config_defaults(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         forward_proposals,
         validate_conf_changes,
         step_down_on_removal,
-        async_storage_writes: _,
-        apply_before_persist: _,
+        async_storage_writes,
+        apply_before_persist,
         dialect,
         eager_append,
     } = core::Config::new(1);
@@ -115,6 +115,8 @@ pub(crate) fn config_defaults(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         ("forward_proposals", forward_proposals.into_bound_py_any(py)?),
         ("validate_conf_changes", validate_conf_changes.into_bound_py_any(py)?),
         ("step_down_on_removal", step_down_on_removal.into_bound_py_any(py)?),
+        ("async_storage_writes", async_storage_writes.into_bound_py_any(py)?),
+        ("apply_before_persist", apply_before_persist.into_bound_py_any(py)?),
         ("dialect", Dialect(dialect).into_bound_py_any(py)?),
         ("eager_append", eager_append.into_bound_py_any(py)?),
     ]

@@ -87,6 +87,8 @@ fn of_kind(py: Python<'_>, error: &core::Error) -> PyErr {
         core::Error::ConfChange(_) => "ConfChangeError",
         core::Error::ReadyOutstanding => "ReadyOutstanding",
         core::Error::ForeignReady => "ForeignReady",
+        core::Error::WrongWriteMode => "WrongWriteMode",
+        core::Error::UnknownAck => "UnknownAck",
         core::Error::NoLeader => "NoLeader",
         _ => "RaftError",
     };

@@ -5,6 +5,7 @@
 //! at (configuration, status, bodies of messages) is a dataclass of the Python package, and
 //! [`config`], [`status`] and [`body`] translate.
 
+mod ack;
 mod body;
 mod config;
 mod entry;
@@ -26,11 +27,13 @@ mod storage;
 #[pyo3::pymodule(gil_used = false)]
 mod _raftcore {
     #[pymodule_export]
+    use crate::ack::Ack;
+    #[pymodule_export]
     use crate::config::{check_config, config_defaults};
     #[pymodule_export]
     use crate::entry::Entry;
     #[pymodule_export]
-    use crate::membership::{ConfState, decode_conf_change, encode_conf_change};
+    use crate::membership::{ConfState, decode_conf_change, encode_conf_change, encode_conf_change_v1};
     #[pymodule_export]
     use crate::memory::MemoryStorage;
     #[pymodule_export]

@@ -1,5 +1,6 @@
 //! Membership, and its changes.
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use raftcore as core;
@@ -143,6 +144,19 @@ impl From<ConfChange> for core::ConfChangeV2 {
     }
 }
 
+impl ConfChange {
+    /// The change in its first version, which knows one operation and no transition.
+    pub(crate) fn into_v1(self) -> PyResult<core::ConfChange> {
+        let change = core::ConfChangeV2::from(self);
+        match (change.ops.as_slice(), change.transition) {
+            ([op], core::Transition::Auto) => Ok(core::ConfChange { op: *op, context: change.context }),
+            _ => Err(PyValueError::new_err(
+                "the first version of membership changes has one operation, and no transition but AUTO",
+            )),
+        }
+    }
+}
+
 /// What `RawNode.apply_conf_change` accepts: the change, or the entry that carries it.
 #[derive(FromPyObject)]
 pub(crate) enum ChangeOrEntry {
@@ -167,6 +181,16 @@ impl ChangeOrEntry {
 #[pyfunction]
 pub(crate) fn encode_conf_change(py: Python<'_>, change: ConfChange, dialect: Dialect) -> Bound<'_, PyBytes> {
     PyBytes::new(py, &wire::encode_conf_change(&change.into(), dialect.0))
+}
+
+/// The payload of an entry that carries the change in its first version.
+#[pyfunction]
+pub(crate) fn encode_conf_change_v1(
+    py: Python<'_>,
+    change: ConfChange,
+    dialect: Dialect,
+) -> PyResult<Bound<'_, PyBytes>> {
+    Ok(PyBytes::new(py, &wire::encode_conf_change_v1(&change.into_v1()?, dialect.0)))
 }
 
 type Fields<'py> = (Vec<(ConfChangeKind, u64)>, Transition, Bound<'py, PyBytes>);

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use raftcore as core;
 use raftcore::wire;
 
+use crate::ack::Ack;
 use crate::config::Config;
 use crate::error::{decode_error, raise, storage_error, to_python};
 use crate::guard::Guard;
@@ -130,9 +131,18 @@ impl RawNode {
         self.look(py, |node| SoftState(node.soft_state()))
     }
 
-    /// Lets one tick of time pass: elections and heartbeats are counted in ticks.
-    fn tick(&self, py: Python<'_>) -> PyResult<()> {
-        self.call(py, CoreNode::tick)
+    /// Lets time pass: elections and heartbeats are counted in ticks. For a host that was late,
+    /// `count` of them. An exception does not stop the clock: all ticks count.
+    #[pyo3(signature = (count=1))]
+    fn tick(&self, py: Python<'_>, count: u32) -> PyResult<()> {
+        self.call(py, |node| {
+            let mut first_error = Ok(());
+            for _ in 0..count {
+                let result = node.tick();
+                first_error = first_error.and(result);
+            }
+            first_error
+        })
     }
 
     /// Takes a message from a peer: a Message, or its bytes.
@@ -185,6 +195,21 @@ impl RawNode {
     fn propose_conf_change<'py>(&self, py: Python<'py>, change: ConfChange) -> PyResult<Bound<'py, PyAny>> {
         let change = change.into();
         let proposed = self.call(py, |node| node.propose_conf_change(&change))?;
+        proposed_to_python(py, proposed)
+    }
+
+    /// Proposes a change of the membership in the encoding of the first version, for groups with
+    /// members that know no other. Otherwise as `propose_conf_change`.
+    ///
+    /// Raises ProposalDropped; ValueError if the change has not exactly one operation, or a
+    /// transition.
+    fn propose_conf_change_v1<'py>(
+        &self,
+        py: Python<'py>,
+        change: ConfChange,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let change = change.into_v1()?;
+        let proposed = self.call(py, |node| node.propose_conf_change_v1(&change))?;
         proposed_to_python(py, proposed)
     }
 
@@ -250,7 +275,8 @@ impl RawNode {
     /// that was dropped is not handed out again, and then only a new node, made from the storage,
     /// goes on.
     ///
-    /// Raises ReadyOutstanding if the last one was not advanced, and StorageError.
+    /// Raises ReadyOutstanding if the last one was not advanced (not with asynchronous writes), and
+    /// StorageError.
     fn ready(&self, py: Python<'_>) -> PyResult<Ready> {
         let work = self.call(py, CoreNode::ready)?;
         Ok(Ready::new(work, Arc::clone(&self.identity)))
@@ -259,7 +285,8 @@ impl RawNode {
     /// Takes note that the work is done: all of it is stored, and the committed entries are
     /// applied.
     ///
-    /// Raises ForeignReady if it is another node's, or was advanced before. Any other exception
+    /// Raises ForeignReady if it is another node's, or was advanced before, and WrongWriteMode with
+    /// asynchronous writes. Any other exception
     /// reports what went wrong in consequence; the work counts as done all the same.
     fn advance(&self, py: Python<'_>, ready: &Bound<'_, Ready>) -> PyResult<()> {
         let Some(work) = ready.get().take(&self.identity) else {
@@ -267,6 +294,15 @@ impl RawNode {
             return Err(raise(py, "ForeignReady", (text,)));
         };
         self.call(py, |node| node.advance(work))
+    }
+
+    /// Takes note that a part of the work is done, with `Config.async_storage_writes`: takes the
+    /// notices of a Ready back.
+    ///
+    /// Raises WrongWriteMode with synchronous writes, UnknownAck if the work was never handed out, and
+    /// PeerNotFound if the node is no member any more and what it stored does not count.
+    fn acknowledge(&self, py: Python<'_>, ack: Ack) -> PyResult<()> {
+        self.call(py, |node| node.acknowledge(ack.0))
     }
 
     /// The last StorageError that made no call fail, once; None if there was none. It kept the

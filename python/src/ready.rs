@@ -8,6 +8,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyTuple;
 use raftcore as core;
 
+use crate::ack::{Ack, responses_to_python};
 use crate::entry::to_tuple;
 use crate::message::Message;
 use crate::snapshot::Snapshot;
@@ -19,6 +20,10 @@ use crate::state::{HardState, ReadState, SoftState};
 /// 2. store `snapshot`, `entries` and `hard_state` (one batch; synced if `must_sync`);
 /// 3. send the other messages, and apply `committed_entries`;
 /// 4. hand it back: `RawNode.advance`.
+///
+/// With `Config.async_storage_writes`, `storage_append` and `storage_apply` take the place of steps 2
+/// to 4: each is done in the order in which it was handed out, independently of the other, and further
+/// Readys may be taken meanwhile. `messages` may leave at once.
 ///
 /// It owns its data: another thread may store it while the node goes on, and it can be read after
 /// `advance` too.
@@ -36,16 +41,19 @@ pub(crate) struct Ready {
     committed_entries: core::Entries,
     messages: Vec<core::Message>,
     read_states: Vec<core::ReadState>,
+    storage_append: Option<core::StorageAppend>,
+    storage_apply: Option<core::StorageApply>,
     tuples: Tuples,
 }
 
-/// The four lists as Python gets them.
+/// The lists as Python gets them.
 #[derive(Default)]
 struct Tuples {
     entries: LazyTuple,
     committed_entries: LazyTuple,
     messages: LazyTuple,
     read_states: LazyTuple,
+    storage_append: LazyTuple,
 }
 
 /// A tuple made when it is first asked for.
@@ -80,6 +88,8 @@ impl Ready {
             committed_entries: work.committed_entries.clone(),
             messages: std::mem::take(&mut work.messages),
             read_states: std::mem::take(&mut work.read_states),
+            storage_append: work.storage_append.take(),
+            storage_apply: work.storage_apply.take(),
             work: Mutex::new(Some(work)),
             tuples: Tuples::default(),
         }
@@ -156,6 +166,22 @@ impl Ready {
     #[getter]
     fn must_sync(&self) -> bool {
         self.must_sync
+    }
+
+    /// With asynchronous writes: what to do once `snapshot`, `entries` and `hard_state` are stored, in
+    /// this order: messages to send, and notices to give back with `RawNode.acknowledge`. None if there
+    /// is nothing to store.
+    #[getter]
+    fn storage_append<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        let Some(append) = &self.storage_append else { return Ok(None) };
+        self.tuples.storage_append.get(py, || responses_to_python(py, &append.responses)).map(Some)
+    }
+
+    /// With asynchronous writes: the notice to give back once `committed_entries` are applied. None
+    /// if there are none.
+    #[getter]
+    fn storage_apply(&self) -> Option<Ack> {
+        self.storage_apply.as_ref().map(|apply| Ack(apply.ack.clone()))
     }
 
     fn __repr__(&self) -> String {

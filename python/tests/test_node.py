@@ -12,6 +12,7 @@ import pytest
 import raftcore
 from cluster import Cluster, Host, ListStorage
 from raftcore import (
+    Ack,
     ConfChange,
     ConfChangeError,
     Config,
@@ -36,6 +37,9 @@ from raftcore import (
     ReadyOutstanding,
     Reentrant,
     Role,
+    Transition,
+    UnknownAck,
+    WrongWriteMode,
     rpc,
 )
 
@@ -117,6 +121,89 @@ class TestReady:
             assert message.requires_persistence == (message.type in promising)
 
 
+class TestAsynchronousWrites:
+    """Storage and state machine work at their own pace, and nothing is promised too early."""
+
+    def leader(self) -> tuple[RawNode, MemoryStorage]:
+        storage = MemoryStorage(ConfState([1]))
+        node = RawNode(Config(1, async_storage_writes=True), storage)
+        node.campaign()
+        while node.has_ready():
+            self.do(node, storage, node.ready())
+        return node, storage
+
+    def do(self, node: RawNode, storage: MemoryStorage, ready: Ready) -> None:
+        storage.persist(ready)
+        for response in ready.storage_append or ():
+            if isinstance(response, Ack):
+                node.acknowledge(response)
+        if ready.storage_apply is not None:
+            node.acknowledge(ready.storage_apply)
+
+    def test_many_are_out_and_nothing_commits_before_it_is_stored(self) -> None:
+        node, storage = self.leader()
+        before = node.hard_state.commit
+        readys = []
+        for word in (b"one", b"two", b"three"):
+            node.propose(word)
+            readys.append(node.ready())
+        assert [len(ready.entries) for ready in readys] == [1, 1, 1]
+        assert node.hard_state.commit == before
+        for count, ready in enumerate(readys, 1):
+            self.do(node, storage, ready)
+            assert node.hard_state.commit == before + count
+        ready = node.ready()
+        assert [entry.data for entry in ready.committed_entries] == [b"one", b"two", b"three"]
+        assert node.status().applied == before
+        assert ready.storage_apply is not None
+        node.acknowledge(ready.storage_apply)
+        assert node.status().applied == before + 3
+
+    def test_promises_come_with_the_storage_work(self) -> None:
+        node = RawNode(Config(1, async_storage_writes=True), MemoryStorage(ConfState([1, 2])))
+        append = rpc.Append(EntryId(1, 1), 2, (Entry(2, 2, b"x"),))
+        node.step(Message(2, 1, 2, append))
+        ready = node.ready()
+        assert ready.messages == ()
+        assert ready.storage_append is not None
+        sent = [it.type for it in ready.storage_append if isinstance(it, Message)]
+        assert sent == [MessageType.APPEND_REPLY]
+        assert ready.committed_entries == ()
+        assert ready.storage_apply is None
+
+    def test_what_others_stored_may_be_applied_before(self) -> None:
+        node = RawNode(
+            Config(1, async_storage_writes=True, apply_before_persist=True),
+            MemoryStorage(ConfState([1, 2])),
+        )
+        node.step(Message(2, 1, 2, rpc.Append(EntryId(1, 1), 2, (Entry(2, 2, b"x"),))))
+        assert [entry.data for entry in node.ready().committed_entries] == [b"x"]
+
+    def test_the_two_modes_are_told_apart(self) -> None:
+        node, _ = self.leader()
+        node.propose(b"x")
+        ready = node.ready()
+        with pytest.raises(WrongWriteMode):
+            node.advance(ready)
+        assert ready.storage_append
+        ack = ready.storage_append[-1]
+        assert isinstance(ack, Ack)
+        assert ack in {ack}
+        assert repr(ack).startswith("<Ack stored term=2 last=2/3")
+        with pytest.raises(WrongWriteMode):
+            single().node.acknowledge(ack)
+        other = RawNode(Config(1, async_storage_writes=True), MemoryStorage(ConfState([1])))
+        node.acknowledge(ack)
+        for response in ready.storage_append[:-1]:
+            node.acknowledge(response)  # type: ignore[arg-type]
+        applied = node.ready().storage_apply
+        assert applied is not None
+        with pytest.raises(UnknownAck):
+            other.acknowledge(applied)
+        with pytest.raises(TypeError):
+            Ack()
+
+
 class TestErrors:
     """Each mistake has its own exception, and none does harm."""
 
@@ -184,6 +271,20 @@ class TestErrors:
         with pytest.raises(TypeError):
             node.apply_conf_change(b"x")  # type: ignore[arg-type]
         assert node.apply_conf_change(ConfChange.add_learner(2)) == ConfState([1], [2])
+
+    def test_the_first_version_of_changes_has_one_operation(self) -> None:
+        host = single()
+        change = ConfChange.add_learner(2, b"address")
+        placed = host.node.propose_conf_change_v1(change)
+        (entry,) = host.node.ready().entries
+        assert (entry.id, entry.kind) == (placed, EntryKind.CONF_CHANGE)
+        assert entry.data == change.encode_v1()
+        assert ConfChange.decode(entry) == change
+        assert host.node.apply_conf_change(entry) == ConfState([1], [2])
+        both = ConfChange((*change.ops, *change.ops))
+        for wrong in (ConfChange(), both, ConfChange(change.ops, Transition.EXPLICIT)):
+            with pytest.raises(ValueError, match="one operation"):
+                host.node.propose_conf_change_v1(wrong)
 
     def test_a_refused_change_leaves_an_empty_entry(self) -> None:
         host = single()
