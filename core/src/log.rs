@@ -22,7 +22,7 @@ use crate::message::Snapshot;
 use crate::storage::Storage;
 use crate::types::{EntryId, Index, Term};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RaftLog<S> {
     storage: S,
     recent: Recent,

@@ -30,7 +30,7 @@ use role::{Candidate, Follower, Leader, Role};
 use term_gate::Admission;
 
 /// What every role has.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Shared<S> {
     pub(crate) config: Config,
     pub(crate) log: RaftLog<S>,
@@ -60,7 +60,7 @@ pub(crate) enum Next {
     Lead,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Raft<S> {
     pub(crate) shared: Shared<S>,
     pub(crate) role: Role,

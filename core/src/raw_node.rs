@@ -19,7 +19,10 @@ use crate::types::{EntryId, HardState, NodeId, SoftState};
 use crate::wire;
 
 /// A node of a Raft group. See the crate's documentation for the loop that drives it.
-#[derive(Debug)]
+///
+/// A clone is a node in the same state, to see what would become of it: model checkers need that. Only
+/// one of the two may go on as the member of its group.
+#[derive(Clone, Debug)]
 pub struct RawNode<S: Storage> {
     raft: Raft<S>,
     /// What the last `Ready` told.

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use crate::entry::{Entries, Entry, fitting, payload_len};
 use crate::types::{Index, Term};
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Recent {
     /// Closed runs, consecutive, none empty.
     runs: VecDeque<Entries>,

@@ -11,7 +11,7 @@ pub(crate) enum Deferred {
     Acknowledge(Ack),
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Outbox {
     now: Vec<Message>,
     deferred: Vec<Deferred>,

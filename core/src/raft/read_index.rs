@@ -24,13 +24,13 @@ use crate::ready::ReadState;
 use crate::storage::Storage;
 use crate::types::{Index, NodeId};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Request {
     from: NodeId,
     context: Bytes,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Reads {
     /// Requests that came before the term's first commit.
     early: Vec<Request>,

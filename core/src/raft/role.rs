@@ -20,7 +20,7 @@ use crate::raft::{Shared, dropped, read_index, replication};
 use crate::storage::Storage;
 use crate::types::{NO_NODE, NodeId, RoleKind};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Role {
     Follower(Follower),
     PreCandidate(Candidate),

@@ -5,7 +5,7 @@ use crate::raft::{Next, Shared};
 use crate::storage::Storage;
 use crate::types::{NO_NODE, NodeId};
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Candidate {
     /// Who has said what; the first word of each counts.
     votes: Vec<(NodeId, bool)>,

@@ -8,7 +8,7 @@ use crate::ready::ReadState;
 use crate::storage::Storage;
 use crate::types::{NO_NODE, NodeId, Term};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Follower {
     /// The leader of the term, or [`NO_NODE`].
     pub(crate) leader: NodeId,

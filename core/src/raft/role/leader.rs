@@ -13,7 +13,7 @@ use crate::raft::{Next, Shared, heartbeat, replication, transfer};
 use crate::storage::Storage;
 use crate::types::{EntryId, Index, NO_NODE, NodeId};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Leader {
     pub(crate) progress: Members,
     pub(crate) heartbeat_elapsed: u32,

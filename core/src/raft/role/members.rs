@@ -5,7 +5,7 @@ use crate::membership::Configuration;
 use crate::progress::Progress;
 use crate::types::{Index, NodeId};
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Members {
     sorted: Vec<(NodeId, Progress)>,
 }
