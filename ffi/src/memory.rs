@@ -33,7 +33,7 @@ impl Memory {
 
     /// Stores what a `Ready` wants stored.
     pub(crate) fn store(&mut self, ready: &Ready) -> Result<(), StorageError> {
-        if let Some(snapshot) = &ready.snapshot {
+        if let Some(snapshot) = ready.snapshot.as_deref() {
             self.log.apply_snapshot(snapshot.clone())?;
             self.conf_state = snapshot.conf_state.clone();
             self.changed_at = snapshot.id.index;

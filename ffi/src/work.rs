@@ -192,7 +192,7 @@ impl Work {
                 .iter()
                 .map(|read| raft_read_state { index: read.index, context: raft_slice::of(&read.context) }),
         );
-        if let Some(snapshot) = &self.ready.snapshot {
+        if let Some(snapshot) = self.ready.snapshot.as_deref() {
             self.snapshot.push(snapshot.into());
             self.snapshot_encoded = wire::encode_snapshot(snapshot);
         }

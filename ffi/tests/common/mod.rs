@@ -290,7 +290,7 @@ unsafe extern "C" fn entries(
             Ok(found) => found,
             Err(error) => return status_of(&error),
         };
-        for entry in &found {
+        for entry in found.iter() {
             match raft_entry_sink_push(out, &entry_of(entry)) {
                 RAFT_OK => {}
                 RAFT_ERR_TOO_LARGE => break,
