@@ -16,7 +16,7 @@ pub(crate) use slice::{Fit, LogSlice};
 use recent::Recent;
 
 use crate::config::{Config, NO_LIMIT};
-use crate::entry::{Entries, Entry};
+use crate::entry::{Entries, Entry, encoded_len};
 use crate::error::{Error, StorageError};
 use crate::message::Snapshot;
 use crate::storage::Storage;
@@ -189,16 +189,16 @@ impl<S: Storage> RaftLog<S> {
             Err(error) => return Err(error),
         };
         check_answer(&stored, low, cut)?;
-        let size = stored.encoded_len();
+        let size = encoded_len(&stored);
         if (stored.len() as u64) < cut - low || cut == high || size >= max_bytes {
-            return Ok(Some(stored));
+            return Ok(Some(stored.into()));
         }
         let more = self.recent.slice(cut, high, max_bytes - size);
-        if more.encoded_len() > max_bytes - size {
-            return Ok(Some(stored));
+        if encoded_len(&more) > max_bytes - size {
+            return Ok(Some(stored.into()));
         }
-        let mut all = stored.into_vec();
-        all.extend_from_slice(&more);
+        let mut all = stored;
+        all.extend(more.iter().cloned());
         Ok(Some(all.into()))
     }
 
@@ -278,6 +278,11 @@ impl<S: Storage> RaftLog<S> {
         self.stabled = id.index;
         self.handed = self.handed.max(id.index);
         self.recent.evict(self.stabled, self.cache_bytes);
+    }
+
+    /// Whether what is stored takes no more memory than it may; what is not stored has to be here.
+    pub(crate) fn cache_is_bounded(&self) -> bool {
+        self.recent.bytes_up_to(self.stabled) <= self.cache_bytes
     }
 
     pub(crate) fn snapshot_stored(&mut self, index: Index) {

@@ -6,8 +6,9 @@ use std::cell::Cell;
 
 use common::{Group, config, stored};
 use raftcore::{
-    Body, ConfChangeKind, ConfChangeV2, ConfState, Config, Entries, EntryId, HardState, Index, MemoryStorage,
-    Message, RawNode, Response, RoleKind, Snapshot, Storage, StorageError, Term, VoteReply,
+    Body, ConfChangeKind, ConfChangeOp, ConfChangeV2, ConfState, Config, Entry, EntryId, HardState, Index,
+    MemoryStorage, Message, RawNode, Response, RoleKind, Snapshot, Storage, StorageError, Term, Transition,
+    VoteReply,
 };
 
 #[test]
@@ -125,7 +126,7 @@ impl Storage for Failing {
     fn initial_state(&self) -> Result<(HardState, ConfState), StorageError> {
         self.inner.initial_state()
     }
-    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Entries, StorageError> {
+    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Vec<Entry>, StorageError> {
         self.inner.entries(low, high, max_bytes)
     }
     fn term(&self, index: Index) -> Result<Term, StorageError> {
@@ -235,4 +236,22 @@ fn a_candidate_with_an_old_term_learns_of_the_later_one() {
     group.node(1).campaign().unwrap();
     group.settle();
     assert_eq!((group.term(1), group.role(1)), (group.term(3), RoleKind::Follower));
+}
+
+#[test]
+fn a_leader_that_is_demoted_gives_up_a_transfer_to_a_removed_node() {
+    let mut group = Group::new(3);
+    group.elect(1);
+    group.isolate(3);
+    group.propose(1, "unknown to 3");
+    group.node(1).transfer_leader(3).unwrap();
+    let op = |kind, node| ConfChangeOp { kind, node };
+    let ops = vec![op(ConfChangeKind::AddLearner, 1), op(ConfChangeKind::Remove, 3)];
+    let demote = ConfChangeV2 { transition: Transition::Explicit, ops, context: "".into() };
+    group.node(1).apply_conf_change(&demote).unwrap();
+    assert_eq!(group.node(1).status().transferee, Some(3));
+    group.node(1).apply_conf_change(&ConfChangeV2::default()).unwrap();
+    assert_eq!(group.node(1).status().conf_state, ConfState::new([2], [1]));
+    assert_eq!(group.node(1).status().transferee, None);
+    group.node(1).propose("taken").unwrap();
 }

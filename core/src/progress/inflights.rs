@@ -26,6 +26,20 @@ impl Inflights {
         self.bytes
     }
 
+    /// The last index of each Append, oldest first.
+    pub(crate) fn ends(&self) -> impl Iterator<Item = Index> {
+        self.window.iter().map(|(last_index, _)| *last_index)
+    }
+
+    /// Whether the window is within its limits, as [`Self::is_full`] has them, and its bytes add up.
+    pub(crate) fn is_bounded(&self) -> bool {
+        let bytes: u64 = self.window.iter().map(|(_, bytes)| bytes).sum();
+        let last = self.window.back().map_or(0, |(_, bytes)| *bytes);
+        self.window.len() <= self.max_messages as usize
+            && self.bytes == bytes
+            && (bytes == 0 || bytes - last < self.max_bytes)
+    }
+
     /// Full also when the last Append went beyond the bytes: one is let through whatever its size.
     pub(crate) fn is_full(&self) -> bool {
         self.window.len() >= self.max_messages as usize || self.bytes >= self.max_bytes

@@ -36,6 +36,9 @@ pub(crate) fn apply<S: Storage>(raft: &mut Raft<S>, change: &ConfChangeV2) -> Re
 
 /// A leader in a new configuration.
 fn react<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader) -> Result<Next, Error> {
+    if leader.transferee.is_some_and(|id| !shared.configuration.is_voter(id)) {
+        leader.transferee = None;
+    }
     if !shared.configuration.is_voter(shared.config.id) {
         // Removed or demoted: it may lead until its successor is found, or step down.
         if !shared.config.step_down_on_removal {
@@ -55,9 +58,6 @@ fn react<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader) -> Result<Next
     } else {
         replication::broadcast(shared, leader, Due::Entries);
     }
-    if leader.transferee.is_some_and(|id| !shared.configuration.is_voter(id)) {
-        leader.transferee = None;
-    }
     Ok(Next::Stay)
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn leave_joint_if_due<S: Storage>(raft: &mut Raft<S>) -> Result<(), E
     }
     // An empty change has no payload, so that no limit can refuse it.
     let leave = Entry::new(EntryId::default(), EntryKind::ConfChangeV2, bytes::Bytes::new());
-    match replication::propose(shared, leader, [leave]) {
+    match replication::propose(shared, leader, &[leave]) {
         Ok(_) | Err(Error::ProposalDropped(_)) => Ok(()),
         Err(error) => Err(error),
     }

@@ -1,8 +1,10 @@
 //! A storage in memory: for tests, and for groups that need not survive their process.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 
-use crate::entry::{Entries, Runs};
+use crate::entry::Entry;
 use crate::error::StorageError;
 use crate::membership::ConfState;
 use crate::message::Snapshot;
@@ -10,7 +12,7 @@ use crate::storage::Storage;
 use crate::types::{EntryId, HardState, Index, Term};
 
 /// A storage in memory.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct MemoryStorage {
     hard_state: HardState,
     /// The membership in force, which may be newer than the snapshot's.
@@ -18,13 +20,13 @@ pub struct MemoryStorage {
     snapshot: Snapshot,
     /// The last compacted entry: at or beyond the snapshot's.
     offset: EntryId,
-    entries: Runs,
+    entries: VecDeque<Entry>,
 }
 
 impl MemoryStorage {
     /// An empty storage: a node that has yet to join a group.
     pub fn new() -> Self {
-        Self::with_snapshot(Snapshot::default())
+        Self::default()
     }
 
     /// The storage of a node that starts a group with the given members: an empty state, snapshotted
@@ -39,8 +41,8 @@ impl MemoryStorage {
             hard_state: HardState { term: snapshot.id.term, vote: 0, commit: snapshot.id.index },
             conf_state: snapshot.conf_state.clone(),
             offset: snapshot.id,
-            entries: Runs::new(snapshot.id.index.saturating_add(1)),
             snapshot,
+            entries: VecDeque::new(),
         }
     }
 
@@ -61,16 +63,16 @@ impl MemoryStorage {
 
     /// Saves entries: they replace what is stored at their indexes and after. Those already
     /// compacted are passed over. [`StorageError::Unavailable`] if they leave a gap.
-    pub fn append(&mut self, entries: impl Into<Entries>) -> Result<(), StorageError> {
-        let entries = entries.into();
+    pub fn append(&mut self, entries: &[Entry]) -> Result<(), StorageError> {
         let compacted = entries.iter().take_while(|entry| entry.id.index <= self.offset.index).count();
-        let entries = entries.slice(compacted..entries.len());
+        let entries = entries.get(compacted..).unwrap_or(&[]);
         let Some(first) = entries.first() else { return Ok(()) };
-        if first.id.index > self.entries.next() {
+        let keep = first.id.index - self.offset.index - 1;
+        if keep > self.entries.len() as u64 {
             return Err(StorageError::Unavailable);
         }
-        self.entries.truncate(first.id.index);
-        self.entries.append(entries);
+        self.entries.truncate(keep as usize);
+        self.entries.extend(entries.iter().cloned());
         Ok(())
     }
 
@@ -81,7 +83,7 @@ impl MemoryStorage {
             return Err(StorageError::SnapshotOutOfDate);
         }
         self.offset = snapshot.id;
-        self.entries = Runs::new(snapshot.id.index.saturating_add(1));
+        self.entries.clear();
         self.conf_state = snapshot.conf_state.clone();
         self.snapshot = snapshot;
         Ok(())
@@ -109,15 +111,9 @@ impl MemoryStorage {
             return Err(StorageError::Compacted);
         }
         let term = self.term(index)?;
-        self.entries.compact(index + 1);
+        self.entries.drain(..(index - self.offset.index) as usize);
         self.offset = EntryId::new(term, index);
         Ok(())
-    }
-}
-
-impl Default for MemoryStorage {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -126,32 +122,41 @@ impl Storage for MemoryStorage {
         Ok((self.hard_state, self.conf_state.clone()))
     }
 
-    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Entries, StorageError> {
+    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Vec<Entry>, StorageError> {
         if low <= self.offset.index {
             return Err(StorageError::Compacted);
         }
-        if high <= low || high > self.entries.next() {
+        let last = self.offset.index + self.entries.len() as u64;
+        if high <= low || high > last + 1 {
             return Err(StorageError::Unavailable);
         }
-        Ok(self.entries.slice(low, high, max_bytes))
+        let start = (low - self.offset.index - 1) as usize;
+        let mut found = Vec::with_capacity(((high - low) as usize).min(1024));
+        let mut size = 0u64;
+        for entry in self.entries.range(start..start + (high - low) as usize) {
+            size = size.saturating_add(entry.encoded_len());
+            if size > max_bytes && !found.is_empty() {
+                break;
+            }
+            found.push(entry.clone());
+        }
+        Ok(found)
     }
 
     fn term(&self, index: Index) -> Result<Term, StorageError> {
         if index == self.offset.index {
             return Ok(self.offset.term);
         }
-        if index < self.offset.index {
-            return Err(StorageError::Compacted);
-        }
-        self.entries.term(index).ok_or(StorageError::Unavailable)
+        let place = index.checked_sub(self.offset.index + 1).ok_or(StorageError::Compacted)?;
+        self.entries.get(place as usize).map(Entry::term).ok_or(StorageError::Unavailable)
     }
 
     fn first_index(&self) -> Result<Index, StorageError> {
-        Ok(self.entries.first())
+        Ok(self.offset.index + 1)
     }
 
     fn last_index(&self) -> Result<Index, StorageError> {
-        Ok(self.entries.next() - 1)
+        Ok(self.offset.index + self.entries.len() as u64)
     }
 
     fn snapshot(&self) -> Result<Snapshot, StorageError> {

@@ -1,7 +1,10 @@
 //! Checks that look at several nodes at once.
 
-use raftcore::{Body, HardState, Message, NodeId, Vote, VoteReply};
+use raftcore::{
+    Append, Body, ConfState, EntryId, HardState, Index, Message, NodeId, RoleKind, SoftState, Vote, VoteReply,
+};
 
+use super::host::Host;
 use super::violation::{Check, Invariant};
 use super::world::World;
 
@@ -16,13 +19,66 @@ pub(super) fn newer_leaders_have_it(world: &World) -> Check {
     Ok(())
 }
 
-/// The sender's disk holds whatever the message promises.
+/// The sender's disk holds whatever the message promises, and what it says is true.
 pub(super) fn may_be_sent(world: &mut World, message: &Message) -> Check {
-    match message.body {
+    match &message.body {
         // Names the transferee as its sender, and promises nothing.
-        Body::TransferLeader(_) => Ok(()),
-        _ => check_promise(world, message),
+        Body::TransferLeader(_) => return Ok(()),
+        Body::Append(append) => check_append(world, message, append)?,
+        Body::Heartbeat(beat) => check_heartbeat(world, message, beat.commit)?,
+        Body::Snapshot(snapshot) => check_committed(world, message, snapshot.id)?,
+        Body::VoteReply(VoteReply { pre: false, granted: true }) => check_vote(world, message)?,
+        _ => {}
     }
+    check_promise(world, message)
+}
+
+fn check_append(world: &World, message: &Message, append: &Append) -> Check {
+    let known = world.oracle.last_committed().id.index;
+    Invariant::SentFromLog
+        .require(append.commit <= known, || format!("not committed: {}", super::trace::describe(message)))?;
+    // Who was deposed before the message left may have another log by now.
+    let host = world.host(message.from).filter(|host| host.is_leader() && host.term() == message.term);
+    let Some(host) = host else { return Ok(()) };
+    let ends = [append.entries.first(), append.entries.last()];
+    for id in ends.into_iter().flatten().map(|entry| entry.id).chain([append.prev]) {
+        let mine = host.log.get(id.index).map(|link| link.id);
+        Invariant::SentFromLog.require(mine.is_none_or(|mine| mine == id), || {
+            format!("the log has {mine:?}: {}", super::trace::describe(message))
+        })?;
+    }
+    Ok(())
+}
+
+/// A heartbeat tells of no more than its receiver has.
+fn check_heartbeat(world: &World, message: &Message, commit: Index) -> Check {
+    let Some(id) = world.oracle.committed_at(commit).map(|link| link.id) else {
+        let known = world.oracle.last_committed().id.index;
+        return Invariant::SentFromLog
+            .require(commit <= known, || format!("not committed: {}", super::trace::describe(message)));
+    };
+    let has_it = world.oracle.disk(message.to).is_some_and(|disk| disk.holds(id));
+    Invariant::SentFromLog.require(has_it, || {
+        format!("{} does not have {id:?}: {}", message.to, super::trace::describe(message))
+    })
+}
+
+fn check_committed(world: &World, message: &Message, id: EntryId) -> Check {
+    let committed = world.oracle.committed_at(id.index).map(|link| link.id);
+    Invariant::SentFromLog.require(committed == Some(id), || {
+        format!("committed is {committed:?}: {}", super::trace::describe(message))
+    })
+}
+
+/// While it campaigns, a candidate's log does not change.
+fn check_vote(world: &World, message: &Message) -> Check {
+    let Some(candidate) = world.host(message.to) else { return Ok(()) };
+    let campaigns = candidate.role() == RoleKind::Candidate && candidate.term() == message.term;
+    let (Some(disk), true) = (world.oracle.disk(message.from), campaigns) else { return Ok(()) };
+    let (theirs, mine) = (candidate.log.last().id, disk.durable_last());
+    Invariant::VoteUpToDate.require(theirs.is_up_to_date(mine), || {
+        format!("{} has {mine:?} and votes for {} with {theirs:?}", message.from, message.to)
+    })
 }
 
 fn check_promise(world: &mut World, message: &Message) -> Check {
@@ -31,11 +87,11 @@ fn check_promise(world: &mut World, message: &Message) -> Check {
         return Invariant::PersistBeforeSend.broken(format!("{from} sends, but there is no such node"));
     };
     let durable = disk.durable_hard_state();
-    let last = disk.durable_last_index();
+    let last = disk.durable_last();
     let breach = |promise: &str| {
         let message = super::trace::describe(message);
         Invariant::PersistBeforeSend
-            .broken(format!("{promise} is not durable: {durable:?}, log ends at {last}: {message}"))
+            .broken(format!("{promise} is not durable: {durable:?}, log ends at {last:?}: {message}"))
     };
     let term_counts = match &message.body {
         Body::Vote(Vote { pre, .. }) | Body::VoteReply(VoteReply { pre, .. }) => !pre,
@@ -53,12 +109,18 @@ fn check_promise(world: &mut World, message: &Message) -> Check {
             }
             world.oracle.observe_vote(from, HardState { term, vote: to, commit: 0 })
         }
+        // Voters rely on the log that a candidate says it has. One that has lost may have another.
+        Body::Vote(vote) if !vote.pre && durable.term == term => {
+            let campaigns = world.host(from).is_some_and(|host| host.role() == RoleKind::Candidate);
+            let is_true = durable.vote == from && (!campaigns || disk.holds(vote.last));
+            if is_true { Ok(()) } else { breach("the candidacy") }
+        }
         // A newer term's leader may have replaced what an older one's gets acknowledged late.
         Body::AppendReply(reply) if reply.reject.is_none() && durable.term == term => {
             let theirs = leader_term_at(world, to, term, reply.index);
             let mine = world.oracle.disk(from).and_then(|disk| disk.durable_term(reply.index));
             let differs = theirs.is_some() && mine.is_some() && theirs != mine;
-            if last < reply.index || differs { breach("the entry") } else { Ok(()) }
+            if last.index < reply.index || differs { breach("the entry") } else { Ok(()) }
         }
         _ => Ok(()),
     }
@@ -69,4 +131,73 @@ fn leader_term_at(world: &World, id: NodeId, term: u64, index: u64) -> Option<u6
     let host = world.host(id)?;
     let leads = host.is_leader() && host.term() == term;
     if leads { Some(host.log.get(index)?.id.term) } else { None }
+}
+
+/// A node before a message that must change nothing.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Before {
+    hard_state: HardState,
+    soft_state: SoftState,
+    last: EntryId,
+}
+
+impl Before {
+    fn of(host: &Host) -> Self {
+        let status = host.raft.status();
+        Self { hard_state: status.hard_state, soft_state: status.soft_state, last: status.last }
+    }
+}
+
+/// What the receiver of a message is like, if the message is of an older term or asks for a PreVote.
+pub(super) fn before(host: &Host, message: &Message) -> Option<Before> {
+    let is_older = message.term != 0 && message.term < host.term();
+    let asks_first = matches!(message.body, Body::Vote(Vote { pre: true, .. }));
+    (is_older || asks_first).then(|| Before::of(host))
+}
+
+/// Such a message has changed nothing.
+pub(super) fn nothing_changed(world: &World, id: NodeId, before: Option<Before>) -> Check {
+    let (Some(before), Some(host)) = (before, world.host(id)) else { return Ok(()) };
+    let after = Before::of(host);
+    Invariant::TermDiscipline.require(after == before, || format!("{id} goes from {before:?} to {after:?}"))
+}
+
+/// Whether any quorum of one membership meets any quorum of the other: tried out with every set of
+/// voters, and those who are not in it.
+pub(super) fn quorums_meet(one: &ConfState, other: &ConfState) -> bool {
+    let mut voters: Vec<_> = [one, other].iter().flat_map(|state| voter_sets(state).concat()).collect();
+    voters.sort_unstable();
+    voters.dedup();
+    let has_quorum = |state: &ConfState, chosen: u64| {
+        let place = |id: &NodeId| voters.binary_search(id).unwrap_or_default();
+        let is_chosen = |id: &&NodeId| chosen >> place(id) & 1 == 1;
+        let decides =
+            |set: &&[NodeId]| set.is_empty() || set.iter().filter(is_chosen).count() * 2 > set.len();
+        voter_sets(state).iter().all(decides)
+    };
+    // If two quorums do not meet, then one lies within what the other leaves out.
+    (0..1u64 << voters.len()).all(|chosen| !(has_quorum(one, chosen) && has_quorum(other, !chosen)))
+}
+
+pub(super) fn voter_sets(membership: &ConfState) -> [&[NodeId]; 2] {
+    [&membership.voters, &membership.voters_outgoing]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joint(voters: &[NodeId], outgoing: &[NodeId]) -> ConfState {
+        ConfState { voters_outgoing: outgoing.to_vec(), ..ConfState::new(voters, []) }
+    }
+
+    #[test]
+    fn quorums_meet_if_one_voter_changes_or_the_change_is_joint() {
+        assert!(quorums_meet(&joint(&[1, 2, 3], &[]), &joint(&[1, 2, 3, 4], &[])));
+        assert!(quorums_meet(&joint(&[1, 2, 3], &[]), &joint(&[4, 5, 6], &[1, 2, 3])));
+        assert!(quorums_meet(&joint(&[4, 5, 6], &[1, 2, 3]), &joint(&[4, 5, 6], &[])));
+        assert!(!quorums_meet(&joint(&[1, 2, 3], &[]), &joint(&[1, 2, 3, 4, 5], &[])));
+        assert!(!quorums_meet(&joint(&[1, 2, 3], &[]), &joint(&[4, 5, 6], &[])));
+        assert!(!quorums_meet(&joint(&[1], &[]), &joint(&[2], &[])));
+    }
 }

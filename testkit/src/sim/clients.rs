@@ -75,7 +75,12 @@ impl World {
         self.tell_request(id, || format!("is to propose {count} entries"));
         let batch = payloads.clone();
         let proposed = self.input(id, |raft| raft.propose_batch(batch))?;
-        let Some(Proposed::Appended(first)) = proposed else { return Ok(()) };
+        let Some(Proposed::Appended(first)) = proposed else {
+            if proposed.is_none() {
+                self.oracle.observe_refusal(&payloads);
+            }
+            return Ok(());
+        };
         for (place, payload) in payloads.into_iter().enumerate() {
             let id = EntryId::new(first.term, first.index + place as u64);
             self.oracle.observe_proposal(id, payload)?;

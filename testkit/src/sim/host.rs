@@ -5,10 +5,11 @@ mod pieces;
 use std::collections::VecDeque;
 
 use raftcore::{
-    Config, Entry, Error, HardState, Index, Message, NodeId, Ready, RoleKind, Snapshot, SoftState,
+    ConfState, Config, Entry, Error, HardState, Index, Message, NodeId, Ready, RoleKind, Snapshot, SoftState,
 };
 
 use super::disk::{Disk, Write};
+use super::ledger::Ledger;
 use super::log_view::{Link, LogView};
 use super::machine::{Checkpoint, chain};
 use super::node::Node;
@@ -29,6 +30,7 @@ pub(super) struct Host {
     pub(super) machine: Checkpoint,
     pub(super) log: LogView,
     seen: (HardState, SoftState),
+    ledger: Ledger,
     /// Synchronous writes: the Ready that is being worked on.
     cycle: Option<Cycle>,
     /// Asynchronous writes: what the threads have to do.
@@ -80,6 +82,7 @@ impl Host {
             machine,
             log,
             seen,
+            ledger: Ledger::default(),
             cycle: None,
             append_queue: VecDeque::new(),
             apply_queue: VecDeque::new(),
@@ -93,6 +96,10 @@ impl Host {
 
     pub(super) fn is_leader(&self) -> bool {
         self.seen.1.role == RoleKind::Leader
+    }
+
+    pub(super) fn role(&self) -> RoleKind {
+        self.seen.1.role
     }
 
     pub(super) fn term(&self) -> u64 {
@@ -117,7 +124,6 @@ impl Host {
                         | Error::PeerNotFound(_)
                         | Error::NoLeader
                         | Error::InvalidTransferee(_)
-                        | Error::InvalidMessage(_)
                 ) || is_fault(&error);
                 Invariant::NoUnexpectedErrors
                     .require(harmless, || format!("{} answers: {error}", self.id))?;
@@ -134,18 +140,33 @@ impl Host {
         Invariant::Monotonicity.require(state.term >= seen.term && state.commit >= seen.commit, || {
             format!("{id} goes from {seen:?} to {state:?}")
         })?;
+        if let Err(broken) = self.raft.check_invariants() {
+            return Invariant::WithinNode.broken(format!("{broken}: {id} in {state:?}, {soft:?}"));
+        }
         let leads = soft.role == RoleKind::Leader;
+        let membership = &self.machine.conf_state;
         if leads && (seen_soft.role != RoleKind::Leader || seen.term != state.term) {
-            oracle.observe_leader((id, self.life.incarnation), state.term, &self.log)?;
+            oracle.observe_leader((id, self.life.incarnation), state.term, &self.log, membership)?;
+        }
+        if leads {
+            self.ledger.leads(&self.raft.status(), &self.life.config, &self.log, oracle)?;
+        } else {
+            self.ledger.rests(member_count(membership));
         }
         if state.commit == seen.commit {
             Ok(())
         } else if leads {
-            let membership = &self.machine.conf_state;
             oracle.observe_leader_commit(id, state.term, state.commit, &self.log, membership)
         } else {
             oracle.observe_follower_commit(id, state.commit)
         }
+    }
+
+    /// Looks at a Ready that was just taken.
+    fn observe_ready(&mut self, ready: &Ready, oracle: &mut Oracle) -> Check {
+        self.ledger.ready(ready, &self.life.config, member_count(&self.machine.conf_state))?;
+        self.note_handed_out(ready, oracle)?;
+        oracle.check_commit(self.id, self.raft.hard_state().commit, &self.log)
     }
 
     /// Notes what a Ready hands out to be stored.
@@ -172,6 +193,10 @@ impl Host {
                     .broken(format!("{} is to store {entry:?} after {last:?}", self.id));
             };
             oracle.observe_entry(self.id, link)?;
+            if entry.is_conf_change() {
+                let applied = self.is_leader().then_some(self.machine.index());
+                oracle.observe_change(self.id, entry.id, applied, &self.log)?;
+            }
         }
         Ok(())
     }
@@ -211,7 +236,10 @@ impl Host {
             }
         };
         match result {
-            Ok(conf_state) => self.machine.conf_state = conf_state,
+            Ok(conf_state) => {
+                self.machine.conf_state = conf_state;
+                self.ledger.membership_changed();
+            }
             // A change that cannot be applied has no effect, on no node.
             Err(Error::ConfChange(_)) => {}
             Err(error) => {
@@ -225,7 +253,7 @@ impl Host {
     fn install(&mut self, snapshot: &Snapshot, oracle: &mut Oracle) -> Check {
         let state = Checkpoint::of(snapshot);
         let applied = self.machine.index();
-        Invariant::Monotonicity.require(state.index() > applied, || {
+        Invariant::SnapshotAheadOfApplied.require(state.index() > applied, || {
             format!("{} installs a snapshot of {:?} over {applied}", self.id, snapshot.id)
         })?;
         self.machine = state;
@@ -252,6 +280,10 @@ impl Host {
     }
 }
 
+fn member_count(membership: &ConfState) -> usize {
+    membership.voters.len() + membership.voters_outgoing.len() + membership.learners.len()
+}
+
 /// Whether the error comes from a read that the simulator made fail.
 fn is_fault(error: &Error) -> bool {
     matches!(error, Error::Storage(raftcore::StorageError::Host { .. }))
@@ -268,8 +300,8 @@ fn recover_log(id: NodeId, disk: &Disk, oracle: &mut Oracle) -> Check<LogView> {
         None => return Invariant::RestartEquivalence.broken(format!("{id} begins after {base:?}")),
     };
     let mut log = LogView::new(Link { id: base, chain });
-    for entry in disk.all_entries().iter() {
-        match log.put(entry) {
+    for entry in disk.all_entries() {
+        match log.put(&entry) {
             Some(link) => oracle.observe_entry(id, link)?,
             None => return Invariant::RestartEquivalence.broken(format!("{id}: gap at {entry:?}")),
         }

@@ -15,6 +15,7 @@ mod disk;
 mod faults;
 mod healing;
 mod host;
+mod ledger;
 mod log_view;
 mod machine;
 mod network;

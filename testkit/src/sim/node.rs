@@ -38,6 +38,11 @@ pub(super) trait Node: Debug {
     fn hard_state(&self) -> HardState;
     fn soft_state(&self) -> SoftState;
     fn status(&self) -> Status;
+    /// The name of an invariant within the node that does not hold. Only where the embedding lets one
+    /// look inside.
+    fn check_invariants(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
 }
 
 /// Starts nodes: in this process, or elsewhere.
@@ -149,5 +154,9 @@ impl Node for RawNode<Disk> {
 
     fn status(&self) -> Status {
         self.status()
+    }
+
+    fn check_invariants(&self) -> Result<(), &'static str> {
+        self.check_invariants()
     }
 }

@@ -1,9 +1,10 @@
 //! What an observer of all nodes knows, and the checks that need it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use raftcore::{Bytes, ConfState, Entry, EntryId, HardState, Index, NodeId, Term};
 
+use super::checks::{quorums_meet, voter_sets};
 use super::disk::Disk;
 use super::log_view::{Link, LogView};
 use super::machine::Checkpoint;
@@ -27,8 +28,13 @@ pub(super) struct Oracle {
     chains: BTreeMap<EntryId, u64>,
     /// Votes that are durable or were sent.
     votes: BTreeMap<(NodeId, Term), NodeId>,
+    /// The membership changes that ever were in a log.
+    changes: BTreeSet<EntryId>,
     /// What proposers were told about their proposals.
     proposals: BTreeMap<EntryId, Bytes>,
+    /// The same by payload; no place if the proposal was refused. Payloads are told apart by their
+    /// first bytes.
+    places: HashMap<[u8; 8], Option<EntryId>>,
     /// What was committed when a read was requested.
     reads: BTreeMap<(NodeId, u64), Index>,
     /// All disks, those of stopped nodes included.
@@ -48,7 +54,9 @@ impl Oracle {
             leaders: BTreeMap::new(),
             chains: BTreeMap::from([(link.id, link.chain)]),
             votes: BTreeMap::new(),
+            changes: BTreeSet::new(),
             proposals: BTreeMap::new(),
+            places: HashMap::new(),
             reads: BTreeMap::new(),
             disks: BTreeMap::new(),
             tally: Tally::default(),
@@ -68,7 +76,8 @@ impl Oracle {
         *self.committed.last().expect("begins with one link and only grows")
     }
 
-    fn committed_at(&self, index: Index) -> Option<Link> {
+    /// The entry that is committed at `index`; None if it is not, or before the common history.
+    pub(super) fn committed_at(&self, index: Index) -> Option<Link> {
         self.committed.get(index.checked_sub(self.origin)? as usize).copied()
     }
 
@@ -93,13 +102,26 @@ impl Oracle {
         &mut self.tally
     }
 
-    /// A node leads in `term`, with this log.
-    pub(super) fn observe_leader(&mut self, node: (NodeId, u64), term: Term, log: &LogView) -> Check {
+    /// A node leads in `term`, with this log and in this membership.
+    pub(super) fn observe_leader(
+        &mut self,
+        node: (NodeId, u64),
+        term: Term,
+        log: &LogView,
+        membership: &ConfState,
+    ) -> Check {
         let leader = *self.leaders.entry(term).or_insert(node);
         let id = node.0;
         Invariant::ElectionSafety.require(leader == node, || {
             format!("{leader:?} and {node:?} (node, incarnation) both lead in term {term}")
         })?;
+        for voters in voter_sets(membership) {
+            let has_voted = |voter: &&NodeId| self.votes.get(&(**voter, term)) == Some(&id);
+            let votes = voters.iter().filter(has_voted).count();
+            Invariant::ElectionQuorum.require(voters.is_empty() || votes > voters.len() / 2, || {
+                format!("{id} leads in term {term} with the votes of {votes} of {voters:?}")
+            })?;
+        }
         // An older term may well have its leader late, when a newer term has already committed more.
         let older = self.commit_terms.partition_point(|committed_in| *committed_in < term);
         let Some(last) = older.checked_sub(1).map(|place| self.committed[place]) else { return Ok(()) };
@@ -114,6 +136,39 @@ impl Oracle {
         let known = *self.chains.entry(link.id).or_insert(link.chain);
         Invariant::LogMatching.require(known == link.chain, || {
             format!("{:?} on {node}, or something before it, differs from other logs", link.id)
+        })
+    }
+
+    /// A membership change is in the log of a node. If that leads, it has applied this much.
+    pub(super) fn observe_change(
+        &mut self,
+        node: NodeId,
+        id: EntryId,
+        applied: Option<Index>,
+        log: &LogView,
+    ) -> Check {
+        self.changes.insert(id);
+        let Some(applied) = applied else { return Ok(()) };
+        let between = (applied + 1..id.index).filter_map(|index| log.get(index));
+        let pending = between.map(|link| link.id).find(|earlier| self.changes.contains(earlier));
+        Invariant::OneChangeAtATime.require(pending.is_none(), || {
+            format!("{node} has applied {applied} and appends the change {id:?}; {pending:?} is pending")
+        })
+    }
+
+    /// A leader believes that a member has this entry of its log.
+    pub(super) fn check_acknowledged(
+        &self,
+        leader: NodeId,
+        term: Term,
+        member: NodeId,
+        link: Option<Link>,
+    ) -> Check {
+        let (Some(link), Some(disk)) = (link, self.disks.get(&member)) else { return Ok(()) };
+        let durable = disk.durable_hard_state();
+        // A newer term's leader may have replaced it.
+        Invariant::AcknowledgedIsDurable.require(durable.term > term || disk.holds(link.id), || {
+            format!("{leader} takes {:?} to be on {member}: {durable:?}", link.id)
         })
     }
 
@@ -137,7 +192,7 @@ impl Oracle {
         Invariant::CommitRule.require(last.id.term == term, || {
             format!("{leader} leads in term {term} and commits {:?} by counting", last.id)
         })?;
-        for voters in [&membership.voters, &membership.voters_outgoing] {
+        for voters in voter_sets(membership) {
             let holders: Vec<_> = voters.iter().filter(|id| self.holds(**id, last.id)).collect();
             Invariant::CommitRule.require(voters.is_empty() || holders.len() > voters.len() / 2, || {
                 format!("{leader} commits {:?}, durable only on {holders:?} of {voters:?}", last.id)
@@ -167,6 +222,16 @@ impl Oracle {
         })
     }
 
+    /// What a node takes to be committed is what is. Its log may not be seen as it is but when a
+    /// Ready was just taken.
+    pub(super) fn check_commit(&self, node: NodeId, commit: Index, log: &LogView) -> Check {
+        let (mine, committed) = (log.get(commit), self.committed_at(commit));
+        Invariant::StateMachineSafety
+            .require(mine.is_none() || committed.is_none() || mine == committed, || {
+                format!("{node} takes {mine:?} to be committed, and {committed:?} is")
+            })
+    }
+
     /// A node's state machine has this state.
     pub(super) fn observe_machine(&mut self, node: NodeId, state: &Checkpoint) -> Check {
         let (index, safety) = (state.index(), Invariant::StateMachineSafety);
@@ -178,6 +243,12 @@ impl Oracle {
         let place = (index - self.origin) as usize;
         if place == self.memberships.len() {
             let changed = self.memberships.last() != Some(&state.conf_state);
+            if changed {
+                let before = self.newest_membership();
+                Invariant::QuorumOverlap.require(quorums_meet(before, &state.conf_state), || {
+                    format!("of {before:?} and {:?}", state.conf_state)
+                })?;
+            }
             let is_joint = !state.conf_state.voters_outgoing.is_empty();
             self.tally.membership_changes += u64::from(changed);
             self.tally.joint_memberships += u64::from(changed && is_joint);
@@ -203,13 +274,23 @@ impl Oracle {
 
     /// A proposer was told that this is its entry.
     pub(super) fn observe_proposal(&mut self, id: EntryId, data: Bytes) -> Check {
+        self.places.insert(token(&data).unwrap_or_default(), Some(id));
         let earlier = self.proposals.insert(id, data);
         Invariant::ProposalIdentity
             .require(earlier.is_none(), || format!("{id:?} was given to two proposals"))
     }
 
-    /// An entry is applied: if somebody was told about it, it is what they proposed.
+    /// A proposer was told that these will not be in the log.
+    pub(super) fn observe_refusal(&mut self, payloads: &[Bytes]) {
+        self.places.extend(payloads.iter().filter_map(|data| Some((token(data)?, None))));
+    }
+
+    /// An entry is applied: if somebody was told about it, it is what they proposed and where.
     pub(super) fn check_proposal(&self, entry: &Entry) -> Check {
+        let place = token(&entry.data).and_then(|token| self.places.get(&token));
+        Invariant::ProposalIdentity.require(place.is_none_or(|place| *place == Some(entry.id)), || {
+            format!("{:?} is applied, its proposer was told {place:?}", entry.id)
+        })?;
         let data = self.proposals.get(&entry.id);
         Invariant::ProposalIdentity.require(data.is_none_or(|data| *data == entry.data), || {
             format!("{entry:?} is not what was proposed")
@@ -232,4 +313,9 @@ impl Oracle {
             format!("{node} may read at {index}, but {committed} was committed when it asked")
         })
     }
+}
+
+/// What tells a payload from all others.
+fn token(payload: &[u8]) -> Option<[u8; 8]> {
+    payload.first_chunk().copied()
 }

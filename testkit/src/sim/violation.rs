@@ -12,6 +12,12 @@ pub enum Invariant {
     LeaderAppendOnly,
     /// Entries with the same index and term are the same, and so is everything before them.
     LogMatching,
+    /// Who leads was voted for by a majority of its voters (of both sets, while joint), durably.
+    ElectionQuorum,
+    /// A vote goes only to a candidate whose log is not older than the voter's.
+    VoteUpToDate,
+    /// What a leader sends is in its log, and what it calls committed is.
+    SentFromLog,
     /// A leader has every entry that was committed before its election or in an older term.
     LeaderCompleteness,
     /// All nodes apply the same entries in the same order, without gaps, in all incarnations, and
@@ -19,8 +25,25 @@ pub enum Invariant {
     StateMachineSafety,
     /// What a leader commits is of its own term and durable on a quorum (on both, while joint).
     CommitRule,
-    /// Term, commit index and applied index never go back while a node runs.
+    /// What a leader believes to be in a member's log is durable there.
+    AcknowledgedIsDurable,
+    /// Term, commit index and applied index never go back while a node runs, nor does what a leader
+    /// knows to match while it leads.
     Monotonicity,
+    /// A snapshot is installed only if it is newer than what is applied.
+    SnapshotAheadOfApplied,
+    /// Messages of older terms, and requests for a PreVote, change neither term nor vote nor log.
+    TermDiscipline,
+    /// Any quorum of a membership meets any quorum of the next one.
+    QuorumOverlap,
+    /// A leader appends a membership change only when it has applied all that were before it.
+    OneChangeAtATime,
+    /// What is on its way to a member is what was sent and not answered, and within the limits.
+    InflightAccounting,
+    /// A node sends and hands out no more at a time than its limits and its inputs allow.
+    BoundedWork,
+    /// What must hold within a node at any time, by the library's own account.
+    WithinNode,
     /// A node votes for at most one candidate in a term, over all its incarnations.
     OneVotePerTerm,
     /// Nothing leaves a node that promises what is not durable there.
@@ -29,7 +52,8 @@ pub enum Invariant {
     ApplyOnlyDurable,
     /// A linearizable read sees everything that was committed when it was requested.
     LinearizableReads,
-    /// The entry that a proposer was told about is the one it proposed.
+    /// The entry that a proposer was told about is the one it proposed, at this place and at no other,
+    /// and what was refused is never applied.
     ProposalIdentity,
     /// A restarted node is where its disk says.
     RestartEquivalence,

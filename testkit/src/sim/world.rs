@@ -369,6 +369,7 @@ impl World {
             self.tell_loss(id, &message, if is_down { "the receiver is down" } else { "the link is cut" });
             return self.report_loss(&message);
         };
+        let before = checks::before(host, &message);
         // Without the library's own precautions, a host must not let a snapshot in while it applies.
         let is_snapshot = matches!(message.body, Body::Snapshot(_));
         if is_snapshot && host.life.config.eager_append && host.is_applying() {
@@ -381,7 +382,8 @@ impl World {
             self.schedule(delay, Event::SnapshotReport { node: from, about: to, status });
         }
         self.tell(|| Happening::Deliver { node: to, from, id, text: trace::describe(&message) });
-        self.input(to, |raft| raft.step(message)).map(drop)
+        self.input(to, |raft| raft.step(message))?;
+        checks::nothing_changed(self, to, before)
     }
 }
 

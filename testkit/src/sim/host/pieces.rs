@@ -38,7 +38,7 @@ enum Piece {
 pub(super) struct AppendWork {
     hard_state: Option<HardState>,
     entries: Entries,
-    snapshot: Option<Box<Snapshot>>,
+    snapshot: Option<Snapshot>,
     must_sync: bool,
     /// Messages that wait until this is stored.
     held_back: Vec<Message>,
@@ -90,12 +90,15 @@ impl Host {
         let mut ready = match self.raft.ready() {
             Ok(ready) => ready,
             // Nothing was taken; the next attempt may succeed.
-            Err(error) if is_fault(&error) => return Ok("fails to take a Ready"),
+            Err(error) if is_fault(&error) => {
+                self.ledger.ready_failed();
+                return Ok("fails to take a Ready");
+            }
             Err(error) => {
                 return Invariant::NoUnexpectedErrors.broken(format!("{} gives no Ready: {error}", self.id));
             }
         };
-        self.note_handed_out(&ready, around.oracle)?;
+        self.observe_ready(&ready, around.oracle)?;
         self.serve_reads(&ready, around)?;
         let messages = std::mem::take(&mut ready.messages);
         if self.life.config.async_storage_writes {

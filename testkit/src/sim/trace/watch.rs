@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use raftcore::{
-    ConfState, Entries, EntryId, HardState, Index, MemoryStorage, NodeId, RoleKind, SoftState, Storage, Term,
+    ConfState, EntryId, HardState, Index, MemoryStorage, NodeId, RoleKind, SoftState, Storage, Term,
 };
 
 use super::super::world::Replica;
@@ -36,12 +36,12 @@ impl Watched {
             let last = visible.last_index().unwrap_or_default();
             let entries = match first_new {
                 first if first <= last => visible.entries(first, last + 1, u64::MAX).unwrap_or_default(),
-                _ => Entries::new(),
+                _ => Vec::new(),
             };
             let entries = entries.iter().map(tell_entry).collect();
             news.push(Happening::Log { node, base, keep, entries });
         }
-        let durable = (replica.disk.durable_hard_state(), replica.disk.durable_last_index());
+        let durable = (replica.disk.durable_hard_state(), replica.disk.durable_last().index);
         if durable != self.durable {
             self.durable = durable;
             let (HardState { term, vote, commit }, last) = durable;
