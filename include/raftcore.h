@@ -264,6 +264,24 @@ extern "C" {
 /// Progress state: the member needs a snapshot; nothing is sent until it has one.
 #define RAFT_PROGRESS_SNAPSHOT 2
 
+/// Log level: nothing.
+#define RAFT_LOG_NONE 0
+
+/// Log level: data was lost, or the library has a defect.
+#define RAFT_LOG_ERROR 1
+
+/// Log level: a callback or the storage failed.
+#define RAFT_LOG_WARN 2
+
+/// Log level: roles, leaders and memberships change.
+#define RAFT_LOG_INFO 3
+
+/// Log level: calls are refused, and why.
+#define RAFT_LOG_DEBUG 4
+
+/// A membership change that the library owns. Does not change; any thread may read it.
+typedef struct raft_conf_change_buffer raft_conf_change_buffer;
+
 /// A membership that the library owns. Does not change; any thread may read it.
 typedef struct raft_conf_state_buffer raft_conf_state_buffer;
 
@@ -273,6 +291,9 @@ typedef struct raft_conf_state_sink raft_conf_state_sink;
 /// Takes the entries that raft_storage.entries answers. Valid during that callback only.
 typedef struct raft_entry_sink raft_entry_sink;
 
+/// A decoded message. Does not change; any thread may read it.
+typedef struct raft_message_buffer raft_message_buffer;
+
 /// A node of a Raft group. Any thread may call any function on it; a lock inside makes the calls
 /// happen one after the other.
 ///
@@ -280,7 +301,8 @@ typedef struct raft_entry_sink raft_entry_sink;
 /// answers RAFT_ERR_REENTRANT (calls from other threads wait).
 typedef struct raft_node raft_node;
 
-/// A snapshot that the library owns. Does not change; any thread may read it.
+/// A snapshot that the library owns, its data perhaps lent by the host. Does not change; any thread
+/// may read it.
 typedef struct raft_snapshot_buffer raft_snapshot_buffer;
 
 /// Takes the snapshot that raft_storage.snapshot answers. Valid during that callback only.
@@ -354,6 +376,10 @@ typedef struct raft_config {
   /// stored them yet; others have. The state machine must then not be durable ahead of the log.
   /// Default false.
   bool apply_before_persist;
+  /// Snapshots are handed out without their data in the encoded bytes, so that the library never
+  /// copies it: those to send as raft_snapshot_message and not as raft_message, the one to store
+  /// with an encoding of its metadata only. For snapshots that are large. Default false.
+  bool lend_snapshots;
 } raft_config;
 
 /// Borrowed bytes. `data` may be NULL if `len` is 0. Says nothing about ownership: each function
@@ -536,6 +562,19 @@ typedef struct raft_ack {
   uint64_t numbers[4];
 } raft_ack;
 
+/// A snapshot to be sent to a peer (raft_config.lend_snapshots): a message without the snapshot's
+/// data, and the snapshot. Bring both to the peer, the data by whatever way suits it, and call
+/// raft_step_snapshot there. Report its fate with raft_report_snapshot.
+typedef struct raft_snapshot_message {
+  /// The node that shall get it.
+  uint64_t to;
+  /// The message without the data. Borrowed from whoever hands out the struct.
+  raft_slice message;
+  /// The snapshot; see raft_snapshot_buffer_view. Borrowed as well: to send it beyond that, use
+  /// raft_snapshot_buffer_share.
+  const raft_snapshot_buffer *snapshot;
+} raft_snapshot_message;
+
 /// Work that a node wants done. The library allocates it; read its fields, and finish it with
 /// raft_advance. All that it points to lives until then, and does not change: another thread may
 /// read it while other threads call the node.
@@ -579,7 +618,8 @@ typedef struct raft_ready_view {
   /// A snapshot to install in log and state machine: it replaces both. NULL if there is none.
   const raft_snapshot *snapshot;
   /// The whole snapshot encoded, for hosts that store one blob (raft_snapshot_decode,
-  /// raft_snapshot_sink_set_encoded). Empty if there is none.
+  /// raft_snapshot_sink_set_encoded). Empty if there is none. With raft_config.lend_snapshots it is
+  /// the snapshot without its data.
   raft_slice snapshot_encoded;
   /// Entries to apply to the state machine, in this order, once each.
   const raft_entry *committed_entries;
@@ -600,6 +640,13 @@ typedef struct raft_ready_view {
   /// With async_storage_writes: what to hand back when committed_entries are applied. NULL if there
   /// is nothing to apply.
   const raft_ack *apply_ack;
+  /// The same snapshot, for hosts that need it beyond this view (raft_snapshot_buffer_share). NULL
+  /// if there is none.
+  const raft_snapshot_buffer *snapshot_buffer;
+  /// With raft_config.lend_snapshots: snapshots to send, at once. None otherwise.
+  const raft_snapshot_message *snapshot_messages;
+  /// How many there are.
+  size_t snapshot_messages_len;
 } raft_ready_view;
 
 /// What raft_host.persist has to store. Borrowed during that callback.
@@ -612,10 +659,14 @@ typedef struct raft_persist {
   const raft_hard_state *hard_state;
   /// A snapshot that replaces the whole log; NULL if there is none. Entries, if any, follow it.
   const raft_snapshot *snapshot;
-  /// The whole snapshot encoded, for hosts that store one blob. Empty if there is none.
+  /// The whole snapshot encoded, for hosts that store one blob. Empty if there is none. With
+  /// raft_config.lend_snapshots it is the snapshot without its data.
   raft_slice snapshot_encoded;
   /// Whether it must be durable before the callback returns. A commit index alone may be lost.
   bool must_sync;
+  /// The same snapshot, for hosts that need it beyond this callback (raft_snapshot_buffer_share).
+  /// NULL if there is none.
+  const raft_snapshot_buffer *snapshot_buffer;
 } raft_persist;
 
 /// What a host does for a node that raft_drive drives.
@@ -652,6 +703,9 @@ typedef struct raft_host {
   raft_status (*read)(void *context, const raft_read_state *states, size_t len);
   /// Leader or role changed; `term` is the node's term at that time. NULL: the host does not care.
   raft_status (*state_changed)(void *context, const raft_soft_state *state, uint64_t term);
+  /// Sends a snapshot, or begins to: see raft_snapshot_message. Required with
+  /// raft_config.lend_snapshots, and not called otherwise.
+  raft_status (*send_snapshot)(void *context, const raft_snapshot_message *message);
 } raft_host;
 
 /// What raft_message_inspect tells of a message.
@@ -666,9 +720,53 @@ typedef struct raft_message_info {
   uint64_t to;
   /// The sender's term; 0 in messages that are independent of terms.
   uint64_t term;
-  /// How many entries it carries.
+  /// How many entries it carries, as on the wire: there, RAFT_MESSAGE_READ_INDEX and its reply have
+  /// one, with the read's context in it.
   uint64_t entries;
+  /// Bytes of the host's data in it: payloads of entries, a snapshot's data, contexts.
+  uint64_t payload_bytes;
 } raft_message_info;
+
+/// All that a message says, whatever its type. What a type does not use is zero. Everything that it
+/// points to is borrowed.
+typedef struct raft_message_fields {
+  /// sizeof(raft_message_fields).
+  size_t struct_size;
+  /// A RAFT_MESSAGE_ constant.
+  int32_t type;
+  /// RAFT_MESSAGE_APPEND_REPLY, VOTE_REPLY, PRE_VOTE_REPLY: whether it is a no.
+  bool reject;
+  /// RAFT_MESSAGE_VOTE, PRE_VOTE: whether a leader asked for this election.
+  bool transfer;
+  /// Who sends it.
+  uint64_t from;
+  /// Who shall get it.
+  uint64_t to;
+  /// The sender's term; 0 in messages that are independent of terms; in a vote request, the term that
+  /// is campaigned for.
+  uint64_t term;
+  /// RAFT_MESSAGE_APPEND: term of the entry before the first. VOTE, PRE_VOTE: term of the
+  /// candidate's last entry. APPEND_REPLY with reject: term of the hint.
+  uint64_t log_term;
+  /// RAFT_MESSAGE_APPEND: index of the entry before the first. VOTE, PRE_VOTE: index of the
+  /// candidate's last entry. APPEND_REPLY: the log matches up to here, or what was rejected.
+  /// READ_INDEX_REPLY: the read index.
+  uint64_t index;
+  /// RAFT_MESSAGE_APPEND_REPLY with reject: where the log might match.
+  uint64_t reject_hint;
+  /// RAFT_MESSAGE_APPEND, HEARTBEAT: the leader's commit index.
+  uint64_t commit;
+  /// RAFT_MESSAGE_VOTE, PRE_VOTE: the candidate's priority.
+  int64_t priority;
+  /// RAFT_MESSAGE_APPEND, PROPOSE: the entries.
+  const raft_entry *entries;
+  /// How many there are.
+  size_t entries_len;
+  /// RAFT_MESSAGE_HEARTBEAT, HEARTBEAT_REPLY, READ_INDEX, READ_INDEX_REPLY: a token.
+  raft_slice context;
+  /// RAFT_MESSAGE_SNAPSHOT: the snapshot; NULL otherwise.
+  const raft_snapshot *snapshot;
+} raft_message_fields;
 
 /// One operation of a membership change.
 typedef struct raft_conf_change_op {
@@ -677,6 +775,21 @@ typedef struct raft_conf_change_op {
   /// The node it is about.
   uint64_t node;
 } raft_conf_change_op;
+
+/// A membership change. All that it points to is borrowed.
+typedef struct raft_conf_change {
+  /// sizeof(raft_conf_change).
+  size_t struct_size;
+  /// The operations, carried out in this order; NULL if there are none.
+  const raft_conf_change_op *ops;
+  /// How many there are.
+  size_t ops_len;
+  /// A RAFT_TRANSITION_ constant. Without operations, RAFT_TRANSITION_AUTO leaves a joint
+  /// configuration.
+  int32_t transition;
+  /// The host's own data.
+  raft_slice context;
+} raft_conf_change;
 
 /// A node's state.
 typedef struct raft_node_status_info {
@@ -728,11 +841,34 @@ typedef struct raft_progress {
   bool is_paused;
   /// Whether it was heard from since the last quorum check.
   bool is_active;
+  /// Whether as many Appends are on their way as are allowed.
+  bool is_inflight_full;
   /// Appends on their way.
   uint64_t inflight_messages;
   /// Payload bytes on their way.
   uint64_t inflight_bytes;
 } raft_progress;
+
+/// What a host wants to hear of a node: see raft_node_set_observer. Set unused bytes to zero.
+///
+/// The callbacks are called by whichever thread calls the node, perhaps several at a time, often with
+/// the node locked: any call on the node in them answers RAFT_ERR_REENTRANT. They must not throw, and
+/// not longjmp. What they get is borrowed until they return.
+typedef struct raft_observer {
+  /// sizeof(raft_observer).
+  size_t struct_size;
+  /// Handed to every callback; may be NULL. Not used otherwise.
+  void *context;
+  /// Gets words for people, without a newline at the end. NULL: nothing is logged.
+  void (*log)(void *context, int32_t level, const char *text, size_t len);
+  /// Gets one JSON object, without a newline, for each thing that happens: what docs/abi.md lists.
+  /// For debugging and checking; it costs time. NULL: nothing is traced.
+  void (*trace)(void *context, const char *json, size_t len);
+  /// Called once, when the node needs the context no more. NULL: nothing is called.
+  void (*release)(void *context);
+  /// How much is logged: a RAFT_LOG_ constant, that level and those above it.
+  int32_t log_level;
+} raft_observer;
 
 /// Says in English what `status` means. Any integer is allowed. Never NULL; the text is static.
 /// Any thread.
@@ -784,6 +920,19 @@ RAFT_API
 RAFT_NODISCARD
 raft_status raft_snapshot_sink_set(raft_snapshot_sink *sink,
                                    const raft_snapshot *snapshot);
+
+/// Hands the snapshot over without copying its data: snapshot->data must stay as it is until
+/// `release(context)` is called, exactly once, by any thread, whatever this function answers.
+/// `release` is not NULL, and must not call the library. For raft_storage.snapshot. A snapshot that is
+/// sent is copied into the message all the same, unless raft_config.lend_snapshots.
+///
+/// `sink` and `snapshot` are not NULL. Errors: RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_snapshot_sink_set_owned(raft_snapshot_sink *sink,
+                                         const raft_snapshot *snapshot,
+                                         void (*release)(void *context),
+                                         void *context);
 
 /// Hands the snapshot over in its encoded form (raft_snapshot_encode, or
 /// raft_ready_view.snapshot_encoded). For raft_storage.snapshot.
@@ -849,65 +998,12 @@ RAFT_API void raft_node_free(raft_node *node);
 /// RAFT_ERR_POISONED.
 RAFT_API RAFT_NODISCARD raft_status raft_tick(raft_node *node);
 
-/// Hands over a message from a peer: the bytes that the peer's raft_message had.
+/// Tells the node that `count` ticks have passed: for a host that was late. All of them count, also
+/// if one of them answers an error; the first one is the answer.
 ///
-/// The bytes may come from anybody: what is not a message of this group, or breaks the protocol, is
-/// refused and changes nothing. They are copied.
-///
-/// Any thread. Errors: RAFT_ERR_DECODE, RAFT_ERR_INVALID_MESSAGE, RAFT_ERR_PEER_NOT_FOUND,
-/// RAFT_ERR_PROPOSAL_DROPPED (a forwarded proposal), RAFT_ERR_COMMIT_BEYOND_LOG,
-/// RAFT_ERR_COMMITTED_CONFLICT, RAFT_ERR_STORAGE, RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT,
-/// RAFT_ERR_POISONED. All of them may be logged and forgotten, except RAFT_ERR_COMMIT_BEYOND_LOG and
-/// RAFT_ERR_COMMITTED_CONFLICT (data was lost), RAFT_ERR_REENTRANT and RAFT_ERR_POISONED.
-RAFT_API
-RAFT_NODISCARD
-raft_status raft_step(raft_node *node,
-                      raft_slice message);
-
-/// Proposes an entry. A follower passes it on to the leader (unless raft_config.forward_proposals
-/// is false).
-///
-/// `data` is copied. `placed` may be NULL. On success it is where the entry is in this leader's log:
-/// it is committed once a committed entry has this very term and index, and lost once another one
-/// has its index. It is {0, 0} if the proposal was passed on: then its fate is not reported.
-///
-/// Any thread. Errors: RAFT_ERR_PROPOSAL_DROPPED, RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_STORAGE,
-/// RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
-RAFT_API
-RAFT_NODISCARD
-raft_status raft_propose(raft_node *node,
-                         raft_slice data,
-                         raft_entry_id *placed);
-
-/// Proposes several entries at once: all of them, one after the other, or none.
-///
-/// `data` points to `len` slices, which are copied into one block of memory that lives as long as
-/// the last of them. `first` may be NULL; on success it is the place of the first, as in
-/// raft_propose; the others follow at the next indexes, in the same term.
-///
-/// Any thread. Errors: as raft_propose; RAFT_ERR_PROPOSAL_DROPPED also if `len` is 0.
-RAFT_API
-RAFT_NODISCARD
-raft_status raft_propose_batch(raft_node *node,
-                               const raft_slice *data,
-                               size_t len,
-                               raft_entry_id *first);
-
-/// Proposes an entry without copying it.
-///
-/// `data` must stay as it is until `release(context)` is called: exactly once, by any thread,
-/// whatever this function answers (on an error perhaps before it returns, on success when neither
-/// the library nor a ready view needs the bytes any more). `release` is not NULL and must not call
-/// the library. `placed` as in raft_propose.
-///
-/// Any thread. Errors: as raft_propose.
-RAFT_API
-RAFT_NODISCARD
-raft_status raft_propose_owned(raft_node *node,
-                               raft_slice data,
-                               void (*release)(void *context),
-                               void *context,
-                               raft_entry_id *placed);
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT (more than 1048576, and none was counted), and as
+/// raft_tick.
+RAFT_API RAFT_NODISCARD raft_status raft_tick_n(raft_node *node, uint32_t count);
 
 /// Campaigns now, without waiting for the election timeout. Does nothing on a leader, on a node that
 /// does not vote, and while a snapshot or a membership change waits to be applied.
@@ -957,6 +1053,172 @@ RAFT_NODISCARD
 raft_status raft_report_snapshot(raft_node *node,
                                  uint64_t id,
                                  bool delivered);
+
+/// Proposes an entry. A follower passes it on to the leader (unless raft_config.forward_proposals
+/// is false).
+///
+/// `data` is copied. `placed` may be NULL. On success it is where the entry is in this leader's log:
+/// it is committed once a committed entry has this very term and index, and lost once another one
+/// has its index. It is {0, 0} if the proposal was passed on: then its fate is not reported.
+///
+/// Any thread. Errors: RAFT_ERR_PROPOSAL_DROPPED, RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_STORAGE,
+/// RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_propose(raft_node *node,
+                         raft_slice data,
+                         raft_entry_id *placed);
+
+/// Proposes several entries at once: all of them, one after the other, or none.
+///
+/// `data` points to `len` slices, which are copied into one block of memory that lives as long as
+/// the last of them. `first` may be NULL; on success it is the place of the first, as in
+/// raft_propose; the others follow at the next indexes, in the same term.
+///
+/// Any thread. Errors: as raft_propose; RAFT_ERR_PROPOSAL_DROPPED also if `len` is 0.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_propose_batch(raft_node *node,
+                               const raft_slice *data,
+                               size_t len,
+                               raft_entry_id *first);
+
+/// Proposes an entry without copying it.
+///
+/// `data` must stay as it is until `release(context)` is called: exactly once, by any thread,
+/// whatever this function answers (on an error perhaps before it returns, on success when neither
+/// the library nor a ready view needs the bytes any more). `release` is not NULL, and must not call
+/// the library. `placed` as in raft_propose.
+///
+/// Any thread. Errors: as raft_propose.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_propose_owned(raft_node *node,
+                               raft_slice data,
+                               void (*release)(void *context),
+                               void *context,
+                               raft_entry_id *placed);
+
+/// Proposes several entries at once without copying them: all of them, one after the other, or none.
+///
+/// `data` points to `len` slices; the array is read during the call, but what the slices show must
+/// stay as it is until `release(context)` is called, once for all of them, as in raft_propose_owned.
+/// `first` as in raft_propose_batch.
+///
+/// Any thread. Errors: as raft_propose_batch.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_propose_batch_owned(raft_node *node,
+                                     const raft_slice *data,
+                                     size_t len,
+                                     void (*release)(void *context),
+                                     void *context,
+                                     raft_entry_id *first);
+
+/// Hands over a message from a peer: the bytes that the peer's raft_message had.
+///
+/// The bytes may come from anybody: what is not a message of this group, or breaks the protocol, is
+/// refused and changes nothing. They are copied.
+///
+/// Any thread. Errors: RAFT_ERR_DECODE, RAFT_ERR_INVALID_MESSAGE, RAFT_ERR_PEER_NOT_FOUND,
+/// RAFT_ERR_PROPOSAL_DROPPED (a forwarded proposal), RAFT_ERR_COMMIT_BEYOND_LOG,
+/// RAFT_ERR_COMMITTED_CONFLICT, RAFT_ERR_STORAGE, RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT,
+/// RAFT_ERR_POISONED. All of them may be logged and forgotten, except RAFT_ERR_COMMIT_BEYOND_LOG and
+/// RAFT_ERR_COMMITTED_CONFLICT (data was lost), RAFT_ERR_REENTRANT and RAFT_ERR_POISONED.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_step(raft_node *node,
+                      raft_slice message);
+
+/// Hands over a message from a peer without copying it: for large ones, whose entries then share the
+/// caller's memory.
+///
+/// `message` must stay as it is until `release(context)` is called: exactly once, by any thread,
+/// whatever this function answers. `release` is not NULL, and must not call the library. A small part
+/// of a message that is kept keeps all of it.
+///
+/// Any thread. Errors: as raft_step.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_step_owned(raft_node *node,
+                            raft_slice message,
+                            void (*release)(void *context),
+                            void *context);
+
+/// Hands over several messages from peers, in this order, with the node locked once: cheaper than
+/// raft_step for each, and what they cause is answered in one ready view. They are copied.
+///
+/// `messages` points to `len` slices. `statuses` may be NULL; otherwise it has room for `len`
+/// statuses, and gets what raft_step would have answered to each. All messages are handed over, also
+/// if one of them is refused; then the answer is the first status that is not RAFT_OK.
+///
+/// Any thread. Errors: as raft_step. After RAFT_ERR_INVALID_ARGUMENT (NULL where it is not allowed,
+/// also in one of the slices), RAFT_ERR_REENTRANT and RAFT_ERR_POISONED no statuses were written.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_step_batch(raft_node *node,
+                            const raft_slice *messages,
+                            size_t len,
+                            raft_status *statuses);
+
+/// Hands over a snapshot from a leader whose host has raft_config.lend_snapshots: the message, and
+/// the snapshot's data, which came another way and is not copied.
+///
+/// `message` is what raft_snapshot_message.message had; it is copied. `data` must stay as it is until
+/// `release(context)` is called: exactly once, by any thread, whatever this function answers.
+/// `release` is not NULL, and must not call the library.
+///
+/// Any thread. Errors: as raft_step; RAFT_ERR_INVALID_ARGUMENT also if `message` is no
+/// RAFT_MESSAGE_SNAPSHOT, or has data itself.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_step_snapshot(raft_node *node,
+                               raft_slice message,
+                               raft_slice data,
+                               void (*release)(void *context),
+                               void *context);
+
+/// Makes a further owner of a snapshot, without copying its data. `buffer` and `out` are not NULL; on
+/// success `*out` is to be freed with raft_snapshot_buffer_free.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_snapshot_buffer_share(const raft_snapshot_buffer *buffer,
+                                       raft_snapshot_buffer **out);
+
+/// Encodes a snapshot with its metadata for storing. As raft_conf_state_encode.
+///
+/// Any thread. Errors: RAFT_ERR_TOO_LARGE (nothing but `*needed` was written),
+/// RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_snapshot_encode(const raft_snapshot *snapshot,
+                                 uint8_t *buffer,
+                                 size_t capacity,
+                                 size_t *needed);
+
+/// Decodes a snapshot that raft_snapshot_encode or raft_ready_view.snapshot_encoded gave. `encoded`
+/// is borrowed during the call. `out` is not NULL; on success `*out` is to be freed with
+/// raft_snapshot_buffer_free.
+///
+/// Any thread. Errors: RAFT_ERR_DECODE, RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_snapshot_decode(raft_slice encoded,
+                                 raft_snapshot_buffer **out);
+
+/// Shows a snapshot. `buffer` and `out` are not NULL; what `*out` points to lives as long as the
+/// buffer.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_snapshot_buffer_view(const raft_snapshot_buffer *buffer,
+                                      raft_snapshot *out);
+
+/// Frees a snapshot. NULL is allowed. Any thread.
+RAFT_API void raft_snapshot_buffer_free(raft_snapshot_buffer *buffer);
 
 /// Whether there is work: raft_ready would give a view, or raft_drive would do something. False
 /// also for NULL, a poisoned node, and in a callback of this node.
@@ -1055,6 +1317,19 @@ raft_status raft_memory_snapshot(raft_node *node,
                                  uint64_t index,
                                  raft_slice data);
 
+/// Makes a snapshot as raft_memory_snapshot does, without copying `data`: it must stay as it is until
+/// `release(context)` is called, exactly once, by any thread, whatever this function answers.
+/// `release` is not NULL, and must not call the library.
+///
+/// Any thread. Errors: as raft_memory_snapshot.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_memory_snapshot_owned(raft_node *node,
+                                       uint64_t index,
+                                       raft_slice data,
+                                       void (*release)(void *context),
+                                       void *context);
+
 /// Forgets the log up to and including `index` in a node that was made by raft_node_new_in_memory.
 /// Its last snapshot must cover them.
 ///
@@ -1063,7 +1338,8 @@ raft_status raft_memory_snapshot(raft_node *node,
 /// RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
 RAFT_API RAFT_NODISCARD raft_status raft_memory_compact(raft_node *node, uint64_t index);
 
-/// Looks into an encoded message without a node: for routing and for logs.
+/// Looks into an encoded message without a node: for routing and for logs. raft_message_decode shows
+/// all of it.
 ///
 /// `message` is borrowed during the call; `dialect` is RAFT_DIALECT_ETCD or RAFT_DIALECT_TIKV. `out`
 /// is not NULL, and out->struct_size is set by the caller.
@@ -1075,6 +1351,133 @@ RAFT_NODISCARD
 raft_status raft_message_inspect(raft_slice message,
                                  int32_t dialect,
                                  raft_message_info *out);
+
+/// Decodes a message. `encoded` is borrowed during the call. `out` is not NULL; on success `*out` is to
+/// be freed with raft_message_buffer_free.
+///
+/// Any thread. Errors: RAFT_ERR_DECODE, RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_message_decode(raft_slice encoded,
+                                raft_message_buffer **out);
+
+/// Shows a message. `buffer` is not NULL, nor is `out`, whose struct_size is set by the caller; what
+/// `*out` points to lives as long as the buffer.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_message_buffer_view(const raft_message_buffer *buffer,
+                                     raft_message_fields *out);
+
+/// Frees a message. NULL is allowed. Any thread.
+RAFT_API void raft_message_buffer_free(raft_message_buffer *buffer);
+
+/// Encodes a message: for tests, and for hosts that pass on messages of their own making. A node
+/// encodes its own.
+///
+/// `fields` is not NULL, and fields->struct_size is set; what the type does not use is ignored.
+/// `buffer` has room for `capacity` bytes, and may be NULL if that is 0. `needed` may be NULL; it is
+/// set to the size of the encoding also if that exceeds `capacity`.
+///
+/// Any thread. Errors: RAFT_ERR_TOO_LARGE (nothing but `*needed` was written),
+/// RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_message_encode(const raft_message_fields *fields,
+                                uint8_t *buffer,
+                                size_t capacity,
+                                size_t *needed);
+
+/// Encodes an entry: a form to store, the same as inside messages.
+///
+/// `entry` is not NULL. `buffer` has room for `capacity` bytes, and may be NULL if that is 0. `needed`
+/// may be NULL; it is set to the size of the encoding also if that exceeds `capacity`.
+///
+/// Any thread. Errors: RAFT_ERR_TOO_LARGE (nothing but `*needed` was written),
+/// RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_entry_encode(const raft_entry *entry,
+                              uint8_t *buffer,
+                              size_t capacity,
+                              size_t *needed);
+
+/// Decodes an entry. `out` is not NULL; on success out->data points into `encoded`, and lives as long.
+///
+/// Any thread. Errors: RAFT_ERR_DECODE, RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_entry_decode(raft_slice encoded,
+                              raft_entry *out);
+
+/// How many of the first `len` entries fit `max_bytes` of encoded size; at least one if there is one.
+/// What raft_storage.entries may answer with, and what all limits on log data count. 0 for NULL.
+///
+/// `entries` points to `len` entries. Any thread.
+RAFT_API
+RAFT_NODISCARD
+size_t raft_entries_fitting(const raft_entry *entries,
+                            size_t len,
+                            uint64_t max_bytes);
+
+/// Bytes of an entry's encoding, the unit of all limits on log data. 0 for NULL.
+///
+/// `entry` is NULL or an entry; its payload is not read. Any thread.
+RAFT_API RAFT_NODISCARD uint64_t raft_entry_encoded_len(const raft_entry *entry);
+
+/// Shows a membership. `buffer` and `out` are not NULL; what `*out` points to lives as long as the
+/// buffer.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_conf_state_buffer_view(const raft_conf_state_buffer *buffer,
+                                        raft_conf_state *out);
+
+/// Shows a membership's encoding, the form to store: raft_conf_state_sink_set_encoded and
+/// raft_conf_state_decode take it. `buffer` and `out` are not NULL; the bytes live as long as the
+/// buffer.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_conf_state_buffer_encoded(const raft_conf_state_buffer *buffer,
+                                           raft_slice *out);
+
+/// Frees a membership. NULL is allowed. Any thread.
+RAFT_API void raft_conf_state_buffer_free(raft_conf_state_buffer *buffer);
+
+/// Encodes a membership for storing.
+///
+/// `state` is not NULL. `buffer` has room for `capacity` bytes, and may be NULL if that is 0.
+/// `needed` may be NULL; it is set to the size of the encoding also if that exceeds `capacity`.
+///
+/// Any thread. Errors: RAFT_ERR_TOO_LARGE (nothing but `*needed` was written),
+/// RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_conf_state_encode(const raft_conf_state *state,
+                                   uint8_t *buffer,
+                                   size_t capacity,
+                                   size_t *needed);
+
+/// Decodes a membership. `encoded` is borrowed during the call. `out` is not NULL; on success `*out`
+/// is to be freed with raft_conf_state_buffer_free.
+///
+/// Any thread. Errors: RAFT_ERR_DECODE, RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_conf_state_decode(raft_slice encoded,
+                                   raft_conf_state_buffer **out);
+
+/// Checks that a membership makes sense: no node 0, nobody voter and learner at once, nobody staged who
+/// is no outgoing voter. raft_node_new does so with the stored one. `state` is not NULL.
+///
+/// Any thread. Errors: RAFT_ERR_CONF_CHANGE, RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_conf_state_check(const raft_conf_state *state);
 
 /// Proposes a change of the group's membership. It takes effect when it is applied:
 /// raft_apply_conf_change, or raft_drive.
@@ -1122,83 +1525,63 @@ raft_status raft_apply_conf_change(raft_node *node,
                                    const raft_entry *entry,
                                    raft_conf_state_buffer **out);
 
-/// Shows a membership. `buffer` and `out` are not NULL; what `*out` points to lives as long as the
-/// buffer.
+/// Applies a committed membership change in place of the one that `entry` carries, for hosts that
+/// change a change: all nodes of the group must come to the same. Operations on node 0 do nothing;
+/// a change of nothing but those is withdrawn. Otherwise as raft_apply_conf_change.
+///
+/// None of `node`, `entry` and `change` is NULL; change->struct_size is set. Any thread. Errors: as
+/// raft_apply_conf_change.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_apply_conf_change_as(raft_node *node,
+                                      const raft_entry *entry,
+                                      const raft_conf_change *change,
+                                      raft_conf_state_buffer **out);
+
+/// Reads the membership change that an entry carries, of either version: to look at its context, or to
+/// change it (raft_apply_conf_change_as).
+///
+/// `entry` is not NULL; `dialect` is that of the group (raft_config.dialect). `out` is not NULL; on
+/// success `*out` is to be freed with raft_conf_change_buffer_free.
+///
+/// Any thread. Errors: RAFT_ERR_DECODE (also for entries of kind RAFT_ENTRY_NORMAL),
+/// RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_conf_change_decode(const raft_entry *entry,
+                                    int32_t dialect,
+                                    raft_conf_change_buffer **out);
+
+/// Shows a membership change. `buffer` is not NULL, nor is `out`, whose struct_size is set by the
+/// caller; what `*out` points to lives as long as the buffer.
 ///
 /// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT.
 RAFT_API
 RAFT_NODISCARD
-raft_status raft_conf_state_buffer_view(const raft_conf_state_buffer *buffer,
-                                        raft_conf_state *out);
+raft_status raft_conf_change_buffer_view(const raft_conf_change_buffer *buffer,
+                                         raft_conf_change *out);
 
-/// Shows a membership's encoding, the form to store: raft_conf_state_sink_set_encoded and
-/// raft_conf_state_decode take it. `buffer` and `out` are not NULL; the bytes live as long as the
-/// buffer.
+/// Frees a membership change. NULL is allowed. Any thread.
+RAFT_API void raft_conf_change_buffer_free(raft_conf_change_buffer *buffer);
+
+/// Encodes a membership change as the payload of an entry of the given kind. For hosts that make
+/// entries themselves; raft_propose_conf_change does it for all others.
 ///
-/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT.
-RAFT_API
-RAFT_NODISCARD
-raft_status raft_conf_state_buffer_encoded(const raft_conf_state_buffer *buffer,
-                                           raft_slice *out);
-
-/// Frees a membership. NULL is allowed. Any thread.
-RAFT_API void raft_conf_state_buffer_free(raft_conf_state_buffer *buffer);
-
-/// Encodes a membership for storing.
-///
-/// `state` is not NULL. `buffer` has room for `capacity` bytes, and may be NULL if that is 0.
-/// `needed` may be NULL; it is set to the size of the encoding also if that exceeds `capacity`.
+/// `change` is not NULL, and change->struct_size is set. `kind` is RAFT_ENTRY_CONF_CHANGE (exactly one
+/// operation, RAFT_TRANSITION_AUTO) or RAFT_ENTRY_CONF_CHANGE_V2; `dialect` is that of the group.
+/// `buffer` has room for `capacity` bytes, and may be NULL if that is 0. `needed` may be NULL; it is
+/// set to the size of the encoding also if that exceeds `capacity`.
 ///
 /// Any thread. Errors: RAFT_ERR_TOO_LARGE (nothing but `*needed` was written),
 /// RAFT_ERR_INVALID_ARGUMENT.
 RAFT_API
 RAFT_NODISCARD
-raft_status raft_conf_state_encode(const raft_conf_state *state,
-                                   uint8_t *buffer,
-                                   size_t capacity,
-                                   size_t *needed);
-
-/// Decodes a membership. `encoded` is borrowed during the call. `out` is not NULL; on success `*out`
-/// is to be freed with raft_conf_state_buffer_free.
-///
-/// Any thread. Errors: RAFT_ERR_DECODE, RAFT_ERR_INVALID_ARGUMENT.
-RAFT_API
-RAFT_NODISCARD
-raft_status raft_conf_state_decode(raft_slice encoded,
-                                   raft_conf_state_buffer **out);
-
-/// Encodes a snapshot with its metadata for storing. As raft_conf_state_encode.
-///
-/// Any thread. Errors: RAFT_ERR_TOO_LARGE (nothing but `*needed` was written),
-/// RAFT_ERR_INVALID_ARGUMENT.
-RAFT_API
-RAFT_NODISCARD
-raft_status raft_snapshot_encode(const raft_snapshot *snapshot,
-                                 uint8_t *buffer,
-                                 size_t capacity,
-                                 size_t *needed);
-
-/// Decodes a snapshot that raft_snapshot_encode or raft_ready_view.snapshot_encoded gave. `encoded`
-/// is borrowed during the call. `out` is not NULL; on success `*out` is to be freed with
-/// raft_snapshot_buffer_free.
-///
-/// Any thread. Errors: RAFT_ERR_DECODE, RAFT_ERR_INVALID_ARGUMENT.
-RAFT_API
-RAFT_NODISCARD
-raft_status raft_snapshot_decode(raft_slice encoded,
-                                 raft_snapshot_buffer **out);
-
-/// Shows a snapshot. `buffer` and `out` are not NULL; what `*out` points to lives as long as the
-/// buffer.
-///
-/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT.
-RAFT_API
-RAFT_NODISCARD
-raft_status raft_snapshot_buffer_view(const raft_snapshot_buffer *buffer,
-                                      raft_snapshot *out);
-
-/// Frees a snapshot. NULL is allowed. Any thread.
-RAFT_API void raft_snapshot_buffer_free(raft_snapshot_buffer *buffer);
+raft_status raft_conf_change_encode(const raft_conf_change *change,
+                                    int32_t kind,
+                                    int32_t dialect,
+                                    uint8_t *buffer,
+                                    size_t capacity,
+                                    size_t *needed);
 
 /// Detail of the last error on this node, in English. With `node` = NULL: of this thread's last
 /// failed call that had no node (raft_node_new, raft_config_init, sinks, encoding and decoding).
@@ -1214,6 +1597,44 @@ raft_status raft_node_last_error(raft_node *node,
                                  char *buffer,
                                  size_t capacity,
                                  size_t *needed);
+
+/// The node's id, as configured. 0 for NULL, a poisoned node, and in a callback of this node.
+///
+/// Any thread.
+RAFT_API RAFT_NODISCARD uint64_t raft_node_id(raft_node *node);
+
+/// Tells the configuration that the node was made with. `out` is not NULL, and out->struct_size is set
+/// by the caller.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_node_config(raft_node *node,
+                             raft_config *out);
+
+/// Tells term, vote and commit index as they are now, perhaps not stored yet: a cheaper look than
+/// raft_node_status. `out` is not NULL.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
+RAFT_API RAFT_NODISCARD raft_status raft_node_hard_state(raft_node *node, raft_hard_state *out);
+
+/// Tells leader and role as they are now: a cheaper look than raft_node_status. `out` is not NULL.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
+RAFT_API RAFT_NODISCARD raft_status raft_node_soft_state(raft_node *node, raft_soft_state *out);
+
+/// Takes the last failure of the storage that made no call fail, once: it only kept the leader from
+/// sending a member what it needs, and is tried again by itself.
+///
+/// `out` is not NULL. On success `*out` is RAFT_OK if there was none; otherwise what the storage
+/// callback answered (RAFT_ERR_STORAGE if the answer broke the contract), and raft_node_last_error has
+/// the detail.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_node_take_storage_error(raft_node *node,
+                                         raft_status *out);
 
 /// Tells a node's state. `out` is not NULL, and out->struct_size is set by the caller.
 ///
@@ -1260,6 +1681,18 @@ RAFT_API
 RAFT_NODISCARD
 raft_status raft_node_conf_state(raft_node *node,
                                  raft_conf_state_buffer **out);
+
+/// Has a node watched from now on, or no longer.
+///
+/// `observer` is copied; NULL: nobody watches. The observer before, if there is one, is released: at
+/// once, or when the last of its callbacks that is being called by another thread returns.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT (and observer->release has been called, unless its
+/// struct_size is unknown), RAFT_ERR_REENTRANT and RAFT_ERR_POISONED (the same).
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_node_set_observer(raft_node *node,
+                                   const raft_observer *observer);
 
 /// Borrows `len` bytes at `data`.
 static inline raft_slice raft_slice_of(const void *data, size_t len) {

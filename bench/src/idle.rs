@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use raftcore::{Body, ConfState, Entry, HardState, Heartbeat, MemoryStorage, Message, RawNode, Storage};
+use raftcore::{Body, ConfState, Entries, HardState, Heartbeat, MemoryStorage, Message, RawNode, Storage};
 use raftcore::{Index, Snapshot, StorageError, Term};
 
 use crate::peer::Settings;
@@ -95,7 +95,7 @@ impl Storage for Shared<'_> {
         self.0.initial_state()
     }
 
-    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Vec<Entry>, StorageError> {
+    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Entries, StorageError> {
         self.0.entries(low, high, max_bytes)
     }
 

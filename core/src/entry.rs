@@ -1,8 +1,12 @@
-//! Log entries, and cheap slices of them.
+//! Log entries.
+
+mod entries;
+mod runs;
+
+pub use entries::Entries;
+pub(crate) use runs::Runs;
 
 use std::fmt;
-use std::ops::{Deref, Range};
-use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -127,69 +131,6 @@ pub fn fitting(entries: &[Entry], max_bytes: u64) -> usize {
     entries.len()
 }
 
-/// A run of consecutive entries, shared: a clone or a slice costs one reference count, however
-/// many entries there are. Dereferences to `[Entry]`.
-#[derive(Clone, Default)]
-pub struct Entries {
-    chunk: Option<Arc<Vec<Entry>>>,
-    start: usize,
-    end: usize,
-}
-
-impl Entries {
-    /// No entries.
-    pub const fn new() -> Self {
-        Self { chunk: None, start: 0, end: 0 }
-    }
-
-    /// The entries at the given positions of this run (not log indexes); positions beyond the end
-    /// are cut off.
-    pub fn slice(&self, range: Range<usize>) -> Self {
-        let len = self.len();
-        let end = range.end.min(len);
-        let start = range.start.min(end);
-        if start == end {
-            return Self::new();
-        }
-        Self { chunk: self.chunk.clone(), start: self.start + start, end: self.start + end }
-    }
-}
-
-impl Deref for Entries {
-    type Target = [Entry];
-
-    fn deref(&self) -> &[Entry] {
-        match &self.chunk {
-            Some(chunk) => chunk.get(self.start..self.end).unwrap_or(&[]),
-            None => &[],
-        }
-    }
-}
-
-impl From<Vec<Entry>> for Entries {
-    fn from(entries: Vec<Entry>) -> Self {
-        if entries.is_empty() {
-            return Self::new();
-        }
-        let end = entries.len();
-        Self { chunk: Some(Arc::new(entries)), start: 0, end }
-    }
-}
-
-impl PartialEq for Entries {
-    fn eq(&self, other: &Self) -> bool {
-        self[..] == other[..]
-    }
-}
-
-impl Eq for Entries {}
-
-impl fmt::Debug for Entries {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,16 +168,5 @@ mod tests {
         assert_eq!(fitting(&entries, 2 * one), 2);
         assert_eq!(fitting(&entries, u64::MAX), 3);
         assert_eq!(fitting(&[], 10), 0);
-    }
-
-    #[test]
-    fn slices_share_and_never_reach_out() {
-        let run = Entries::from(vec![Entry::normal("a"), Entry::normal("b"), Entry::normal("c")]);
-        let tail = run.slice(1..9);
-        assert_eq!(tail.len(), 2);
-        assert_eq!(tail.slice(1..2)[0].data, "c");
-        assert!(run.slice(7..9).is_empty());
-        let (start, end) = (2, 1);
-        assert!(run.slice(start..end).is_empty());
     }
 }

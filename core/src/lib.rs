@@ -14,7 +14,7 @@
 //!     let ready = node.ready()?;
 //!     // 1. Messages that promise nothing may leave at once, the others after step 2.
 //!     // 2. Store. A real host writes one batch to disk here and syncs it if `ready.must_sync`.
-//!     if let Some(snapshot) = &ready.snapshot {
+//!     if let Some(snapshot) = ready.snapshot.as_deref() {
 //!         node.storage_mut().apply_snapshot(snapshot.clone())?;
 //!     }
 //!     node.storage_mut().append(&ready.entries)?;

@@ -16,7 +16,7 @@ pub(crate) use slice::{Fit, LogSlice};
 use recent::Recent;
 
 use crate::config::{Config, NO_LIMIT};
-use crate::entry::{Entries, Entry, encoded_len};
+use crate::entry::{Entries, Entry};
 use crate::error::{Error, StorageError};
 use crate::message::Snapshot;
 use crate::storage::Storage;
@@ -189,16 +189,16 @@ impl<S: Storage> RaftLog<S> {
             Err(error) => return Err(error),
         };
         check_answer(&stored, low, cut)?;
-        let size = encoded_len(&stored);
+        let size = stored.encoded_len();
         if (stored.len() as u64) < cut - low || cut == high || size >= max_bytes {
-            return Ok(Some(stored.into()));
+            return Ok(Some(stored));
         }
         let more = self.recent.slice(cut, high, max_bytes - size);
-        if encoded_len(&more) > max_bytes - size {
-            return Ok(Some(stored.into()));
+        if more.encoded_len() > max_bytes - size {
+            return Ok(Some(stored));
         }
-        let mut all = stored;
-        all.extend(more.iter().cloned());
+        let mut all = stored.into_vec();
+        all.extend_from_slice(&more);
         Ok(Some(all.into()))
     }
 

@@ -16,7 +16,6 @@ mod transfer;
 pub(crate) use outbox::{Deferred, Outbox};
 
 use crate::config::{Config, ReadMode};
-use crate::entry::Entry;
 use crate::error::{DropReason, Error, StorageError};
 use crate::input::{Ack, Proposed, SnapshotStatus};
 use crate::log::RaftLog;
@@ -26,6 +25,7 @@ use crate::ready::ReadState;
 use crate::storage::Storage;
 use crate::types::{EntryId, HardState, NO_NODE, NodeId, RoleKind, SoftState, Term};
 use election::Campaign;
+use replication::Proposals;
 use role::{Candidate, Follower, Leader, Role};
 use term_gate::Admission;
 
@@ -188,7 +188,7 @@ impl<S: Storage> Raft<S> {
                 Ok(Next::Stay)
             }
             (role, Body::Propose(Propose { entries })) => {
-                role.propose(shared, message.from, &entries)?;
+                role.propose(shared, message.from, entries.into_vec())?;
                 Ok(Next::Stay)
             }
             (role, Body::ReadIndex(ReadIndex { context })) => {
@@ -266,7 +266,7 @@ impl<S: Storage> Raft<S> {
         self.become_(next)
     }
 
-    pub(crate) fn propose(&mut self, entries: &[Entry]) -> Result<Proposed, Error> {
+    pub(crate) fn propose(&mut self, entries: impl Proposals) -> Result<Proposed, Error> {
         let from = self.shared.id();
         let proposed = self.role.propose(&mut self.shared, from, entries)?;
         invariants::check(self);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::config::Config;
-use crate::entry::{Entry, EntryKind, encoded_len, payload_len};
+use crate::entry::{Entries, Entry, EntryKind};
 use crate::error::{Error, StorageError};
 use crate::input::{Ack, Proposed, SnapshotStatus};
 use crate::membership::{ConfChange, ConfChangeV2, ConfState};
@@ -95,14 +95,14 @@ impl<S: Storage> RawNode<S> {
     /// Proposes an entry. On a leader the answer is the entry's place in the log, with which the
     /// host recognises it among the committed entries; a follower passes it on.
     pub fn propose(&mut self, data: impl Into<Bytes>) -> Result<Proposed, Error> {
-        self.raft.propose(&[Entry::normal(data)])
+        self.raft.propose([Entry::normal(data)])
     }
 
     /// Proposes entries that get consecutive places; the answer is the first one's. All or none are
     /// taken.
     pub fn propose_batch(&mut self, payloads: impl IntoIterator<Item = Bytes>) -> Result<Proposed, Error> {
         let entries: Vec<_> = payloads.into_iter().map(Entry::normal).collect();
-        self.raft.propose(&entries)
+        self.raft.propose(entries)
     }
 
     /// Proposes a membership change. One that cannot follow the current state is replaced by an empty
@@ -118,7 +118,7 @@ impl<S: Storage> RawNode<S> {
     }
 
     fn propose_kind(&mut self, kind: EntryKind, data: Bytes) -> Result<Proposed, Error> {
-        self.raft.propose(&[Entry::new(EntryId::default(), kind, data)])
+        self.raft.propose([Entry::new(EntryId::default(), kind, data)])
     }
 
     /// Puts a committed membership change into force; [`wire::decode_conf_change`] reads it from its
@@ -203,7 +203,7 @@ impl<S: Storage> RawNode<S> {
         let hard_state = shared.hard_state();
         let told = self.told_hard_state;
         let entries = shared.log.entries_to_store();
-        let snapshot = shared.log.snapshot_to_store().cloned();
+        let snapshot = shared.log.snapshot_to_store().cloned().map(Box::new);
         let soft_state = self.raft.soft_state();
         let shared = &mut self.raft.shared;
         self.number += 1;
@@ -282,7 +282,7 @@ impl<S: Storage> RawNode<S> {
         let log = &mut self.raft.shared.log;
         log.handed_out();
         if let Some(last) = ready.committed_entries.last() {
-            let bytes = encoded_len(&ready.committed_entries);
+            let bytes = ready.committed_entries.encoded_len();
             log.handed_out_to_apply(last.index(), bytes, may_apply_unstable);
         }
     }
@@ -372,12 +372,12 @@ impl<S: Storage> RawNode<S> {
     }
 }
 
-fn applied_ack(entries: &[Entry]) -> Option<Ack> {
+fn applied_ack(entries: &Entries) -> Option<Ack> {
     let last = entries.last()?;
     Some(Ack::Applied {
         index: last.index(),
-        bytes: encoded_len(entries),
-        payload_bytes: payload_len(entries),
+        bytes: entries.encoded_len(),
+        payload_bytes: entries.payload_len(),
     })
 }
 

@@ -41,7 +41,7 @@ pub struct Ready {
     /// Entries to store. They replace stored ones at their indexes and after.
     pub entries: Entries,
     /// A snapshot to install in log and state machine.
-    pub snapshot: Option<Snapshot>,
+    pub snapshot: Option<Box<Snapshot>>,
     /// Entries to apply.
     pub committed_entries: Entries,
     /// Messages to send.

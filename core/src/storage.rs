@@ -5,7 +5,7 @@ pub(crate) mod memory;
 
 pub use memory::MemoryStorage;
 
-use crate::entry::Entry;
+use crate::entry::Entries;
 use crate::error::StorageError;
 use crate::membership::ConfState;
 use crate::message::Snapshot;
@@ -37,7 +37,7 @@ pub trait Storage {
     /// Entries `low..high` (`low < high`): a prefix of them with an encoded size of at most
     /// `max_bytes`, and at least one. [`StorageError::Compacted`] if `low` is below the first index,
     /// [`StorageError::Unavailable`] if `high - 1` is beyond the last.
-    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Vec<Entry>, StorageError>;
+    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Entries, StorageError>;
 
     /// Term of the entry at `index`. Known for `first_index() - 1` too, the last compacted one.
     fn term(&self, index: Index) -> Result<Term, StorageError>;
@@ -59,7 +59,7 @@ impl<S: Storage + ?Sized> Storage for Box<S> {
         (**self).initial_state()
     }
 
-    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Vec<Entry>, StorageError> {
+    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Entries, StorageError> {
         (**self).entries(low, high, max_bytes)
     }
 

@@ -6,7 +6,7 @@ use std::cell::Cell;
 
 use common::{Group, config, stored};
 use raftcore::{
-    Body, ConfChangeKind, ConfChangeOp, ConfChangeV2, ConfState, Config, Entry, EntryId, HardState, Index,
+    Body, ConfChangeKind, ConfChangeOp, ConfChangeV2, ConfState, Config, Entries, EntryId, HardState, Index,
     MemoryStorage, Message, RawNode, Response, RoleKind, Snapshot, Storage, StorageError, Term, Transition,
     VoteReply,
 };
@@ -126,7 +126,7 @@ impl Storage for Failing {
     fn initial_state(&self) -> Result<(HardState, ConfState), StorageError> {
         self.inner.initial_state()
     }
-    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Vec<Entry>, StorageError> {
+    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Entries, StorageError> {
         self.inner.entries(low, high, max_bytes)
     }
     fn term(&self, index: Index) -> Result<Term, StorageError> {

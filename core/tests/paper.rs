@@ -300,7 +300,7 @@ fn section_8_a_new_leader_commits_an_empty_entry_of_its_term() {
     group.elect(1);
     group.elect(2);
     let committed = group.commit(2);
-    let entry = group.node(2).storage().entries(committed, committed + 1, u64::MAX).unwrap().remove(0);
+    let entry = group.node(2).storage().entries(committed, committed + 1, u64::MAX).unwrap()[0].clone();
     assert_eq!((entry.id.term, entry.data.len()), (group.term(2), 0));
 }
 

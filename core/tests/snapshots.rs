@@ -97,7 +97,7 @@ fn a_snapshot_brings_its_membership() {
     assert!(ready.must_sync, "its acknowledgement promises it");
     assert!(ready.committed_entries.is_empty(), "the state comes first");
     assert_eq!(ready.messages[0].body, Body::AppendReply(AppendReply { index: 10, reject: None }));
-    node.storage_mut().apply_snapshot(ready.snapshot.clone().unwrap()).unwrap();
+    node.storage_mut().apply_snapshot(*ready.snapshot.clone().unwrap()).unwrap();
     node.storage_mut().set_hard_state(ready.hard_state.unwrap());
     node.advance(ready).unwrap();
     assert_eq!(node.status().applied, 10);

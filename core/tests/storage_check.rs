@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use raftcore::storage::check::{self, CheckedStorage, Outcome, Reopen, Write};
 use raftcore::{
-    ConfState, Entry, EntryId, EntryKind, HardState, Index, MemoryStorage, Snapshot, Storage, StorageError,
-    Term,
+    ConfState, Entries, Entry, EntryId, EntryKind, HardState, Index, MemoryStorage, Snapshot, Storage,
+    StorageError, Term,
 };
 
 /// What can be wrong with a storage.
@@ -235,7 +235,7 @@ impl Storage for Host {
         Ok((self.now.hard_state, self.now.members.clone()))
     }
 
-    fn entries(&self, mut low: Index, high: Index, max_bytes: u64) -> Result<Vec<Entry>, StorageError> {
+    fn entries(&self, mut low: Index, high: Index, max_bytes: u64) -> Result<Entries, StorageError> {
         self.check_reads()?;
         if low <= self.now.boundary.index {
             if !self.is(Flaw::CompactedIsCutOff) {
@@ -277,7 +277,7 @@ impl Storage for Host {
             _ => raftcore::fitting(&found, max_bytes),
         };
         found.truncate(fits);
-        Ok(found)
+        Ok(found.into())
     }
 
     fn term(&self, index: Index) -> Result<Term, StorageError> {

@@ -34,6 +34,7 @@ AT(raft_config, eager_append, 97);
 AT(raft_config, priority, 104);
 AT(raft_config, async_storage_writes, 112);
 AT(raft_config, apply_before_persist, 113);
+AT(raft_config, lend_snapshots, 114);
 
 SIZE(raft_slice, 16);
 AT(raft_slice, data, 0);
@@ -102,7 +103,12 @@ AT(raft_ack, kind, 0);
 AT(raft_ack, flags, 4);
 AT(raft_ack, numbers, 8);
 
-SIZE(raft_ready_view, 168);
+SIZE(raft_snapshot_message, 32);
+AT(raft_snapshot_message, to, 0);
+AT(raft_snapshot_message, message, 8);
+AT(raft_snapshot_message, snapshot, 24);
+
+SIZE(raft_ready_view, 192);
 AT(raft_ready_view, struct_size, 0);
 AT(raft_ready_view, must_sync, 8);
 AT(raft_ready_view, has_soft_state, 9);
@@ -124,16 +130,20 @@ AT(raft_ready_view, read_states_len, 136);
 AT(raft_ready_view, storage_acks, 144);
 AT(raft_ready_view, storage_acks_len, 152);
 AT(raft_ready_view, apply_ack, 160);
+AT(raft_ready_view, snapshot_buffer, 168);
+AT(raft_ready_view, snapshot_messages, 176);
+AT(raft_ready_view, snapshot_messages_len, 184);
 
-SIZE(raft_persist, 56);
+SIZE(raft_persist, 64);
 AT(raft_persist, entries, 0);
 AT(raft_persist, entries_len, 8);
 AT(raft_persist, hard_state, 16);
 AT(raft_persist, snapshot, 24);
 AT(raft_persist, snapshot_encoded, 32);
 AT(raft_persist, must_sync, 48);
+AT(raft_persist, snapshot_buffer, 56);
 
-SIZE(raft_host, 72);
+SIZE(raft_host, 80);
 AT(raft_host, struct_size, 0);
 AT(raft_host, context, 8);
 AT(raft_host, persist, 16);
@@ -143,18 +153,45 @@ AT(raft_host, apply_snapshot, 40);
 AT(raft_host, apply_conf_change, 48);
 AT(raft_host, read, 56);
 AT(raft_host, state_changed, 64);
+AT(raft_host, send_snapshot, 72);
 
-SIZE(raft_message_info, 48);
+SIZE(raft_message_info, 56);
 AT(raft_message_info, struct_size, 0);
 AT(raft_message_info, type, 8);
 AT(raft_message_info, from, 16);
 AT(raft_message_info, to, 24);
 AT(raft_message_info, term, 32);
 AT(raft_message_info, entries, 40);
+AT(raft_message_info, payload_bytes, 48);
+
+SIZE(raft_message_fields, 120);
+AT(raft_message_fields, struct_size, 0);
+AT(raft_message_fields, type, 8);
+AT(raft_message_fields, reject, 12);
+AT(raft_message_fields, transfer, 13);
+AT(raft_message_fields, from, 16);
+AT(raft_message_fields, to, 24);
+AT(raft_message_fields, term, 32);
+AT(raft_message_fields, log_term, 40);
+AT(raft_message_fields, index, 48);
+AT(raft_message_fields, reject_hint, 56);
+AT(raft_message_fields, commit, 64);
+AT(raft_message_fields, priority, 72);
+AT(raft_message_fields, entries, 80);
+AT(raft_message_fields, entries_len, 88);
+AT(raft_message_fields, context, 96);
+AT(raft_message_fields, snapshot, 112);
 
 SIZE(raft_conf_change_op, 16);
 AT(raft_conf_change_op, kind, 0);
 AT(raft_conf_change_op, node, 8);
+
+SIZE(raft_conf_change, 48);
+AT(raft_conf_change, struct_size, 0);
+AT(raft_conf_change, ops, 8);
+AT(raft_conf_change, ops_len, 16);
+AT(raft_conf_change, transition, 24);
+AT(raft_conf_change, context, 32);
 
 SIZE(raft_node_status_info, 104);
 AT(raft_node_status_info, struct_size, 0);
@@ -181,7 +218,16 @@ AT(raft_progress, state, 32);
 AT(raft_progress, is_learner, 36);
 AT(raft_progress, is_paused, 37);
 AT(raft_progress, is_active, 38);
+AT(raft_progress, is_inflight_full, 39);
 AT(raft_progress, inflight_messages, 40);
 AT(raft_progress, inflight_bytes, 48);
+
+SIZE(raft_observer, 48);
+AT(raft_observer, struct_size, 0);
+AT(raft_observer, context, 8);
+AT(raft_observer, log, 16);
+AT(raft_observer, trace, 24);
+AT(raft_observer, release, 32);
+AT(raft_observer, log_level, 40);
 
 #endif

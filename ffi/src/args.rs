@@ -81,6 +81,9 @@ impl<T> Output<T> {
 
     /// Writes an array from here on; the caller has made sure that there is room.
     pub(crate) fn set_all(&self, values: impl ExactSizeIterator<Item = T>) {
+        if self.0.is_null() {
+            return;
+        }
         for (at, value) in values.enumerate() {
             // SAFETY: checked for alignment, and the caller's room is as large as it said.
             unsafe { self.0.add(at).write(value) }

@@ -84,6 +84,10 @@ pub struct raft_config {
     /// stored them yet; others have. The state machine must then not be durable ahead of the log.
     /// Default false.
     pub apply_before_persist: bool,
+    /// Snapshots are handed out without their data in the encoded bytes, so that the library never
+    /// copies it: those to send as raft_snapshot_message and not as raft_message, the one to store
+    /// with an encoding of its metadata only. For snapshots that are large. Default false.
+    pub lend_snapshots: bool,
 }
 
 // SAFETY: repr(C), the size comes first, and these are all its bools.
@@ -98,6 +102,7 @@ unsafe impl SizedStruct for raft_config {
         offset_of!(Self, eager_append),
         offset_of!(Self, async_storage_writes),
         offset_of!(Self, apply_before_persist),
+        offset_of!(Self, lend_snapshots),
     ];
 }
 
@@ -117,10 +122,14 @@ pub unsafe extern "C" fn raft_config_init(
 }
 
 fn defaults(id: u64) -> raft_config {
-    let config = Config::new(id);
+    describe(&Config::new(id), false)
+}
+
+/// A configuration as C sees it.
+pub(crate) fn describe(config: &Config, lend_snapshots: bool) -> raft_config {
     raft_config {
         struct_size: size_of::<raft_config>(),
-        id,
+        id: config.id,
         seed: config.seed,
         applied: config.applied,
         election_ticks: config.election_ticks,
@@ -148,18 +157,25 @@ fn defaults(id: u64) -> raft_config {
         priority: config.priority,
         async_storage_writes: config.async_storage_writes,
         apply_before_persist: config.apply_before_persist,
+        lend_snapshots,
     }
 }
 
-/// The core's configuration.
+/// What a caller's configuration says.
+pub(crate) struct Settings {
+    pub(crate) core: Config,
+    pub(crate) lend_snapshots: bool,
+}
+
+/// A caller's configuration.
 ///
 /// # Safety
 /// `config` is NULL or points to a `raft_config` of the size that it states.
-pub(crate) unsafe fn read(config: *const raft_config) -> Result<Config, Failure> {
+pub(crate) unsafe fn read(config: *const raft_config) -> Result<Settings, Failure> {
     // SAFETY: the same contract.
     let given = unsafe { sized::read(config, defaults(0), "config") }?;
     // Spelled out, so that a new field is not forgotten here.
-    Ok(Config {
+    let core = Config {
         id: given.id,
         seed: given.seed,
         applied: given.applied,
@@ -188,7 +204,8 @@ pub(crate) unsafe fn read(config: *const raft_config) -> Result<Config, Failure>
         priority: given.priority,
         async_storage_writes: given.async_storage_writes,
         apply_before_persist: given.apply_before_persist,
-    })
+    };
+    Ok(Settings { core, lend_snapshots: given.lend_snapshots })
 }
 
 pub(crate) fn dialect(number: i32, name: &'static str) -> Result<Dialect, Failure> {

@@ -2,6 +2,7 @@
 //! callbacks.
 
 use std::ffi::c_void;
+use std::mem::offset_of;
 use std::ptr;
 
 use raftcore::{ConfState, Error, wire};
@@ -10,8 +11,8 @@ use crate::args::Output;
 use crate::handle::{State, call, raft_node};
 use crate::message::raft_message;
 use crate::sized::{self, SizedStruct};
+use crate::snapshot::{raft_snapshot_buffer, raft_snapshot_message};
 use crate::status::{Failure, RAFT_OK, raft_status};
-use crate::storage::NodeStorage;
 use crate::types::{
     RAFT_ENTRY_NORMAL, raft_conf_state, raft_entry, raft_hard_state, raft_read_state, raft_slice,
     raft_snapshot, raft_soft_state,
@@ -30,10 +31,14 @@ pub struct raft_persist {
     pub hard_state: *const raft_hard_state,
     /// A snapshot that replaces the whole log; NULL if there is none. Entries, if any, follow it.
     pub snapshot: *const raft_snapshot,
-    /// The whole snapshot encoded, for hosts that store one blob. Empty if there is none.
+    /// The whole snapshot encoded, for hosts that store one blob. Empty if there is none. With
+    /// raft_config.lend_snapshots it is the snapshot without its data.
     pub snapshot_encoded: raft_slice,
     /// Whether it must be durable before the callback returns. A commit index alone may be lost.
     pub must_sync: bool,
+    /// The same snapshot, for hosts that need it beyond this callback (raft_snapshot_buffer_share).
+    /// NULL if there is none.
+    pub snapshot_buffer: *const raft_snapshot_buffer,
 }
 
 /// What a host does for a node that raft_drive drives.
@@ -85,11 +90,16 @@ pub struct raft_host {
     pub state_changed: Option<
         unsafe extern "C" fn(context: *mut c_void, state: *const raft_soft_state, term: u64) -> raft_status,
     >,
+    /// Sends a snapshot, or begins to: see raft_snapshot_message. Required with
+    /// raft_config.lend_snapshots, and not called otherwise.
+    pub send_snapshot: Option<
+        unsafe extern "C" fn(context: *mut c_void, message: *const raft_snapshot_message) -> raft_status,
+    >,
 }
 
 // SAFETY: repr(C), the size comes first, there is no bool.
 unsafe impl SizedStruct for raft_host {
-    const MIN_SIZE: usize = size_of::<Self>();
+    const MIN_SIZE: usize = offset_of!(Self, send_snapshot);
 }
 
 const NO_HOST: raft_host = raft_host {
@@ -102,6 +112,7 @@ const NO_HOST: raft_host = raft_host {
     apply_conf_change: None,
     read: None,
     state_changed: None,
+    send_snapshot: None,
 };
 
 /// Does one cycle of work: takes what has piled up, and calls the host to send what may be sent at
@@ -161,6 +172,7 @@ struct Membership {
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     SendNow,
+    SendSnapshots,
     Persist,
     SendRest,
     ApplySnapshot,
@@ -172,7 +184,8 @@ enum Stage {
 impl Stage {
     fn next(self) -> Option<Self> {
         match self {
-            Self::SendNow => Some(Self::Persist),
+            Self::SendNow => Some(Self::SendSnapshots),
+            Self::SendSnapshots => Some(Self::Persist),
             Self::Persist => Some(Self::SendRest),
             Self::SendRest => Some(Self::ApplySnapshot),
             Self::ApplySnapshot => Some(Self::ApplyEntries),
@@ -222,6 +235,7 @@ impl Cycle {
         let (now, rest) = self.work.messages.split_at(self.work.send_now);
         match self.stage {
             Stage::SendNow => host.send(now),
+            Stage::SendSnapshots => host.send_snapshots(&self.work.snapshot_messages),
             Stage::Persist => {
                 host.persist(&self.work)?;
                 node.lock(|state| state.store(&mut self.work))
@@ -299,9 +313,11 @@ impl Host {
 
     /// Whether the table is complete for this node.
     fn check(&self, state: &State) -> Result<(), Failure> {
-        let in_memory = matches!(state.raw.storage(), NodeStorage::Memory(_));
-        if self.0.persist.is_none() && !in_memory {
+        if self.0.persist.is_none() && !state.is_in_memory() {
             return Err(Failure::argument("host.persist", "is NULL"));
+        }
+        if self.0.send_snapshot.is_none() && state.lend_snapshots {
+            return Err(Failure::argument("host.send_snapshot", "is NULL"));
         }
         Ok(())
     }
@@ -315,6 +331,7 @@ impl Host {
             snapshot: work.snapshot.first().map_or(ptr::null(), ptr::from_ref),
             snapshot_encoded: raft_slice::of(&work.snapshot_encoded),
             must_sync: work.ready.must_sync,
+            snapshot_buffer: work.snapshot_buffer.first().map_or(ptr::null(), ptr::from_ref),
         };
         let nothing = what.entries_len == 0 && hard_state.is_none() && what.snapshot.is_null();
         let Some(persist) = self.0.persist.filter(|_| !nothing) else { return Ok(()) };
@@ -326,6 +343,14 @@ impl Host {
         let Some(send) = self.0.send.filter(|_| !messages.is_empty()) else { return Ok(()) };
         // SAFETY: the host's callback with the host's context; the messages outlive the call.
         check("send", unsafe { send(self.0.context, messages.as_ptr(), messages.len()) })
+    }
+
+    fn send_snapshots(&self, messages: &[raft_snapshot_message]) -> Result<(), Failure> {
+        let Some(send) = self.0.send_snapshot else { return Ok(()) };
+        messages.iter().try_for_each(|message| {
+            // SAFETY: the host's callback with the host's context; the message outlives the call.
+            check("send_snapshot", unsafe { send(self.0.context, message) })
+        })
     }
 
     fn apply(&self, entries: &[raft_entry]) -> Result<(), Failure> {

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::{Mutex, MutexGuard};
-use raftcore::RawNode;
+use raftcore::{RawNode, StorageError};
 
 use crate::drive::Drive;
+use crate::observe::{Observer, Seen};
 use crate::ready::Readies;
 use crate::status::{Failure, RAFT_ERR_INVALID_ARGUMENT, RAFT_OK, raft_status};
 use crate::storage::NodeStorage;
@@ -29,6 +30,9 @@ pub struct raft_node {
     driver: AtomicUsize,
     poisoned: AtomicBool,
     last_error: Mutex<String>,
+    /// Who watches, and whether anybody does: the latter is cheap to see.
+    pub(crate) observer: Mutex<Option<Arc<Observer>>>,
+    pub(crate) is_watched: AtomicBool,
     /// Where a ready view goes that is freed without having been advanced.
     pub(crate) home: Arc<Home>,
 }
@@ -37,11 +41,19 @@ pub struct raft_node {
 pub(crate) struct State {
     pub(crate) raw: RawNode<NodeStorage>,
     pub(crate) readies: Readies,
+    /// Whether the data of snapshots stays out of what is encoded.
+    pub(crate) lend_snapshots: bool,
+    /// The last failure of the storage that made no call fail, until the host takes it.
+    pub(crate) storage_error: Option<StorageError>,
+    /// What was told to the observer last, if there is one.
+    pub(crate) seen: Option<Seen>,
 }
 
 thread_local! {
     /// Its address tells this thread from all others that live.
     static SELF: Cell<u8> = const { Cell::new(0) };
+    /// The node whose failure this thread is logging; NULL: none.
+    static LOGGING: Cell<*const raft_node> = const { Cell::new(std::ptr::null()) };
     /// Detail of this thread's last failed call without a node.
     static LAST_ERROR: RefCell<String> = const { RefCell::new(String::new()) };
 }
@@ -67,14 +79,22 @@ impl Drop for Inside<'_> {
 }
 
 impl raft_node {
-    pub(crate) fn new(raw: RawNode<NodeStorage>) -> Self {
+    pub(crate) fn new(raw: RawNode<NodeStorage>, lend_snapshots: bool) -> Self {
         Self {
-            state: Mutex::new(State { raw, readies: Readies::default() }),
+            state: Mutex::new(State {
+                raw,
+                readies: Readies::default(),
+                lend_snapshots,
+                storage_error: None,
+                seen: None,
+            }),
             owner: AtomicUsize::new(0),
             drive: Mutex::new(Drive::default()),
             driver: AtomicUsize::new(0),
             poisoned: AtomicBool::new(false),
             last_error: Mutex::new(String::new()),
+            observer: Mutex::new(None),
+            is_watched: AtomicBool::new(false),
             home: Arc::new(Home::default()),
         }
     }
@@ -94,6 +114,8 @@ impl raft_node {
         if let Err(Failure::Panic(_)) = result {
             // Before the lock is given up: nobody may see a half-changed state.
             self.poisoned.store(true, Relaxed);
+        } else if let Some(observer) = self.watcher() {
+            state.tell_changes(&observer);
         }
         result
     }
@@ -114,7 +136,9 @@ impl raft_node {
     /// Whether this thread is in a callback of this node.
     pub(crate) fn is_inside(&self) -> bool {
         let me = this_thread();
-        self.owner.load(Relaxed) == me || self.driver.load(Relaxed) == me
+        self.owner.load(Relaxed) == me
+            || self.driver.load(Relaxed) == me
+            || LOGGING.try_with(Cell::get).is_ok_and(|node| std::ptr::eq(node, self))
     }
 
     pub(crate) fn last_error(&self) -> String {
@@ -133,8 +157,18 @@ impl raft_node {
         // The first report of a panic is the one worth keeping.
         if !matches!(failure, Failure::Poisoned) {
             self.note(failure);
+            self.log(failure);
         }
         failure.status()
+    }
+
+    /// Tells the observer of a failure, with nothing locked; not of one that it caused itself.
+    fn log(&self, failure: &Failure) {
+        if self.is_watched.load(Relaxed) && !self.is_inside() {
+            let outer = LOGGING.replace(self);
+            self.log_failure(failure);
+            LOGGING.set(outer);
+        }
     }
 }
 
@@ -200,7 +234,7 @@ mod tests {
 
     fn node() -> raft_node {
         let storage = NodeStorage::Memory(Box::new(Memory::new(None)));
-        raft_node::new(RawNode::new(raftcore::Config::new(1), storage).unwrap())
+        raft_node::new(RawNode::new(raftcore::Config::new(1), storage).unwrap(), false)
     }
 
     #[test]

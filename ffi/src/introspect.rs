@@ -1,16 +1,17 @@
 //! Looking at a node: its state, its peers, its last error.
 
 use std::ffi::c_char;
-use std::fmt::Write;
 
-use raftcore::{NO_NODE, ProgressState, ProgressStatus, RoleKind, Status, Storage};
+use raftcore::{NO_NODE, ProgressState, ProgressStatus, Storage};
 
 use crate::args::{self, Buffer, Output};
+use crate::config::{self, raft_config};
 use crate::handle::{self, State, call, raft_node};
+use crate::json;
 use crate::membership::raft_conf_state_buffer;
 use crate::sized::{self, SizedStruct};
-use crate::status::{Failure, raft_status};
-use crate::types::role_number;
+use crate::status::{self, Failure, RAFT_OK, raft_status};
+use crate::types::{raft_hard_state, raft_soft_state, role_number};
 
 /// A node's state.
 #[repr(C)]
@@ -78,6 +79,8 @@ pub struct raft_progress {
     pub is_paused: bool,
     /// Whether it was heard from since the last quorum check.
     pub is_active: bool,
+    /// Whether as many Appends are on their way as are allowed.
+    pub is_inflight_full: bool,
     /// Appends on their way.
     pub inflight_messages: u64,
     /// Payload bytes on their way.
@@ -99,6 +102,7 @@ impl From<&ProgressStatus> for raft_progress {
             is_learner: progress.is_learner,
             is_paused: progress.is_paused,
             is_active: progress.is_active,
+            is_inflight_full: progress.is_inflight_full,
             inflight_messages: progress.inflight_messages as u64,
             inflight_bytes: progress.inflight_bytes,
         }
@@ -130,6 +134,119 @@ pub unsafe extern "C" fn raft_node_last_error(
             crate::status::RAFT_OK
         }
         Err(failure) => failure.status(),
+    }
+}
+
+/// The node's id, as configured. 0 for NULL, a poisoned node, and in a callback of this node.
+///
+/// Any thread.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_node_id(node: *mut raft_node) -> u64 {
+    let mut id = NO_NODE;
+    let look = |node: &raft_node| {
+        id = node.lock(|state| Ok(state.raw.id()))?;
+        Ok(())
+    };
+    // SAFETY: the header demands NULL or a live node. What goes wrong is told by 0.
+    let _ = unsafe { call(node, look) };
+    id
+}
+
+/// Tells the configuration that the node was made with. `out` is not NULL, and out->struct_size is set
+/// by the caller.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_node_config(node: *mut raft_node, out: *mut raft_config) -> raft_status {
+    // SAFETY: the header demands NULL or a live node, and a result with its size.
+    unsafe {
+        call(node, |node| {
+            let size = *args::reference(out.cast::<usize>(), "out")?;
+            let config = node.lock(|state| Ok(config::describe(state.raw.config(), state.lend_snapshots)))?;
+            sized::write(out, size, config, "out")
+        })
+    }
+}
+
+/// Tells term, vote and commit index as they are now, perhaps not stored yet: a cheaper look than
+/// raft_node_status. `out` is not NULL.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_node_hard_state(
+    node: *mut raft_node,
+    out: *mut raft_hard_state,
+) -> raft_status {
+    // SAFETY: the header demands NULL or a live node, and room for the result.
+    unsafe {
+        call(node, |node| {
+            let out = Output::required(out, "out")?;
+            out.set(node.lock(|state| Ok(state.raw.hard_state().into()))?);
+            Ok(())
+        })
+    }
+}
+
+/// Tells leader and role as they are now: a cheaper look than raft_node_status. `out` is not NULL.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_node_soft_state(
+    node: *mut raft_node,
+    out: *mut raft_soft_state,
+) -> raft_status {
+    // SAFETY: the header demands NULL or a live node, and room for the result.
+    unsafe {
+        call(node, |node| {
+            let out = Output::required(out, "out")?;
+            out.set(node.lock(|state| Ok(state.raw.soft_state().into()))?);
+            Ok(())
+        })
+    }
+}
+
+/// Takes the last failure of the storage that made no call fail, once: it only kept the leader from
+/// sending a member what it needs, and is tried again by itself.
+///
+/// `out` is not NULL. On success `*out` is RAFT_OK if there was none; otherwise what the storage
+/// callback answered (RAFT_ERR_STORAGE if the answer broke the contract), and raft_node_last_error has
+/// the detail.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_node_take_storage_error(
+    node: *mut raft_node,
+    out: *mut raft_status,
+) -> raft_status {
+    // SAFETY: the header demands NULL or a live node, and room for the result.
+    unsafe {
+        call(node, |node| {
+            let out = Output::required(out, "out")?;
+            let error = node.lock(|state| {
+                state.keep_storage_error();
+                Ok(state.storage_error.take())
+            })?;
+            out.set(error.as_ref().map_or(RAFT_OK, status::status_of_storage));
+            if let Some(error) = error {
+                node.note(&Failure::Core(error.into()));
+            }
+            Ok(())
+        })
+    }
+}
+
+impl State {
+    /// Keeps for `raft_node_take_storage_error` what made no call fail.
+    pub(crate) fn keep_storage_error(&mut self) -> bool {
+        let error = self.raw.take_storage_error();
+        let is_new = error.is_some();
+        self.storage_error = error.or(self.storage_error.take());
+        is_new
     }
 }
 
@@ -196,78 +313,11 @@ pub unsafe extern "C" fn raft_node_status_json(
     unsafe {
         call(node, |node| {
             let buffer = Buffer::new(buffer.cast(), capacity, needed)?;
-            let mut text = json(&node.lock(|state| Ok(state.raw.status()))?);
+            let mut text = json::status(&node.lock(|state| Ok(state.raw.status()))?);
             text.push('\0');
             buffer.fill(text.as_bytes())
         })
     }
-}
-
-fn json(status: &Status) -> String {
-    let role = match status.soft_state.role {
-        RoleKind::Follower => "follower",
-        RoleKind::PreCandidate => "pre-candidate",
-        RoleKind::Candidate => "candidate",
-        RoleKind::Leader => "leader",
-    };
-    let conf = &status.conf_state;
-    let progress: Vec<String> = status.progress.iter().map(progress_json).collect();
-    format!(
-        r#"{{"id":{},"term":{},"vote":{},"commit":{},"applied":{},"stabled":{},"#,
-        status.id,
-        status.hard_state.term,
-        status.hard_state.vote,
-        status.hard_state.commit,
-        status.applied,
-        status.stabled,
-    ) + &format!(
-        r#""last":{{"term":{},"index":{}}},"leader":{},"role":"{role}","is_voter":{},"transferee":{},"#,
-        status.last.term,
-        status.last.index,
-        status.soft_state.leader,
-        status.is_voter,
-        status.transferee.unwrap_or(NO_NODE),
-    ) + &format!(
-        r#""conf_state":{{"voters":{},"learners":{},"voters_outgoing":{},"learners_next":{},"auto_leave":{}}},"#,
-        ids(&conf.voters),
-        ids(&conf.learners),
-        ids(&conf.voters_outgoing),
-        ids(&conf.learners_next),
-        conf.auto_leave,
-    ) + &format!(r#""progress":[{}]}}"#, progress.join(","))
-}
-
-fn ids(ids: &[u64]) -> String {
-    let mut text = String::from("[");
-    for (at, id) in ids.iter().enumerate() {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{}{id}", if at == 0 { "" } else { "," });
-    }
-    text + "]"
-}
-
-fn progress_json(progress: &ProgressStatus) -> String {
-    let state = match progress.state {
-        ProgressState::Probe => "probe",
-        ProgressState::Replicate => "replicate",
-        ProgressState::Snapshot => "snapshot",
-    };
-    format!(
-        concat!(
-            r#"{{"id":{},"state":"{}","matched":{},"next":{},"is_learner":{},"is_paused":{},"#,
-            r#""is_active":{},"pending_snapshot":{},"inflight_messages":{},"inflight_bytes":{}}}"#
-        ),
-        progress.id,
-        state,
-        progress.matched,
-        progress.next,
-        progress.is_learner,
-        progress.is_paused,
-        progress.is_active,
-        progress.pending_snapshot,
-        progress.inflight_messages,
-        progress.inflight_bytes,
-    )
 }
 
 /// Tells what a leader knows of each member, itself included, in the order of their ids. On other

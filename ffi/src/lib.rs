@@ -11,6 +11,8 @@
 
 mod args;
 mod handle;
+mod json;
+mod lend;
 mod sized;
 mod work;
 
@@ -27,6 +29,12 @@ mod sink;
 
 mod node;
 
+mod propose;
+
+mod step;
+
+mod snapshot;
+
 mod ready;
 
 mod ack;
@@ -37,11 +45,19 @@ mod memory;
 
 mod message;
 
+mod codec;
+
 mod membership;
+
+mod conf_change;
 
 mod introspect;
 
+mod observe;
+
 pub use ack::*;
+pub use codec::*;
+pub use conf_change::*;
 pub use config::*;
 pub use drive::*;
 pub use handle::raft_node;
@@ -50,8 +66,12 @@ pub use membership::*;
 pub use memory::*;
 pub use message::*;
 pub use node::*;
+pub use observe::*;
+pub use propose::*;
 pub use ready::*;
 pub use sink::*;
+pub use snapshot::*;
 pub use status::*;
+pub use step::*;
 pub use storage::*;
 pub use types::*;

@@ -1,10 +1,13 @@
 //! The log of nodes that live in memory, and how hosts keep it short.
 
+use std::ffi::c_void;
+
 use bytes::Bytes;
 use raftcore::{ConfState, Error, Index, MemoryStorage, Ready, StorageError};
 
 use crate::args;
 use crate::handle::{State, call, raft_node};
+use crate::lend::Release;
 use crate::status::{Failure, raft_status};
 use crate::storage::NodeStorage;
 use crate::types::raft_slice;
@@ -33,7 +36,7 @@ impl Memory {
 
     /// Stores what a `Ready` wants stored.
     pub(crate) fn store(&mut self, ready: &Ready) -> Result<(), StorageError> {
-        if let Some(snapshot) = &ready.snapshot {
+        if let Some(snapshot) = ready.snapshot.as_deref() {
             self.log.apply_snapshot(snapshot.clone())?;
             self.conf_state = snapshot.conf_state.clone();
             self.changed_at = snapshot.id.index;
@@ -64,6 +67,30 @@ pub unsafe extern "C" fn raft_memory_snapshot(
     unsafe {
         call(node, |node| {
             let data = Bytes::copy_from_slice(args::bytes(data, "data")?);
+            node.lock(|state| state.make_snapshot(index, data))
+        })
+    }
+}
+
+/// Makes a snapshot as raft_memory_snapshot does, without copying `data`: it must stay as it is until
+/// `release(context)` is called, exactly once, by any thread, whatever this function answers.
+/// `release` is not NULL, and must not call the library.
+///
+/// Any thread. Errors: as raft_memory_snapshot.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_memory_snapshot_owned(
+    node: *mut raft_node,
+    index: u64,
+    data: raft_slice,
+    release: Option<unsafe extern "C" fn(context: *mut c_void)>,
+    context: *mut c_void,
+) -> raft_status {
+    let release = Release::new(release, context);
+    // SAFETY: the header demands NULL or a live node, and data that stays as it is until the release.
+    unsafe {
+        call(node, |node| {
+            let data = release?.lend(data, "data")?;
             node.lock(|state| state.make_snapshot(index, data))
         })
     }

@@ -1,7 +1,9 @@
 //! Messages on their way to peers, and a look at one without a node.
 
+use std::mem::offset_of;
+
 use bytes::Bytes;
-use raftcore::{Body, Message, wire};
+use raftcore::{Body, Message, payload_len, wire};
 
 use crate::args;
 use crate::config;
@@ -69,16 +71,20 @@ pub struct raft_message_info {
     pub to: u64,
     /// The sender's term; 0 in messages that are independent of terms.
     pub term: u64,
-    /// How many entries it carries.
+    /// How many entries it carries, as on the wire: there, RAFT_MESSAGE_READ_INDEX and its reply have
+    /// one, with the read's context in it.
     pub entries: u64,
+    /// Bytes of the host's data in it: payloads of entries, a snapshot's data, contexts.
+    pub payload_bytes: u64,
 }
 
 // SAFETY: repr(C), the size comes first, there is no bool.
 unsafe impl SizedStruct for raft_message_info {
-    const MIN_SIZE: usize = size_of::<Self>();
+    const MIN_SIZE: usize = offset_of!(Self, payload_bytes);
 }
 
-/// Looks into an encoded message without a node: for routing and for logs.
+/// Looks into an encoded message without a node: for routing and for logs. raft_message_decode shows
+/// all of it.
 ///
 /// `message` is borrowed during the call; `dialect` is RAFT_DIALECT_ETCD or RAFT_DIALECT_TIKV. `out`
 /// is not NULL, and out->struct_size is set by the caller.
@@ -105,10 +111,15 @@ pub unsafe extern "C" fn raft_message_inspect(
 
 fn inspect(bytes: &[u8]) -> Result<raft_message_info, Failure> {
     let message = wire::decode(&Bytes::copy_from_slice(bytes))?;
-    let entries = match &message.body {
-        Body::Append(append) => append.entries.len(),
-        Body::Propose(propose) => propose.entries.len(),
-        _ => 0,
+    let (entries, payload_bytes) = match &message.body {
+        Body::Append(append) => (append.entries.len(), payload_len(&append.entries)),
+        Body::Propose(propose) => (propose.entries.len(), payload_len(&propose.entries)),
+        Body::ReadIndex(read) => (1, read.context.len() as u64),
+        Body::ReadIndexReply(read) => (1, read.context.len() as u64),
+        Body::Heartbeat(heartbeat) => (0, heartbeat.context.len() as u64),
+        Body::HeartbeatReply(reply) => (0, reply.context.len() as u64),
+        Body::Snapshot(snapshot) => (0, snapshot.data.len() as u64),
+        _ => (0, 0),
     };
     Ok(raft_message_info {
         struct_size: size_of::<raft_message_info>(),
@@ -117,10 +128,11 @@ fn inspect(bytes: &[u8]) -> Result<raft_message_info, Failure> {
         to: message.to,
         term: message.term,
         entries: entries as u64,
+        payload_bytes,
     })
 }
 
-fn type_number(body: &Body) -> i32 {
+pub(crate) fn type_number(body: &Body) -> i32 {
     match body {
         Body::Propose(_) => RAFT_MESSAGE_PROPOSE,
         Body::Append(_) => RAFT_MESSAGE_APPEND,

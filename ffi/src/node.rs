@@ -1,17 +1,17 @@
-//! A node's life, and what is told to it: ticks, messages, proposals, requests.
+//! A node's life, and what is told to it: ticks, requests, reports.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::c_char;
 
 use bytes::Bytes;
-use raftcore::{Config, RawNode, SnapshotStatus, wire};
+use raftcore::{RawNode, SnapshotStatus};
 
 use crate::args::{self, Output};
-use crate::config::{self, raft_config};
+use crate::config::{self, Settings, raft_config};
 use crate::handle::{self, call, raft_node};
 use crate::memory::Memory;
 use crate::status::{Failure, raft_status};
 use crate::storage::{HostStorage, NodeStorage, raft_storage};
-use crate::types::{self, raft_conf_state, raft_entry_id, raft_slice};
+use crate::types::{self, raft_conf_state, raft_slice};
 
 /// Version of this interface that the header describes, major part: it changes when programs must
 /// be compiled anew.
@@ -97,9 +97,9 @@ pub unsafe extern "C" fn raft_node_new_in_memory(
     })
 }
 
-fn make(config: Config, storage: NodeStorage, out: &Output<*mut raft_node>) -> Result<(), Failure> {
-    let raw = RawNode::new(config, storage)?;
-    out.set(Box::into_raw(Box::new(raft_node::new(raw))));
+fn make(settings: Settings, storage: NodeStorage, out: &Output<*mut raft_node>) -> Result<(), Failure> {
+    let raw = RawNode::new(settings.core, storage)?;
+    out.set(Box::into_raw(Box::new(raft_node::new(raw, settings.lend_snapshots))));
     Ok(())
 }
 
@@ -133,160 +133,32 @@ pub unsafe extern "C" fn raft_tick(node: *mut raft_node) -> raft_status {
     unsafe { call(node, |node| node.lock(|state| Ok(state.raw.tick()?))) }
 }
 
-/// Hands over a message from a peer: the bytes that the peer's raft_message had.
+/// So many ticks at once are an error in the caller's arithmetic, and would take very long.
+const MAX_TICKS: u32 = 1 << 20;
+
+/// Tells the node that `count` ticks have passed: for a host that was late. All of them count, also
+/// if one of them answers an error; the first one is the answer.
 ///
-/// The bytes may come from anybody: what is not a message of this group, or breaks the protocol, is
-/// refused and changes nothing. They are copied.
-///
-/// Any thread. Errors: RAFT_ERR_DECODE, RAFT_ERR_INVALID_MESSAGE, RAFT_ERR_PEER_NOT_FOUND,
-/// RAFT_ERR_PROPOSAL_DROPPED (a forwarded proposal), RAFT_ERR_COMMIT_BEYOND_LOG,
-/// RAFT_ERR_COMMITTED_CONFLICT, RAFT_ERR_STORAGE, RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT,
-/// RAFT_ERR_POISONED. All of them may be logged and forgotten, except RAFT_ERR_COMMIT_BEYOND_LOG and
-/// RAFT_ERR_COMMITTED_CONFLICT (data was lost), RAFT_ERR_REENTRANT and RAFT_ERR_POISONED.
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT (more than 1048576, and none was counted), and as
+/// raft_tick.
 #[unsafe(no_mangle)]
 #[must_use]
-pub unsafe extern "C" fn raft_step(node: *mut raft_node, message: raft_slice) -> raft_status {
-    // SAFETY: the header demands NULL or a live node, and a message as long as it says.
+pub unsafe extern "C" fn raft_tick_n(node: *mut raft_node, count: u32) -> raft_status {
+    // SAFETY: the header demands NULL or a live node.
     unsafe {
         call(node, |node| {
-            let bytes = Bytes::copy_from_slice(args::bytes(message, "message")?);
-            let message = wire::decode(&bytes)?;
-            node.lock(|state| Ok(state.raw.step(message)?))
+            if count > MAX_TICKS {
+                return Err(Failure::argument("count", format!("is {count}, at most {MAX_TICKS}")));
+            }
+            node.lock(|state| {
+                let mut first_error = Ok(());
+                for _ in 0..count {
+                    let result = state.raw.tick();
+                    first_error = first_error.and(result);
+                }
+                Ok(first_error?)
+            })
         })
-    }
-}
-
-/// Proposes an entry. A follower passes it on to the leader (unless raft_config.forward_proposals
-/// is false).
-///
-/// `data` is copied. `placed` may be NULL. On success it is where the entry is in this leader's log:
-/// it is committed once a committed entry has this very term and index, and lost once another one
-/// has its index. It is {0, 0} if the proposal was passed on: then its fate is not reported.
-///
-/// Any thread. Errors: RAFT_ERR_PROPOSAL_DROPPED, RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_STORAGE,
-/// RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
-#[unsafe(no_mangle)]
-#[must_use]
-pub unsafe extern "C" fn raft_propose(
-    node: *mut raft_node,
-    data: raft_slice,
-    placed: *mut raft_entry_id,
-) -> raft_status {
-    // SAFETY: the header demands NULL or a live node, data as long as it says, and NULL or room for
-    // the result.
-    unsafe {
-        call(node, |node| {
-            let data = Bytes::copy_from_slice(args::bytes(data, "data")?);
-            propose(node, data, Output::optional(placed, "placed")?)
-        })
-    }
-}
-
-fn propose(node: &raft_node, data: Bytes, placed: Output<raft_entry_id>) -> Result<(), Failure> {
-    let proposed = node.lock(|state| Ok(state.raw.propose(data)?))?;
-    placed.set(proposed.into());
-    Ok(())
-}
-
-/// Proposes several entries at once: all of them, one after the other, or none.
-///
-/// `data` points to `len` slices, which are copied into one block of memory that lives as long as
-/// the last of them. `first` may be NULL; on success it is the place of the first, as in
-/// raft_propose; the others follow at the next indexes, in the same term.
-///
-/// Any thread. Errors: as raft_propose; RAFT_ERR_PROPOSAL_DROPPED also if `len` is 0.
-#[unsafe(no_mangle)]
-#[must_use]
-pub unsafe extern "C" fn raft_propose_batch(
-    node: *mut raft_node,
-    data: *const raft_slice,
-    len: usize,
-    first: *mut raft_entry_id,
-) -> raft_status {
-    // SAFETY: the header demands NULL or a live node, `len` slices as long as they say, and NULL or
-    // room for the result.
-    unsafe {
-        call(node, |node| {
-            let first = Output::optional(first, "first")?;
-            let batch = copy_batch(args::array(data, len, "data")?)?;
-            let proposed = node.lock(|state| Ok(state.raw.propose_batch(batch)?))?;
-            first.set(proposed.into());
-            Ok(())
-        })
-    }
-}
-
-/// Copies payloads with one allocation for all of them.
-///
-/// # Safety
-/// Each slice is as long as it says.
-unsafe fn copy_batch(slices: &[raft_slice]) -> Result<impl Iterator<Item = Bytes>, Failure> {
-    let mut block =
-        Vec::with_capacity(slices.iter().fold(0, |sum, slice| {
-            usize::saturating_add(sum, if slice.data.is_null() { 0 } else { slice.len })
-        }));
-    for slice in slices {
-        // SAFETY: the same contract.
-        block.extend_from_slice(unsafe { args::bytes(*slice, "data") }?);
-    }
-    let mut rest = Bytes::from(block);
-    Ok(slices.iter().map(move |slice| rest.split_to(slice.len)))
-}
-
-/// Proposes an entry without copying it.
-///
-/// `data` must stay as it is until `release(context)` is called: exactly once, by any thread,
-/// whatever this function answers (on an error perhaps before it returns, on success when neither
-/// the library nor a ready view needs the bytes any more). `release` is not NULL and must not call
-/// the library. `placed` as in raft_propose.
-///
-/// Any thread. Errors: as raft_propose.
-#[unsafe(no_mangle)]
-#[must_use]
-pub unsafe extern "C" fn raft_propose_owned(
-    node: *mut raft_node,
-    data: raft_slice,
-    release: Option<unsafe extern "C" fn(context: *mut c_void)>,
-    context: *mut c_void,
-    placed: *mut raft_entry_id,
-) -> raft_status {
-    let Some(release) = release else {
-        let failure = || Err(Failure::argument("release", "is NULL"));
-        // SAFETY: the header demands NULL or a live node.
-        return unsafe { call(node, |_| failure()) };
-    };
-    let owned = Owned { data, release, context };
-    // SAFETY: the header demands NULL or a live node, data that stays as it is until the release,
-    // and NULL or room for the result.
-    unsafe {
-        call(node, |node| {
-            args::bytes(owned.data, "data")?;
-            propose(node, Bytes::from_owner(owned), Output::optional(placed, "placed")?)
-        })
-    }
-}
-
-/// A payload that the host lent.
-struct Owned {
-    data: raft_slice,
-    release: unsafe extern "C" fn(context: *mut c_void),
-    context: *mut c_void,
-}
-
-// SAFETY: the header says that any thread may call `release`, and that the bytes do not change.
-unsafe impl Send for Owned {}
-
-impl AsRef<[u8]> for Owned {
-    fn as_ref(&self) -> &[u8] {
-        // SAFETY: checked by `raft_propose_owned`, and by its contract valid until the release.
-        unsafe { args::bytes(self.data, "data") }.unwrap_or(&[])
-    }
-}
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        // SAFETY: the host's function with the host's context, once: `Owned` is not cloned.
-        unsafe { (self.release)(self.context) }
     }
 }
 

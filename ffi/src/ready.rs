@@ -2,12 +2,13 @@
 
 use std::{mem, ptr};
 
-use raftcore::{Ack, Error};
+use raftcore::{Ack, Error, Response};
 
 use crate::ack::raft_ack;
 use crate::args::Output;
 use crate::handle::{State, call, raft_node};
 use crate::message::raft_message;
+use crate::snapshot::{raft_snapshot_buffer, raft_snapshot_message};
 use crate::status::{Failure, raft_status};
 use crate::storage::NodeStorage;
 use crate::types::{
@@ -60,7 +61,8 @@ pub struct raft_ready_view {
     /// A snapshot to install in log and state machine: it replaces both. NULL if there is none.
     pub snapshot: *const raft_snapshot,
     /// The whole snapshot encoded, for hosts that store one blob (raft_snapshot_decode,
-    /// raft_snapshot_sink_set_encoded). Empty if there is none.
+    /// raft_snapshot_sink_set_encoded). Empty if there is none. With raft_config.lend_snapshots it is
+    /// the snapshot without its data.
     pub snapshot_encoded: raft_slice,
     /// Entries to apply to the state machine, in this order, once each.
     pub committed_entries: *const raft_entry,
@@ -81,6 +83,13 @@ pub struct raft_ready_view {
     /// With async_storage_writes: what to hand back when committed_entries are applied. NULL if there
     /// is nothing to apply.
     pub apply_ack: *const raft_ack,
+    /// The same snapshot, for hosts that need it beyond this view (raft_snapshot_buffer_share). NULL
+    /// if there is none.
+    pub snapshot_buffer: *const raft_snapshot_buffer,
+    /// With raft_config.lend_snapshots: snapshots to send, at once. None otherwise.
+    pub snapshot_messages: *const raft_snapshot_message,
+    /// How many there are.
+    pub snapshot_messages_len: usize,
 }
 
 /// Whether there is work: raft_ready would give a view, or raft_drive would do something. False
@@ -232,8 +241,17 @@ impl State {
             return Ok(None);
         }
         let ready = self.raw.ready()?;
-        if let Some(error) = self.raw.take_storage_error() {
-            node.note(&Failure::Core(error.into()));
+        if self.keep_storage_error() {
+            let error = self.storage_error.clone();
+            error.into_iter().for_each(|error| node.note(&Failure::Core(error.into())));
+        }
+        if let Some(observer) = node.watcher() {
+            let later = ready.storage_append.iter().flat_map(|append| &append.responses);
+            let later = later.filter_map(|response| match response {
+                Response::Send(message) => Some(message),
+                Response::Acknowledge(_) => None,
+            });
+            self.tell_sending(&observer, ready.messages.iter().chain(later));
         }
         let term = self.raw.hard_state().term;
         let is_async = self.raw.config().async_storage_writes;
@@ -242,7 +260,7 @@ impl State {
             0 | 1 => WorkBox::empty(&node.home),
             _ => self.readies.spare.remove(0),
         };
-        work.show(ready, term, is_async);
+        work.show(ready, term, is_async, self.lend_snapshots);
         Ok(Some(work))
     }
 

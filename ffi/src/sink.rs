@@ -1,9 +1,12 @@
 //! Where storage callbacks put what they read.
 
+use std::ffi::c_void;
+
 use raftcore::{ConfState, Entry, Index, Snapshot, wire};
 
 use crate::args;
 use crate::handle;
+use crate::lend::Release;
 use crate::status::{Failure, raft_status};
 use crate::types::{self, raft_conf_state, raft_entry, raft_slice, raft_snapshot};
 
@@ -122,6 +125,30 @@ pub unsafe extern "C" fn raft_snapshot_sink_set(
     handle::without_node(|| {
         // SAFETY: as in `raft_entry_sink_push`.
         let (sink, snapshot) = unsafe { (sink.as_mut(), types::snapshot(snapshot)?) };
+        sink.ok_or_else(|| Failure::argument("sink", "is NULL"))?.snapshot = Some(snapshot);
+        Ok(())
+    })
+}
+
+/// Hands the snapshot over without copying its data: snapshot->data must stay as it is until
+/// `release(context)` is called, exactly once, by any thread, whatever this function answers.
+/// `release` is not NULL, and must not call the library. For raft_storage.snapshot. A snapshot that is
+/// sent is copied into the message all the same, unless raft_config.lend_snapshots.
+///
+/// `sink` and `snapshot` are not NULL. Errors: RAFT_ERR_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_snapshot_sink_set_owned(
+    sink: *mut raft_snapshot_sink,
+    snapshot: *const raft_snapshot,
+    release: Option<unsafe extern "C" fn(context: *mut c_void)>,
+    context: *mut c_void,
+) -> raft_status {
+    let release = Release::new(release, context);
+    handle::without_node(|| {
+        let release = release?;
+        // SAFETY: as in `raft_entry_sink_push`, and the data stays as it is until the release.
+        let (sink, snapshot) = unsafe { (sink.as_mut(), types::snapshot_owned(snapshot, release)?) };
         sink.ok_or_else(|| Failure::argument("sink", "is NULL"))?.snapshot = Some(snapshot);
         Ok(())
     })

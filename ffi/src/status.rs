@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ffi::{CStr, c_char};
 use std::fmt;
 
-use raftcore::{DecodeError, Error};
+use raftcore::{DecodeError, Error, StorageError};
 
 /// What a call answers: RAFT_OK or one of the negative RAFT_ERR_ codes.
 ///
@@ -174,6 +174,17 @@ fn status_of(error: &Error) -> raft_status {
     }
 }
 
+/// What a storage callback has answered.
+pub(crate) fn status_of_storage(error: &StorageError) -> raft_status {
+    match error {
+        StorageError::Compacted => RAFT_ERR_COMPACTED,
+        StorageError::Unavailable => RAFT_ERR_UNAVAILABLE,
+        StorageError::SnapshotUnavailable => RAFT_ERR_SNAPSHOT_UNAVAILABLE,
+        StorageError::Host { code, .. } => *code,
+        _ => RAFT_ERR_STORAGE,
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Core(error)
@@ -204,7 +215,7 @@ impl fmt::Display for Failure {
 
 #[cfg(test)]
 mod tests {
-    use raftcore::{ConfChangeError, ConfigError, DropReason, StorageError};
+    use raftcore::{ConfChangeError, ConfigError, DropReason};
 
     use super::*;
 

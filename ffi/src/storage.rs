@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use raftcore::{ConfState, Entry, HardState, Index, Snapshot, Storage, StorageError, Term};
+use raftcore::{ConfState, Entries, HardState, Index, Snapshot, Storage, StorageError, Term};
 
 use crate::memory::Memory;
 use crate::sink::{raft_conf_state_sink, raft_entry_sink, raft_snapshot_sink};
@@ -170,7 +170,7 @@ impl Storage for HostStorage {
         Ok((hard_state.into(), sink.state))
     }
 
-    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Vec<Entry>, StorageError> {
+    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Entries, StorageError> {
         let mut sink = raft_entry_sink::new(low, high, max_bytes);
         let callback = present(self.0.entries)?;
         // SAFETY: the host's callback with the host's context; the sink is on this stack.
@@ -183,7 +183,7 @@ impl Storage for HostStorage {
             let problem = format!("no entry pushed of {low} to {high}, and no error returned");
             return Err(StorageError::Contract(problem));
         }
-        Ok(sink.entries)
+        Ok(sink.entries.into())
     }
 
     fn term(&self, index: Index) -> Result<Term, StorageError> {
@@ -246,7 +246,7 @@ impl Storage for NodeStorage {
         delegate!(self, storage => storage.initial_state())
     }
 
-    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Vec<Entry>, StorageError> {
+    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Entries, StorageError> {
         delegate!(self, storage => storage.entries(low, high, max_bytes))
     }
 

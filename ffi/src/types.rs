@@ -9,6 +9,7 @@ use raftcore::{
 };
 
 use crate::args;
+use crate::lend::Release;
 use crate::status::Failure;
 
 /// Borrowed bytes. `data` may be NULL if `len` is 0. Says nothing about ownership: each function
@@ -289,6 +290,35 @@ impl From<&Snapshot> for raft_snapshot {
 /// # Safety
 /// `snapshot` is NULL or points to a `raft_snapshot` whose arrays are as long as it says.
 pub(crate) unsafe fn snapshot(snapshot: *const raft_snapshot) -> Result<Snapshot, Failure> {
+    // SAFETY: the same contract.
+    unsafe {
+        let (mut read, data) = snapshot_and_data(snapshot)?;
+        read.data = Bytes::copy_from_slice(args::bytes(data, "snapshot.data")?);
+        Ok(read)
+    }
+}
+
+/// The snapshot that an argument points to, its data lent.
+///
+/// # Safety
+/// As [`snapshot`]; and the data stays as it is until the release.
+pub(crate) unsafe fn snapshot_owned(
+    snapshot: *const raft_snapshot,
+    release: Release,
+) -> Result<Snapshot, Failure> {
+    // SAFETY: the same contract.
+    unsafe {
+        let (mut read, data) = snapshot_and_data(snapshot)?;
+        read.data = release.lend(data, "snapshot.data")?;
+        Ok(read)
+    }
+}
+
+/// The snapshot that an argument points to, and apart from it the data.
+///
+/// # Safety
+/// As [`snapshot`].
+unsafe fn snapshot_and_data(snapshot: *const raft_snapshot) -> Result<(Snapshot, raft_slice), Failure> {
     if snapshot.is_null() {
         return Err(Failure::argument("snapshot", "is NULL"));
     }
@@ -296,9 +326,8 @@ pub(crate) unsafe fn snapshot(snapshot: *const raft_snapshot) -> Result<Snapshot
     unsafe {
         let conf_state = conf_state(&raw const (*snapshot).conf_state)?;
         let snapshot = args::reference(snapshot, "snapshot")?;
-        let data = args::bytes(snapshot.data, "snapshot.data")?;
         let id = EntryId::new(snapshot.term, snapshot.index);
-        Ok(Snapshot { id, conf_state, data: Bytes::copy_from_slice(data) })
+        Ok((Snapshot { id, conf_state, data: Bytes::new() }, snapshot.data))
     }
 }
 

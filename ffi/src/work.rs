@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
-use raftcore::{Ack, Entry, Message, Ready, Response, wire};
+use raftcore::{Ack, Body, Entry, Message, Ready, Response, wire};
 
 use crate::ack::raft_ack;
 use crate::message::{self, raft_message};
 use crate::ready::raft_ready_view;
+use crate::snapshot::{bare_message, raft_snapshot_buffer, raft_snapshot_message};
 use crate::types::{
     raft_entry, raft_hard_state, raft_read_state, raft_slice, raft_snapshot, raft_soft_state,
 };
@@ -84,7 +85,14 @@ pub(crate) struct Work {
     pub(crate) reads: Vec<raft_read_state>,
     /// None or one.
     pub(crate) snapshot: Vec<raft_snapshot>,
+    /// Of the same snapshot.
+    pub(crate) snapshot_buffer: Vec<raft_snapshot_buffer>,
     pub(crate) snapshot_encoded: Vec<u8>,
+    /// Snapshots to send, if their data is lent.
+    pub(crate) snapshot_messages: Vec<raft_snapshot_message>,
+    /// What those refer to.
+    snapshots_sent: Vec<raft_snapshot_buffer>,
+    snapshot_bytes: Vec<Vec<u8>>,
     /// The encoded messages.
     bytes: Vec<u8>,
     /// Whether it is in the node's own memory storage already.
@@ -122,7 +130,11 @@ impl WorkBox {
             send_now: 0,
             reads: Vec::new(),
             snapshot: Vec::new(),
+            snapshot_buffer: Vec::new(),
             snapshot_encoded: Vec::new(),
+            snapshot_messages: Vec::new(),
+            snapshots_sent: Vec::new(),
+            snapshot_bytes: Vec::new(),
             bytes: Vec::new(),
             stored: false,
             is_async: false,
@@ -179,7 +191,7 @@ const KEPT_BYTES: usize = 256 << 10;
 const KEPT_ITEMS: usize = 1024;
 
 impl Work {
-    pub(crate) fn show(&mut self, ready: Ready, term: u64, is_async: bool) {
+    pub(crate) fn show(&mut self, ready: Ready, term: u64, is_async: bool, lend_snapshots: bool) {
         self.ready = ready;
         self.is_async = is_async;
         self.term = term;
@@ -192,31 +204,59 @@ impl Work {
                 .iter()
                 .map(|read| raft_read_state { index: read.index, context: raft_slice::of(&read.context) }),
         );
-        if let Some(snapshot) = &self.ready.snapshot {
+        if let Some(snapshot) = self.ready.snapshot.as_deref() {
             self.snapshot.push(snapshot.into());
-            self.snapshot_encoded = wire::encode_snapshot(snapshot);
+            self.snapshot_buffer.push(raft_snapshot_buffer { snapshot: snapshot.clone() });
+            self.snapshot_encoded = match lend_snapshots {
+                true => wire::encode_snapshot(&raft_snapshot_buffer::without_data(snapshot)),
+                false => wire::encode_snapshot(snapshot),
+            };
         }
-        self.show_messages();
+        self.show_messages(lend_snapshots);
         self.view = self.make_view();
     }
 
     /// First the messages that may leave at once, then those that wait for the storage.
-    fn show_messages(&mut self) {
+    fn show_messages(&mut self, lend_snapshots: bool) {
         let is_async = self.is_async;
+        let is_lent = |message: &&Message| lend_snapshots && matches!(message.body, Body::Snapshot(_));
         let is_late = |message: &&Message| !is_async && message.requires_persistence();
         let responses = self.ready.storage_append.iter().flat_map(|append| &append.responses);
         let sent_later = responses.clone().filter_map(|response| match response {
             Response::Send(message) => Some(message),
             Response::Acknowledge(_) => None,
         });
-        let now = self.ready.messages.iter().filter(|message| !is_late(message));
+        let now = self.ready.messages.iter().filter(|message| !is_late(message) && !is_lent(message));
         let late = self.ready.messages.iter().filter(is_late).chain(sent_later);
         self.send_now = message::encode_all(now, late, &mut self.bytes, &mut self.messages);
+        if lend_snapshots {
+            self.show_snapshot_messages();
+        }
+        let responses = self.ready.storage_append.iter().flat_map(|append| &append.responses);
         self.storage_acks.extend(responses.filter_map(|response| match response {
             Response::Acknowledge(ack) => Some(raft_ack::from(ack)),
             Response::Send(_) => None,
         }));
         self.apply_ack.extend(self.ready.storage_apply.iter().map(|apply| raft_ack::from(&apply.ack)));
+    }
+
+    /// They promise nothing, and may leave at once.
+    fn show_snapshot_messages(&mut self) {
+        let mut receivers = Vec::new();
+        for message in &self.ready.messages {
+            let Body::Snapshot(snapshot) = &message.body else { continue };
+            let mut bytes = Vec::new();
+            wire::encode(&bare_message(message, snapshot), &mut bytes);
+            receivers.push(message.to);
+            self.snapshot_bytes.push(bytes);
+            self.snapshots_sent.push(raft_snapshot_buffer { snapshot: (**snapshot).clone() });
+        }
+        let shown = receivers.into_iter().zip(&self.snapshot_bytes).zip(&self.snapshots_sent);
+        self.snapshot_messages.extend(shown.map(|((to, bytes), snapshot)| raft_snapshot_message {
+            to,
+            message: raft_slice::of(bytes),
+            snapshot,
+        }));
     }
 
     /// Asynchronous writes: all notices, for who does all the work himself.
@@ -251,6 +291,9 @@ impl Work {
             storage_acks: self.storage_acks.as_ptr(),
             storage_acks_len: self.storage_acks.len(),
             apply_ack: self.apply_ack.first().map_or(ptr::null(), ptr::from_ref),
+            snapshot_buffer: self.snapshot_buffer.first().map_or(ptr::null(), ptr::from_ref),
+            snapshot_messages: self.snapshot_messages.as_ptr(),
+            snapshot_messages_len: self.snapshot_messages.len(),
             ..EMPTY_VIEW
         }
     }
@@ -270,6 +313,10 @@ impl Work {
         self.storage_acks.clear();
         self.apply_ack.clear();
         self.snapshot.clear();
+        self.snapshot_buffer.clear();
+        self.snapshot_messages.clear();
+        self.snapshots_sent.clear();
+        self.snapshot_bytes.clear();
         self.snapshot_encoded = Vec::new();
     }
 }
@@ -303,4 +350,7 @@ const EMPTY_VIEW: raft_ready_view = raft_ready_view {
     storage_acks: ptr::null(),
     storage_acks_len: 0,
     apply_ack: ptr::null(),
+    snapshot_buffer: ptr::null(),
+    snapshot_messages: ptr::null(),
+    snapshot_messages_len: 0,
 };

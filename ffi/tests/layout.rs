@@ -15,6 +15,9 @@ macro_rules! layouts {
                 $(assert_eq!(offset_of!($name, $field), $at, stringify!($name.$field));)*
             )*
         }
+
+        /// Each listed struct, with the names of its fields.
+        const LISTED: &[(&str, &[&str])] = &[$((stringify!($name), &[$(stringify!($field)),*])),*];
     };
 }
 
@@ -43,6 +46,7 @@ layouts! {
         priority: 104,
         async_storage_writes: 112,
         apply_before_persist: 113,
+        lend_snapshots: 114,
     }
     raft_slice: 16 {
         data: 0,
@@ -111,7 +115,12 @@ layouts! {
         flags: 4,
         numbers: 8,
     }
-    raft_ready_view: 168 {
+    raft_snapshot_message: 32 {
+        to: 0,
+        message: 8,
+        snapshot: 24,
+    }
+    raft_ready_view: 192 {
         struct_size: 0,
         must_sync: 8,
         has_soft_state: 9,
@@ -133,16 +142,20 @@ layouts! {
         storage_acks: 144,
         storage_acks_len: 152,
         apply_ack: 160,
+        snapshot_buffer: 168,
+        snapshot_messages: 176,
+        snapshot_messages_len: 184,
     }
-    raft_persist: 56 {
+    raft_persist: 64 {
         entries: 0,
         entries_len: 8,
         hard_state: 16,
         snapshot: 24,
         snapshot_encoded: 32,
         must_sync: 48,
+        snapshot_buffer: 56,
     }
-    raft_host: 72 {
+    raft_host: 80 {
         struct_size: 0,
         context: 8,
         persist: 16,
@@ -152,18 +165,45 @@ layouts! {
         apply_conf_change: 48,
         read: 56,
         state_changed: 64,
+        send_snapshot: 72,
     }
-    raft_message_info: 48 {
+    raft_message_info: 56 {
         struct_size: 0,
         r#type: 8,
         from: 16,
         to: 24,
         term: 32,
         entries: 40,
+        payload_bytes: 48,
+    }
+    raft_message_fields: 120 {
+        struct_size: 0,
+        r#type: 8,
+        reject: 12,
+        transfer: 13,
+        from: 16,
+        to: 24,
+        term: 32,
+        log_term: 40,
+        index: 48,
+        reject_hint: 56,
+        commit: 64,
+        priority: 72,
+        entries: 80,
+        entries_len: 88,
+        context: 96,
+        snapshot: 112,
     }
     raft_conf_change_op: 16 {
         kind: 0,
         node: 8,
+    }
+    raft_conf_change: 48 {
+        struct_size: 0,
+        ops: 8,
+        ops_len: 16,
+        transition: 24,
+        context: 32,
     }
     raft_node_status_info: 104 {
         struct_size: 0,
@@ -190,7 +230,53 @@ layouts! {
         is_learner: 36,
         is_paused: 37,
         is_active: 38,
+        is_inflight_full: 39,
         inflight_messages: 40,
         inflight_bytes: 48,
     }
+    raft_observer: 48 {
+        struct_size: 0,
+        context: 8,
+        log: 16,
+        trace: 24,
+        release: 32,
+        log_level: 40,
+    }
+}
+
+#[test]
+fn every_struct_of_the_header_is_listed_with_all_its_fields() {
+    let header = include_str!("../../include/raftcore.h");
+    let mut structs: Vec<(String, Vec<String>)> = Vec::new();
+    let mut inside = false;
+    for line in header.lines().map(|line| line.split("//").next().unwrap_or_default()) {
+        if let Some(name) = line.strip_prefix("typedef struct ").and_then(|rest| rest.strip_suffix(" {")) {
+            structs.push((name.to_owned(), Vec::new()));
+            inside = true;
+        } else if line.starts_with('}') {
+            inside = false;
+        } else if let (true, Some((_, fields))) = (inside, structs.last_mut()) {
+            fields.extend(field_name(line));
+        }
+    }
+    let listed: Vec<(String, Vec<String>)> = LISTED
+        .iter()
+        .map(|(name, fields)| {
+            let plain = |field: &&str| field.trim_start_matches("r#").to_owned();
+            ((*name).to_owned(), fields.iter().map(plain).collect())
+        })
+        .collect();
+    assert_eq!(structs, listed);
+}
+
+/// The name that a line of a struct declares, if it begins a declaration.
+fn field_name(line: &str) -> Option<String> {
+    if let Some((_, rest)) = line.split_once("(*") {
+        return rest.split_once(')').map(|(name, _)| name.to_owned());
+    }
+    // Further lines of a callback's arguments are indented deeper.
+    let plain = line.strip_prefix("  ").filter(|rest| !rest.starts_with(' '))?.strip_suffix(';')?;
+    let plain = plain.split('[').next()?;
+    let name = plain.rsplit([' ', '*']).next()?;
+    Some(name.to_owned())
 }

@@ -97,6 +97,7 @@ fn a_view_given_up_comes_again() {
             apply_conf_change: None,
             read: None,
             state_changed: None,
+            send_snapshot: None,
         };
         ok(raft_drive(node, &raw const host, &raw mut worked));
         assert!(worked);
@@ -166,6 +167,7 @@ fn messages_that_may_leave_at_once_come_first() {
                 to: 0,
                 term: 0,
                 entries: 9,
+                payload_bytes: 0,
             };
             ok(raft_message_inspect(message.bytes, RAFT_DIALECT_ETCD, &raw mut info));
             assert_eq!((info.r#type, info.from, info.term), (RAFT_MESSAGE_VOTE, 2, 2));

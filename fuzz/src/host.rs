@@ -51,7 +51,7 @@ enum Stage {
 struct Write {
     hard_state: Option<HardState>,
     entries: Entries,
-    snapshot: Option<Snapshot>,
+    snapshot: Option<Box<Snapshot>>,
     must_sync: bool,
     responses: Vec<Response>,
 }
@@ -209,7 +209,7 @@ impl Host {
             Stage::Idle if self.node.config().async_storage_writes => self.work_async(),
             Stage::Idle => self.node.has_ready() && self.take().is_ok(),
             Stage::Taken(ready) => {
-                self.store(ready.hard_state, &ready.entries, ready.snapshot.as_ref(), ready.must_sync);
+                self.store(ready.hard_state, &ready.entries, ready.snapshot.as_deref(), ready.must_sync);
                 self.stage = Stage::Stored(ready);
                 true
             }
@@ -238,7 +238,7 @@ impl Host {
     /// Finishes the oldest write.
     pub(crate) fn finish_write(&mut self) -> bool {
         let Some(write) = self.writes.pop_front() else { return false };
-        self.store(write.hard_state, &write.entries, write.snapshot.as_ref(), write.must_sync);
+        self.store(write.hard_state, &write.entries, write.snapshot.as_deref(), write.must_sync);
         for response in write.responses {
             match response {
                 Response::Send(message) => self.send(vec![message]),

@@ -7,7 +7,7 @@ use pyo3::types::PyTuple;
 use raftcore as core;
 use raftcore::Storage;
 
-use crate::entry::{Entry, from_iterable};
+use crate::entry::{from_iterable, to_tuple};
 use crate::error::storage_error;
 use crate::membership::ConfState;
 use crate::payload::Payload;
@@ -130,7 +130,7 @@ impl MemoryStorage {
         max_bytes: u64,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let entries = self.ask(py, |storage| storage.entries(low, high, max_bytes))?;
-        PyTuple::new(py, entries.into_iter().map(Entry))
+        to_tuple(py, &entries)
     }
 
     /// Term of the entry at `index`, `first_index() - 1` included. Raises Compacted or Unavailable.

@@ -36,7 +36,7 @@ pub(crate) struct Ready {
     soft_state: Option<SoftState>,
     hard_state: Option<HardState>,
     must_sync: bool,
-    snapshot: Option<core::Snapshot>,
+    snapshot: Option<Box<core::Snapshot>>,
     entries: core::Entries,
     committed_entries: core::Entries,
     messages: Vec<core::Message>,
@@ -104,7 +104,7 @@ impl Ready {
     }
 
     pub(crate) fn core_snapshot(&self) -> Option<&core::Snapshot> {
-        self.snapshot.as_ref()
+        self.snapshot.as_deref()
     }
 
     pub(crate) fn core_entries(&self) -> &core::Entries {
@@ -147,7 +147,7 @@ impl Ready {
     /// A snapshot to install in log and state machine.
     #[getter]
     fn snapshot(&self) -> Option<Snapshot> {
-        self.snapshot.clone().map(Snapshot)
+        self.snapshot.as_deref().cloned().map(Snapshot)
     }
 
     /// Entries to apply.

@@ -114,12 +114,12 @@ impl core::Storage for HostStorage {
         })
     }
 
-    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Vec<core::Entry>, StorageError> {
+    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<core::Entries, StorageError> {
         self.ask(
             |memory| memory.entries(low, high, max_bytes),
             "entries",
             (low, high, max_bytes),
-            from_iterable,
+            |answer| from_iterable(answer).map(core::Entries::from),
         )
     }
 

@@ -16,7 +16,7 @@ fn entries(ids: &[(Term, Index)]) -> Vec<Entry> {
 /// Stored: 1/1 to 1/3; not stored: 2/4, 2/5. With the given cache.
 fn log(cache: u64) -> RaftLog<MemoryStorage> {
     let mut storage = MemoryStorage::new();
-    storage.append(&entries(&[(1, 1), (1, 2), (1, 3)])).unwrap();
+    storage.append(entries(&[(1, 1), (1, 2), (1, 3)])).unwrap();
     let config = Config { log_cache_bytes: cache, ..Config::new(1) };
     let mut log = RaftLog::new(storage, &config).unwrap();
     log.append(entries(&[(2, 4), (2, 5)]).into());
@@ -160,7 +160,7 @@ fn a_storage_that_answers_something_else_is_found_out() {
         fn initial_state(&self) -> Result<(HardState, ConfState), StorageError> {
             self.0.initial_state()
         }
-        fn entries(&self, low: Index, high: Index, _: u64) -> Result<Vec<Entry>, StorageError> {
+        fn entries(&self, low: Index, high: Index, _: u64) -> Result<Entries, StorageError> {
             Ok((low + 1..high + 1).map(|index| entry(1, index)).collect())
         }
         fn term(&self, index: Index) -> Result<Term, StorageError> {
@@ -177,7 +177,7 @@ fn a_storage_that_answers_something_else_is_found_out() {
         }
     }
     let mut storage = MemoryStorage::new();
-    storage.append(&entries(&[(1, 1), (1, 2), (1, 3)])).unwrap();
+    storage.append(entries(&[(1, 1), (1, 2), (1, 3)])).unwrap();
     let mut log = RaftLog::new(Liar(storage), &Config::new(1)).unwrap();
     assert!(matches!(log.slice(1, 3, NO_LIMIT), Err(StorageError::Contract(_))));
 }

@@ -71,7 +71,7 @@ pub(crate) fn leave_joint_if_due<S: Storage>(raft: &mut Raft<S>) -> Result<(), E
     }
     // An empty change has no payload, so that no limit can refuse it.
     let leave = Entry::new(EntryId::default(), EntryKind::ConfChangeV2, bytes::Bytes::new());
-    match replication::propose(shared, leader, &[leave]) {
+    match replication::propose(shared, leader, [leave]) {
         Ok(_) | Err(Error::ProposalDropped(_)) => Ok(()),
         Err(error) => Err(error),
     }

@@ -1,7 +1,5 @@
 //! Log replication (thesis section 3.5): from a proposal to the commit index.
 
-use std::borrow::Cow;
-
 use crate::entry::{Entries, Entry, payload_len};
 use crate::error::{DropReason, Error, StorageError};
 use crate::log::{Fit, LogSlice};
@@ -17,7 +15,7 @@ use crate::wire;
 pub(crate) fn propose<S: Storage>(
     shared: &mut Shared<S>,
     leader: &mut Leader,
-    entries: &[Entry],
+    mut entries: impl Proposals,
 ) -> Result<EntryId, Error> {
     if leader.progress.get(shared.id()).is_none() {
         return dropped(DropReason::Removed);
@@ -26,11 +24,11 @@ pub(crate) fn propose<S: Storage>(
         return dropped(DropReason::Transferring);
     }
     let last = shared.log.last().index;
-    if last.checked_add(entries.len() as u64 + 1).is_none() {
+    let Some(next) = last.checked_add(entries.as_mut().len() as u64 + 1) else {
         return dropped(DropReason::LogFull);
-    }
-    let vetted = vet(shared, leader, entries)?;
-    let payload = payload_len(&vetted.entries);
+    };
+    let pending_conf_index = vet(shared, leader, entries.as_mut())?;
+    let payload = payload_len(entries.as_mut());
     let exceeds = leader.uncommitted_bytes.saturating_add(payload) > shared.config.max_uncommitted_bytes;
     // An empty payload is always taken: a term's first entry, leaving a joint configuration. And so
     // is any first one, whatever its size.
@@ -38,46 +36,38 @@ pub(crate) fn propose<S: Storage>(
         return dropped(DropReason::TooManyUncommittedBytes);
     }
     leader.uncommitted_bytes = leader.uncommitted_bytes.saturating_add(payload);
-    leader.pending_conf_index = vetted.pending_conf_index;
-    let first = EntryId::new(shared.term, last + 1);
-    for (index, entry) in (last + 1..).zip(vetted.entries.iter()) {
-        shared.log.push(entry.clone().at(EntryId::new(shared.term, index)));
+    leader.pending_conf_index = pending_conf_index;
+    for (index, entry) in (last + 1..next).zip(entries) {
+        shared.log.push(entry.at(EntryId::new(shared.term, index)));
     }
-    let last = shared.log.last();
-    shared.outbox.own_append(last.term, last.index, !shared.config.eager_append);
+    shared.outbox.own_append(shared.term, next - 1, !shared.config.eager_append);
     broadcast(shared, leader, Due::Append);
-    Ok(first)
+    Ok(EntryId::new(shared.term, last + 1))
 }
 
-struct Vetted<'a> {
-    entries: Cow<'a, [Entry]>,
-    pending_conf_index: Index,
-}
+/// Entries to propose: one, or any number of them.
+pub(crate) trait Proposals: AsMut<[Entry]> + IntoIterator<Item = Entry> {}
 
-/// Replaces the membership changes that cannot follow the current state by empty entries.
-fn vet<'a, S: Storage>(
-    shared: &Shared<S>,
-    leader: &Leader,
-    entries: &'a [Entry],
-) -> Result<Vetted<'a>, Error> {
-    let mut vetted =
-        Vetted { entries: Cow::Borrowed(entries), pending_conf_index: leader.pending_conf_index };
+impl<T: AsMut<[Entry]> + IntoIterator<Item = Entry>> Proposals for T {}
+
+/// Replaces the membership changes that cannot follow the current state by empty entries. Returns the
+/// place of the last one that can.
+fn vet<S: Storage>(shared: &Shared<S>, leader: &Leader, entries: &mut [Entry]) -> Result<Index, Error> {
+    let mut pending_conf_index = leader.pending_conf_index;
     let is_joint = shared.configuration.is_joint();
-    for (place, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.is_conf_change()) {
+    for (place, entry) in entries.iter_mut().enumerate().filter(|(_, entry)| entry.is_conf_change()) {
         let Ok(change) = wire::decode_conf_change(entry, shared.config.dialect) else {
             return dropped(DropReason::MalformedConfChange);
         };
-        let is_pending = vetted.pending_conf_index > shared.log.applied();
+        let is_pending = pending_conf_index > shared.log.applied();
         let fits = if is_joint { change.leaves_joint() } else { !change.ops.is_empty() };
         if shared.config.validate_conf_changes && (is_pending || !fits) {
-            if let Some(refused) = vetted.entries.to_mut().get_mut(place) {
-                *refused = Entry::refused();
-            }
+            *entry = Entry::refused();
         } else {
-            vetted.pending_conf_index = shared.log.last().index + 1 + place as u64;
+            pending_conf_index = shared.log.last().index + 1 + place as u64;
         }
     }
-    Ok(vetted)
+    Ok(pending_conf_index)
 }
 
 /// Sends to all other members, now or when the next `Ready` is taken.
@@ -119,10 +109,11 @@ pub(crate) fn is_due(leader: &Leader) -> bool {
 
 /// Sends what is due: however many proposals came, each member gets as few Appends as fit them.
 pub(crate) fn flush<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader) {
+    let last = shared.log.last().index;
     for (id, progress) in leader.progress.iter_mut() {
         let due = std::mem::take(&mut progress.due);
         if due != Due::Nothing && send_append(shared, *id, progress, due == Due::Append) {
-            while send_append(shared, *id, progress, false) {}
+            while progress.next <= last && send_append(shared, *id, progress, false) {}
         }
     }
     read_index::begin_round(shared, leader);
@@ -169,7 +160,7 @@ fn try_send_append<S: Storage>(
         return Ok(false);
     }
     let commit = shared.log.committed();
-    progress.sent_entries(entries.len(), payload_len(&entries));
+    progress.sent_entries(entries.len(), entries.payload_len());
     progress.sent_commit(commit);
     let prev = EntryId::new(prev_term, prev);
     shared.send(id, Body::Append(Append { prev, commit, entries }));

@@ -12,11 +12,11 @@ pub(crate) use members::Members;
 
 use bytes::Bytes;
 
-use crate::entry::Entry;
 use crate::error::{DropReason, Error};
 use crate::input::Proposed;
 use crate::message::{Body, Propose, ReadIndex};
-use crate::raft::{Shared, dropped, read_index, replication};
+use crate::raft::replication::{self, Proposals};
+use crate::raft::{Shared, dropped, read_index};
 use crate::storage::Storage;
 use crate::types::{NO_NODE, NodeId, RoleKind};
 
@@ -52,9 +52,9 @@ impl Role {
         &mut self,
         shared: &mut Shared<S>,
         from: NodeId,
-        entries: &[Entry],
+        mut entries: impl Proposals,
     ) -> Result<Proposed, Error> {
-        if entries.is_empty() {
+        if entries.as_mut().is_empty() {
             return dropped(DropReason::Empty);
         }
         match self {
@@ -63,7 +63,7 @@ impl Role {
                 if !shared.config.forward_proposals {
                     return dropped(DropReason::NotLeader);
                 }
-                let body = Body::Propose(Propose { entries: entries.to_vec().into() });
+                let body = Body::Propose(Propose { entries: entries.into_iter().collect() });
                 shared.forward(from, *leader, 0, body);
                 Ok(Proposed::Forwarded(*leader))
             }

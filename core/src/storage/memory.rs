@@ -1,10 +1,8 @@
 //! A storage in memory: for tests, and for groups that need not survive their process.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 
-use crate::entry::Entry;
+use crate::entry::{Entries, Runs};
 use crate::error::StorageError;
 use crate::membership::ConfState;
 use crate::message::Snapshot;
@@ -12,7 +10,7 @@ use crate::storage::Storage;
 use crate::types::{EntryId, HardState, Index, Term};
 
 /// A storage in memory.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct MemoryStorage {
     hard_state: HardState,
     /// The membership in force, which may be newer than the snapshot's.
@@ -20,13 +18,13 @@ pub struct MemoryStorage {
     snapshot: Snapshot,
     /// The last compacted entry: at or beyond the snapshot's.
     offset: EntryId,
-    entries: VecDeque<Entry>,
+    entries: Runs,
 }
 
 impl MemoryStorage {
     /// An empty storage: a node that has yet to join a group.
     pub fn new() -> Self {
-        Self::default()
+        Self::with_snapshot(Snapshot::default())
     }
 
     /// The storage of a node that starts a group with the given members: an empty state, snapshotted
@@ -41,8 +39,8 @@ impl MemoryStorage {
             hard_state: HardState { term: snapshot.id.term, vote: 0, commit: snapshot.id.index },
             conf_state: snapshot.conf_state.clone(),
             offset: snapshot.id,
+            entries: Runs::new(snapshot.id.index.saturating_add(1)),
             snapshot,
-            entries: VecDeque::new(),
         }
     }
 
@@ -63,16 +61,16 @@ impl MemoryStorage {
 
     /// Saves entries: they replace what is stored at their indexes and after. Those already
     /// compacted are passed over. [`StorageError::Unavailable`] if they leave a gap.
-    pub fn append(&mut self, entries: &[Entry]) -> Result<(), StorageError> {
+    pub fn append(&mut self, entries: impl Into<Entries>) -> Result<(), StorageError> {
+        let entries = entries.into();
         let compacted = entries.iter().take_while(|entry| entry.id.index <= self.offset.index).count();
-        let entries = entries.get(compacted..).unwrap_or(&[]);
+        let entries = entries.slice(compacted..entries.len());
         let Some(first) = entries.first() else { return Ok(()) };
-        let keep = first.id.index - self.offset.index - 1;
-        if keep > self.entries.len() as u64 {
+        if first.id.index > self.entries.next() {
             return Err(StorageError::Unavailable);
         }
-        self.entries.truncate(keep as usize);
-        self.entries.extend(entries.iter().cloned());
+        self.entries.truncate(first.id.index);
+        self.entries.append(entries);
         Ok(())
     }
 
@@ -83,7 +81,7 @@ impl MemoryStorage {
             return Err(StorageError::SnapshotOutOfDate);
         }
         self.offset = snapshot.id;
-        self.entries.clear();
+        self.entries = Runs::new(snapshot.id.index.saturating_add(1));
         self.conf_state = snapshot.conf_state.clone();
         self.snapshot = snapshot;
         Ok(())
@@ -111,9 +109,15 @@ impl MemoryStorage {
             return Err(StorageError::Compacted);
         }
         let term = self.term(index)?;
-        self.entries.drain(..(index - self.offset.index) as usize);
+        self.entries.compact(index + 1);
         self.offset = EntryId::new(term, index);
         Ok(())
+    }
+}
+
+impl Default for MemoryStorage {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -122,41 +126,32 @@ impl Storage for MemoryStorage {
         Ok((self.hard_state, self.conf_state.clone()))
     }
 
-    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Vec<Entry>, StorageError> {
+    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Entries, StorageError> {
         if low <= self.offset.index {
             return Err(StorageError::Compacted);
         }
-        let last = self.offset.index + self.entries.len() as u64;
-        if high <= low || high > last + 1 {
+        if high <= low || high > self.entries.next() {
             return Err(StorageError::Unavailable);
         }
-        let start = (low - self.offset.index - 1) as usize;
-        let mut found = Vec::with_capacity(((high - low) as usize).min(1024));
-        let mut size = 0u64;
-        for entry in self.entries.range(start..start + (high - low) as usize) {
-            size = size.saturating_add(entry.encoded_len());
-            if size > max_bytes && !found.is_empty() {
-                break;
-            }
-            found.push(entry.clone());
-        }
-        Ok(found)
+        Ok(self.entries.slice(low, high, max_bytes))
     }
 
     fn term(&self, index: Index) -> Result<Term, StorageError> {
         if index == self.offset.index {
             return Ok(self.offset.term);
         }
-        let place = index.checked_sub(self.offset.index + 1).ok_or(StorageError::Compacted)?;
-        self.entries.get(place as usize).map(Entry::term).ok_or(StorageError::Unavailable)
+        if index < self.offset.index {
+            return Err(StorageError::Compacted);
+        }
+        self.entries.term(index).ok_or(StorageError::Unavailable)
     }
 
     fn first_index(&self) -> Result<Index, StorageError> {
-        Ok(self.offset.index + 1)
+        Ok(self.entries.first())
     }
 
     fn last_index(&self) -> Result<Index, StorageError> {
-        Ok(self.offset.index + self.entries.len() as u64)
+        Ok(self.entries.next() - 1)
     }
 
     fn snapshot(&self) -> Result<Snapshot, StorageError> {

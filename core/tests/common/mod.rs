@@ -237,7 +237,7 @@ impl Group {
 impl Node {
     fn store(&mut self, ready: &Ready) {
         let storage = self.raw.storage_mut();
-        if let Some(snapshot) = &ready.snapshot {
+        if let Some(snapshot) = ready.snapshot.as_deref() {
             storage.apply_snapshot(snapshot.clone()).unwrap();
             self.conf_state = snapshot.conf_state.clone();
             let state = String::from_utf8(snapshot.data.to_vec()).unwrap();
@@ -287,7 +287,7 @@ pub fn log(terms: &[Term]) -> Vec<Entry> {
 pub fn stored(voters: u64, term: Term, terms: &[Term]) -> MemoryStorage {
     let mut storage = MemoryStorage::new();
     storage.set_conf_state(ConfState::new((1..=voters).collect::<Vec<_>>(), []));
-    storage.append(&log(terms)).unwrap();
+    storage.append(log(terms)).unwrap();
     storage.set_hard_state(HardState { term, vote: 0, commit: 0 });
     storage
 }

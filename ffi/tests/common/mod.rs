@@ -290,7 +290,7 @@ unsafe extern "C" fn entries(
             Ok(found) => found,
             Err(error) => return status_of(&error),
         };
-        for entry in &found {
+        for entry in found.iter() {
             match raft_entry_sink_push(out, &entry_of(entry)) {
                 RAFT_OK => {}
                 RAFT_ERR_TOO_LARGE => break,
@@ -356,6 +356,7 @@ fn host(server: *mut Server) -> raft_host {
         apply_conf_change: Some(apply_conf_change),
         read: Some(read),
         state_changed: Some(state_changed),
+        send_snapshot: Some(send_snapshot),
     }
 }
 
@@ -407,6 +408,27 @@ unsafe extern "C" fn send(context: *mut c_void, messages: *const raft_message, l
             server.check_promise(&decoded);
             server.sent.push(decoded);
         }
+        RAFT_OK
+    }
+}
+
+/// Joins the message and the lent data again, as the receiver's host does.
+unsafe extern "C" fn send_snapshot(
+    context: *mut c_void,
+    message: *const raft_snapshot_message,
+) -> raft_status {
+    unsafe {
+        let server = &mut *context.cast::<Server>();
+        if server.fails() {
+            return RAFT_ERR_IO;
+        }
+        let mut snapshot = std::mem::zeroed::<raft_snapshot>();
+        ok(raft_snapshot_buffer_view((*message).snapshot, &raw mut snapshot));
+        let mut decoded = wire::decode(&Bytes::from(to_vec((*message).message))).unwrap();
+        let Body::Snapshot(bare) = &mut decoded.body else { panic!("no snapshot: {decoded:?}") };
+        assert!(bare.data.is_empty());
+        bare.data = Bytes::from(to_vec(snapshot.data));
+        server.sent.push(decoded);
         RAFT_OK
     }
 }

@@ -206,7 +206,7 @@ impl Peer for Ours {
         }
         let ready = self.node.ready().map_err(text)?;
         let disk = self.node.storage_mut();
-        if let Some(snapshot) = &ready.snapshot {
+        if let Some(snapshot) = ready.snapshot.as_deref() {
             disk.apply_snapshot(snapshot.clone()).map_err(text)?;
         }
         disk.append(&ready.entries).map_err(text)?;
@@ -215,7 +215,7 @@ impl Peer for Ours {
         }
         let work = Work {
             messages: ready.messages.iter().map(envelope).collect(),
-            snapshot: ready.snapshot.clone(),
+            snapshot: ready.snapshot.as_deref().cloned(),
             committed: ready.committed_entries.to_vec(),
             reads: ready.read_states.clone(),
         };

@@ -35,7 +35,7 @@ pub(super) struct Packet {
     pub(super) commit: Index,
     pub(super) vote: NodeId,
     pub(super) entries: Entries,
-    pub(super) snapshot: Option<Snapshot>,
+    pub(super) snapshot: Option<Box<Snapshot>>,
     pub(super) responses: Vec<Packet>,
     pub(super) cargo: Cargo,
 }
@@ -168,7 +168,7 @@ impl From<Message> for Packet {
                 rejected: (!reply.granted).then_some(0),
                 ..packet(if reply.pre { "MsgPreVoteResp" } else { "MsgVoteResp" })
             },
-            Body::Snapshot(snapshot) => Self { snapshot: Some(*snapshot), ..packet("MsgSnap") },
+            Body::Snapshot(snapshot) => Self { snapshot: Some(snapshot), ..packet("MsgSnap") },
             Body::Heartbeat(heartbeat) => Self { commit: heartbeat.commit, ..packet("MsgHeartbeat") },
             Body::HeartbeatReply(_) => packet("MsgHeartbeatResp"),
             Body::TransferLeader(_) => packet("MsgTransferLeader"),

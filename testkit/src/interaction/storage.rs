@@ -1,6 +1,8 @@
 //! A script node's storage, and the history of its state machine.
 
-use raftcore::{Bytes, ConfState, Entry, EntryId, HardState, Index, Snapshot, Storage, StorageError, Term};
+use raftcore::{
+    Bytes, ConfState, Entries, Entry, EntryId, HardState, Index, Snapshot, Storage, StorageError, Term,
+};
 
 /// Log and hard state as a script's node keeps them, with a snapshot for every applied entry.
 ///
@@ -117,7 +119,7 @@ impl Storage for ScriptStorage {
         Ok((self.hard_state, self.conf_state.clone()))
     }
 
-    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Vec<Entry>, StorageError> {
+    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Entries, StorageError> {
         if low <= self.offset.index {
             return Err(StorageError::Compacted);
         }
@@ -126,7 +128,7 @@ impl Storage for ScriptStorage {
         }
         let range = (low - self.first()) as usize..(high - self.first()) as usize;
         let entries = &self.entries[range];
-        Ok(entries[..raftcore::fitting(entries, max_bytes)].to_vec())
+        Ok(entries[..raftcore::fitting(entries, max_bytes)].into())
     }
 
     fn term(&self, index: Index) -> Result<Term, StorageError> {

@@ -100,7 +100,7 @@ impl World {
         if node.raft.config().async_storage_writes {
             self.dispatch(id, messages)
         } else {
-            node.store(ready.hard_state, ready.snapshot.as_ref(), &ready.entries)?;
+            node.store(ready.hard_state, ready.snapshot.as_deref(), &ready.entries)?;
             node.apply(&ready.committed_entries)?;
             self.dispatch(id, messages)?;
             Ok(self.node(id)?.raft.advance(ready)?)
@@ -133,7 +133,7 @@ impl World {
                 let Packet { term, vote, commit, .. } = packet;
                 let hard_state = Some(HardState { term, vote, commit });
                 let hard_state = hard_state.filter(|state| !state.is_empty());
-                node.store(hard_state, packet.snapshot.as_ref(), &packet.entries)?;
+                node.store(hard_state, packet.snapshot.as_deref(), &packet.entries)?;
             }
             Thread::Apply => node.apply(&packet.entries)?,
         }

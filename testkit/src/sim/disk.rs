@@ -4,8 +4,8 @@ use std::cell::{Ref, RefCell};
 use std::rc::Rc;
 
 use raftcore::{
-    Bytes, ConfState, Entries, Entry, EntryId, HardState, Index, MemoryStorage, Snapshot, Storage,
-    StorageError, Term,
+    Bytes, ConfState, Entries, EntryId, HardState, Index, MemoryStorage, Snapshot, Storage, StorageError,
+    Term,
 };
 
 use super::machine::Checkpoint;
@@ -37,7 +37,7 @@ struct Contents {
 #[derive(Clone, Debug)]
 pub(super) enum Write {
     /// What a Ready asks to store.
-    Log { hard_state: Option<HardState>, snapshot: Option<Snapshot>, entries: Entries },
+    Log { hard_state: Option<HardState>, snapshot: Option<Box<Snapshot>>, entries: Entries },
     /// A snapshot made by the node itself.
     Snapshot { index: Index, conf_state: ConfState, data: Bytes },
     /// Removal of all entries up to this one.
@@ -48,7 +48,7 @@ impl Write {
     fn apply_to(&self, log: &mut MemoryStorage) -> Result<(), StorageError> {
         match self {
             Self::Log { hard_state, snapshot, entries } => {
-                if let Some(snapshot) = snapshot {
+                if let Some(snapshot) = snapshot.as_deref() {
                     log.apply_snapshot(snapshot.clone())?;
                 }
                 log.append(entries)?;
@@ -181,11 +181,11 @@ impl Disk {
     }
 
     /// All entries that reads see.
-    pub(super) fn all_entries(&self) -> Vec<Entry> {
+    pub(super) fn all_entries(&self) -> Entries {
         let log = &self.0.borrow().visible;
         let (first, last) = (log.first_index().unwrap_or(1), log.last_index().unwrap_or(0));
         if first > last {
-            return Vec::new();
+            return Entries::new();
         }
         log.entries(first, last + 1, u64::MAX).expect("a MemoryStorage has what it says it has")
     }
@@ -211,7 +211,7 @@ impl Storage for Disk {
         Ok((hard_state, self.recover_machine().conf_state))
     }
 
-    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Vec<Entry>, StorageError> {
+    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Entries, StorageError> {
         self.read()?.entries(low, high, max_bytes)
     }
 

@@ -300,8 +300,8 @@ fn recover_log(id: NodeId, disk: &Disk, oracle: &mut Oracle) -> Check<LogView> {
         None => return Invariant::RestartEquivalence.broken(format!("{id} begins after {base:?}")),
     };
     let mut log = LogView::new(Link { id: base, chain });
-    for entry in disk.all_entries() {
-        match log.put(&entry) {
+    for entry in disk.all_entries().iter() {
+        match log.put(entry) {
             Some(link) => oracle.observe_entry(id, link)?,
             None => return Invariant::RestartEquivalence.broken(format!("{id}: gap at {entry:?}")),
         }

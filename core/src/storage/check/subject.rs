@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use bytes::Bytes;
 
 use super::{CheckedStorage, Reopen, Write};
-use crate::entry::{Entry, EntryKind};
+use crate::entry::{Entries, Entry, EntryKind};
 use crate::error::StorageError;
 use crate::membership::ConfState;
 use crate::message::Snapshot;
@@ -189,7 +189,7 @@ impl<'a> Subject<'a> {
         while low < high {
             let what = format!("entries({low}, {high}, no limit)");
             let got = self.storage.entries(low, high, u64::MAX);
-            let found = got.as_ref().map_or(0, Vec::len);
+            let found = got.as_ref().map_or(0, |found| found.len());
             let piece = rest.get(..found.clamp(1, rest.len())).unwrap_or(rest);
             compare_entries(when, &what, Ok(piece), got)?;
             rest = rest.get(piece.len()..).unwrap_or_default();
@@ -262,11 +262,11 @@ pub(super) fn compare_entries(
     when: &str,
     what: &str,
     expected: Result<&[Entry], StorageError>,
-    got: Result<Vec<Entry>, StorageError>,
+    got: Result<Entries, StorageError>,
 ) -> Checked {
     let listed = |entries: &[Entry]| entries.iter().map(list).collect::<Vec<_>>();
     match (&expected, &got) {
-        (Ok(expected), Ok(got)) if *expected == got.as_slice() => Ok(()),
+        (Ok(expected), Ok(got)) if *expected == &got[..] => Ok(()),
         (Err(expected), Err(got)) if expected == got => Ok(()),
         _ => compare(when, what, expected.map(listed), got.map(|got| listed(&got))),
     }

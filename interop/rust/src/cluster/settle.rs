@@ -123,7 +123,7 @@ impl Cluster {
         let read = |disk: &raftcore::MemoryStorage| {
             let entries =
                 disk.entries(low, applied + 1, raftcore::NO_LIMIT).map_err(|error| error.to_string())?;
-            Ok::<_, String>(entries.into_iter().map(|e| (e.id, e.kind, e.data)).collect::<Vec<_>>())
+            Ok::<_, String>(entries.iter().map(|e| (e.id, e.kind, e.data.clone())).collect::<Vec<_>>())
         };
         if read(&a)? == read(&b)? { Ok(()) } else { Err(format!("two logs differ: {}", self.describe())) }
     }

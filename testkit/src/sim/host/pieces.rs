@@ -38,7 +38,7 @@ enum Piece {
 pub(super) struct AppendWork {
     hard_state: Option<HardState>,
     entries: Entries,
-    snapshot: Option<Snapshot>,
+    snapshot: Option<Box<Snapshot>>,
     must_sync: bool,
     /// Messages that wait until this is stored.
     held_back: Vec<Message>,

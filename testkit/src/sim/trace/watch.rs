@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use raftcore::{
-    ConfState, EntryId, HardState, Index, MemoryStorage, NodeId, RoleKind, SoftState, Storage, Term,
+    ConfState, Entries, EntryId, HardState, Index, MemoryStorage, NodeId, RoleKind, SoftState, Storage, Term,
 };
 
 use super::super::world::Replica;
@@ -36,7 +36,7 @@ impl Watched {
             let last = visible.last_index().unwrap_or_default();
             let entries = match first_new {
                 first if first <= last => visible.entries(first, last + 1, u64::MAX).unwrap_or_default(),
-                _ => Vec::new(),
+                _ => Entries::new(),
             };
             let entries = entries.iter().map(tell_entry).collect();
             news.push(Happening::Log { node, base, keep, entries });

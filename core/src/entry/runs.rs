@@ -1,0 +1,247 @@
+//! A stretch of the log as a queue of shared runs.
+
+use std::collections::VecDeque;
+
+use super::{Entries, Entry};
+use crate::types::{Index, Term};
+
+/// Consecutive entries, in the runs in which they came. Handing out what came together costs one
+/// reference count.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Runs {
+    /// Consecutive, none empty.
+    runs: VecDeque<Run>,
+    first: Index,
+    next: Index,
+    bytes: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Run {
+    /// Index of the first entry. Kept here so that a search touches no entry.
+    first: Index,
+    entries: Entries,
+}
+
+impl Run {
+    fn next(&self) -> Index {
+        self.first + self.entries.len() as u64
+    }
+}
+
+impl Runs {
+    /// Nothing, to be continued at index `next`.
+    pub(crate) fn new(next: Index) -> Self {
+        Self { first: next, next, ..Self::default() }
+    }
+
+    /// Index of the first entry, or of the next one if there is none.
+    pub(crate) fn first(&self) -> Index {
+        self.first
+    }
+
+    /// Index after the last entry.
+    pub(crate) fn next(&self) -> Index {
+        self.next
+    }
+
+    /// How many entries the last run has.
+    pub(crate) fn last_run_len(&self) -> usize {
+        self.runs.back().map_or(0, |run| run.entries.len())
+    }
+
+    pub(crate) fn get(&self, index: Index) -> Option<&Entry> {
+        if index < self.first || index >= self.next {
+            return None;
+        }
+        let run = self.runs.get(self.run_of(index))?;
+        run.entries.get(index.checked_sub(run.first)? as usize)
+    }
+
+    pub(crate) fn term(&self, index: Index) -> Option<Term> {
+        self.get(index).map(Entry::term)
+    }
+
+    /// Place of the run that holds `index`. It is nearly always one of the last.
+    fn run_of(&self, index: Index) -> usize {
+        let after = self.runs.iter().rev().take(4).take_while(|run| run.first > index).count();
+        if after < 4 {
+            return (self.runs.len() - after).saturating_sub(1);
+        }
+        self.runs.partition_point(|run| run.first <= index).saturating_sub(1)
+    }
+
+    /// Adds entries from the next index on.
+    pub(crate) fn append(&mut self, entries: Entries) {
+        let Some(first) = entries.first().map(Entry::index) else { return };
+        debug_assert_eq!(first, self.next, "a gap in the log");
+        self.bytes += run_bytes(&entries);
+        self.next += entries.len() as u64;
+        self.runs.push_back(Run { first, entries });
+    }
+
+    /// Removes the entries from `from` on; continues there.
+    pub(crate) fn truncate(&mut self, from: Index) {
+        if from <= self.first {
+            *self = Self::new(from);
+            return;
+        }
+        if from >= self.next {
+            return;
+        }
+        self.next = from;
+        while let Some(run) = self.runs.pop_back() {
+            self.bytes -= run_bytes(&run.entries);
+            if run.first < from {
+                let kept = run.entries.slice(0..(from - run.first) as usize);
+                self.bytes += run_bytes(&kept);
+                self.runs.push_back(Run { first: run.first, entries: kept });
+                break;
+            }
+        }
+    }
+
+    /// Removes the entries before `first`. The memory of a run goes when all of it is gone.
+    pub(crate) fn compact(&mut self, first: Index) {
+        let first = first.min(self.next);
+        while self.first < first {
+            let Some(run) = self.runs.front_mut() else { return };
+            let next = run.next();
+            self.bytes -= run_bytes(&run.entries);
+            if next <= first {
+                self.first = next;
+                self.runs.pop_front();
+            } else {
+                let kept = run.entries.slice((first - run.first) as usize..run.entries.len());
+                self.bytes += run_bytes(&kept);
+                *run = Run { first, entries: kept };
+                self.first = first;
+            }
+        }
+    }
+
+    /// Removes whole runs from the front, none of them beyond `last`, while more than `max_bytes` are
+    /// held.
+    pub(crate) fn evict(&mut self, last: Index, max_bytes: u64) {
+        while self.bytes > max_bytes {
+            let Some(run) = self.runs.front().filter(|run| run.next() <= last + 1) else { return };
+            self.first = run.next();
+            self.bytes -= run_bytes(&run.entries);
+            self.runs.pop_front();
+        }
+    }
+
+    /// Entries `low..high`, which must be here, as far as they fit `max_bytes`; at least one.
+    pub(crate) fn slice(&self, low: Index, high: Index, max_bytes: u64) -> Entries {
+        debug_assert!(self.first <= low && high <= self.next, "not here");
+        if low >= high {
+            return Entries::new();
+        }
+        let place = self.run_of(low);
+        let Some(run) = self.runs.get(place) else { return Entries::new() };
+        let start = low.saturating_sub(run.first) as usize;
+        let head = run.entries.slice(start..start + (high - low) as usize);
+        if head.len() as u64 == high - low || head.encoded_len() >= max_bytes {
+            return head.fitting(max_bytes);
+        }
+        let wanted = self.runs.range(place + 1..).flat_map(|run| run.entries.iter());
+        collect_fitting(head.iter().chain(wanted).take((high - low) as usize), max_bytes)
+    }
+}
+
+fn collect_fitting<'a>(entries: impl Iterator<Item = &'a Entry>, max_bytes: u64) -> Entries {
+    let mut size = 0u64;
+    let mut found = Vec::new();
+    for entry in entries {
+        size = size.saturating_add(entry.encoded_len());
+        if size > max_bytes && !found.is_empty() {
+            break;
+        }
+        found.push(entry.clone());
+    }
+    found.into()
+}
+
+fn run_bytes(run: &Entries) -> u64 {
+    size_of_val(&run[..]) as u64 + run.payload_len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::NO_LIMIT;
+    use crate::entry::EntryKind;
+    use crate::types::EntryId;
+
+    fn entry(index: Index) -> Entry {
+        Entry::new(EntryId::new(1, index), EntryKind::Normal, vec![b'x'; 10].into())
+    }
+
+    /// Runs of 1, 2, 3, 1, 2, 3 entries from 5 on: 5..=16.
+    fn runs() -> Runs {
+        let mut runs = Runs::new(5);
+        for len in [1, 2, 3, 1, 2, 3] {
+            runs.append((runs.next()..).take(len).map(entry).collect());
+        }
+        runs
+    }
+
+    fn check(runs: &Runs, first: Index, next: Index) {
+        assert_eq!((runs.first(), runs.next()), (first, next));
+        for index in 1..20 {
+            assert_eq!(runs.term(index).is_some(), (first..next).contains(&index), "{index}");
+        }
+        let held: u64 = runs.runs.iter().map(|run| run_bytes(&run.entries)).sum();
+        assert_eq!(runs.bytes, held);
+    }
+
+    #[test]
+    fn every_slice_is_what_was_put_in() {
+        let runs = runs();
+        let one = entry(5).encoded_len();
+        for low in 5..=16 {
+            for high in low..=17 {
+                for limit in 0..14 {
+                    let expected = if limit == 13 { high - low } else { (high - low).min(limit.max(1)) };
+                    let max_bytes = if limit == 13 { NO_LIMIT } else { limit * one };
+                    let slice = runs.slice(low, high, max_bytes);
+                    let indexes: Vec<_> = slice.iter().map(Entry::index).collect();
+                    assert_eq!(indexes, (low..low + expected).collect::<Vec<_>>());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn truncation_keeps_what_is_before() {
+        for from in 3..=18 {
+            let mut runs = runs();
+            runs.truncate(from);
+            check(&runs, from.min(5), from.min(17));
+        }
+    }
+
+    #[test]
+    fn compaction_keeps_what_is_not_before() {
+        for first in 3..=18 {
+            let mut runs = runs();
+            runs.compact(first);
+            check(&runs, first.clamp(5, 17), 17);
+        }
+    }
+
+    #[test]
+    fn eviction_lets_whole_runs_go() {
+        let mut runs = runs();
+        runs.evict(10, 0);
+        check(&runs, 11, 17);
+        runs.evict(14, 0);
+        check(&runs, 14, 17);
+        runs.evict(16, NO_LIMIT);
+        check(&runs, 14, 17);
+        runs.evict(16, 0);
+        check(&runs, 17, 17);
+        runs.append([entry(17)].into_iter().collect());
+        check(&runs, 17, 18);
+    }
+}

@@ -1,0 +1,409 @@
+//! Messages and entries taken apart and put together, without a node.
+
+use std::ptr;
+
+use bytes::Bytes;
+use raftcore::{
+    Append, AppendReject, AppendReply, Body, Entries, Entry, EntryId, Heartbeat, HeartbeatReply, Message,
+    Propose, ReadIndex, ReadIndexReply, Snapshot, TransferLeader, Vote, VoteReply, wire,
+};
+
+use crate::args::{self, Buffer, Output};
+use crate::handle;
+use crate::lend::Release;
+use crate::message::*;
+use crate::sized::{self, SizedStruct};
+use crate::status::{Failure, raft_status};
+use crate::types::{self, raft_entry, raft_slice, raft_snapshot};
+
+/// All that a message says, whatever its type. What a type does not use is zero. Everything that it
+/// points to is borrowed.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct raft_message_fields {
+    /// sizeof(raft_message_fields).
+    pub struct_size: usize,
+    /// A RAFT_MESSAGE_ constant.
+    pub r#type: i32,
+    /// RAFT_MESSAGE_APPEND_REPLY, VOTE_REPLY, PRE_VOTE_REPLY: whether it is a no.
+    pub reject: bool,
+    /// RAFT_MESSAGE_VOTE, PRE_VOTE: whether a leader asked for this election.
+    pub transfer: bool,
+    /// Who sends it.
+    pub from: u64,
+    /// Who shall get it.
+    pub to: u64,
+    /// The sender's term; 0 in messages that are independent of terms; in a vote request, the term that
+    /// is campaigned for.
+    pub term: u64,
+    /// RAFT_MESSAGE_APPEND: term of the entry before the first. VOTE, PRE_VOTE: term of the
+    /// candidate's last entry. APPEND_REPLY with reject: term of the hint.
+    pub log_term: u64,
+    /// RAFT_MESSAGE_APPEND: index of the entry before the first. VOTE, PRE_VOTE: index of the
+    /// candidate's last entry. APPEND_REPLY: the log matches up to here, or what was rejected.
+    /// READ_INDEX_REPLY: the read index.
+    pub index: u64,
+    /// RAFT_MESSAGE_APPEND_REPLY with reject: where the log might match.
+    pub reject_hint: u64,
+    /// RAFT_MESSAGE_APPEND, HEARTBEAT: the leader's commit index.
+    pub commit: u64,
+    /// RAFT_MESSAGE_VOTE, PRE_VOTE: the candidate's priority.
+    pub priority: i64,
+    /// RAFT_MESSAGE_APPEND, PROPOSE: the entries.
+    pub entries: *const raft_entry,
+    /// How many there are.
+    pub entries_len: usize,
+    /// RAFT_MESSAGE_HEARTBEAT, HEARTBEAT_REPLY, READ_INDEX, READ_INDEX_REPLY: a token.
+    pub context: raft_slice,
+    /// RAFT_MESSAGE_SNAPSHOT: the snapshot; NULL otherwise.
+    pub snapshot: *const raft_snapshot,
+}
+
+// SAFETY: repr(C), the size comes first, and these are all its bools.
+unsafe impl SizedStruct for raft_message_fields {
+    const MIN_SIZE: usize = size_of::<Self>();
+    const BOOLS: &'static [usize] =
+        &[std::mem::offset_of!(Self, reject), std::mem::offset_of!(Self, transfer)];
+}
+
+const NO_FIELDS: raft_message_fields = raft_message_fields {
+    struct_size: size_of::<raft_message_fields>(),
+    r#type: 0,
+    reject: false,
+    transfer: false,
+    from: 0,
+    to: 0,
+    term: 0,
+    log_term: 0,
+    index: 0,
+    reject_hint: 0,
+    commit: 0,
+    priority: 0,
+    entries: ptr::null(),
+    entries_len: 0,
+    context: raft_slice::EMPTY,
+    snapshot: ptr::null(),
+};
+
+/// A decoded message. Does not change; any thread may read it.
+pub struct raft_message_buffer {
+    message: Message,
+    entries: Vec<raft_entry>,
+    /// None or one.
+    snapshot: Vec<raft_snapshot>,
+}
+
+/// Decodes a message. `encoded` is borrowed during the call. `out` is not NULL; on success `*out` is to
+/// be freed with raft_message_buffer_free.
+///
+/// Any thread. Errors: RAFT_ERR_DECODE, RAFT_ERR_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_message_decode(
+    encoded: raft_slice,
+    out: *mut *mut raft_message_buffer,
+) -> raft_status {
+    handle::without_node(|| {
+        // SAFETY: the header demands bytes as long as they say, and room for the result.
+        unsafe {
+            let out = Output::required(out, "out")?;
+            let message = wire::decode(&Bytes::copy_from_slice(args::bytes(encoded, "encoded")?))?;
+            out.set(Box::into_raw(Box::new(raft_message_buffer::new(message))));
+            Ok(())
+        }
+    })
+}
+
+impl raft_message_buffer {
+    fn new(message: Message) -> Self {
+        let (entries, snapshot) = match &message.body {
+            Body::Append(Append { entries, .. }) | Body::Propose(Propose { entries }) => {
+                (entries.iter().map(raft_entry::from).collect(), Vec::new())
+            }
+            Body::Snapshot(snapshot) => (Vec::new(), vec![(&**snapshot).into()]),
+            _ => (Vec::new(), Vec::new()),
+        };
+        Self { message, entries, snapshot }
+    }
+
+    fn fields(&self) -> raft_message_fields {
+        let Message { from, to, term, body } = &self.message;
+        let all = raft_message_fields {
+            r#type: type_number(body),
+            from: *from,
+            to: *to,
+            term: *term,
+            entries: self.entries.as_ptr(),
+            entries_len: self.entries.len(),
+            snapshot: self.snapshot.first().map_or(ptr::null(), ptr::from_ref),
+            ..NO_FIELDS
+        };
+        let at = |id: EntryId| raft_message_fields { log_term: id.term, index: id.index, ..all };
+        match body {
+            Body::Append(append) => raft_message_fields { commit: append.commit, ..at(append.prev) },
+            Body::AppendReply(AppendReply { index, reject }) => {
+                let AppendReject { hint } = reject.unwrap_or_default();
+                let (log_term, reject_hint) = (hint.term, hint.index);
+                raft_message_fields { index: *index, reject: reject.is_some(), log_term, reject_hint, ..all }
+            }
+            Body::Vote(vote) => {
+                let (transfer, priority) = (vote.transfer, vote.priority);
+                raft_message_fields { transfer, priority, ..at(vote.last) }
+            }
+            Body::VoteReply(reply) => raft_message_fields { reject: !reply.granted, ..all },
+            Body::Heartbeat(Heartbeat { commit, context }) => {
+                raft_message_fields { commit: *commit, context: raft_slice::of(context), ..all }
+            }
+            Body::HeartbeatReply(HeartbeatReply { context }) | Body::ReadIndex(ReadIndex { context }) => {
+                raft_message_fields { context: raft_slice::of(context), ..all }
+            }
+            Body::ReadIndexReply(ReadIndexReply { index, context }) => {
+                raft_message_fields { index: *index, context: raft_slice::of(context), ..all }
+            }
+            Body::Propose(_) | Body::Snapshot(_) | Body::TransferLeader(_) | Body::TimeoutNow => all,
+        }
+    }
+}
+
+/// Shows a message. `buffer` is not NULL, nor is `out`, whose struct_size is set by the caller; what
+/// `*out` points to lives as long as the buffer.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_message_buffer_view(
+    buffer: *const raft_message_buffer,
+    out: *mut raft_message_fields,
+) -> raft_status {
+    handle::without_node(|| {
+        // SAFETY: the header demands NULL or a live buffer, and a result with its size.
+        unsafe {
+            let size = *args::reference(out.cast::<usize>(), "out")?;
+            sized::write(out, size, args::reference(buffer, "buffer")?.fields(), "out")
+        }
+    })
+}
+
+/// Frees a message. NULL is allowed. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raft_message_buffer_free(buffer: *mut raft_message_buffer) {
+    if !buffer.is_null() {
+        // SAFETY: the header demands a buffer that was not freed; it came from `Box::into_raw`.
+        drop(unsafe { Box::from_raw(buffer) });
+    }
+}
+
+/// Encodes a message: for tests, and for hosts that pass on messages of their own making. A node
+/// encodes its own.
+///
+/// `fields` is not NULL, and fields->struct_size is set; what the type does not use is ignored.
+/// `buffer` has room for `capacity` bytes, and may be NULL if that is 0. `needed` may be NULL; it is
+/// set to the size of the encoding also if that exceeds `capacity`.
+///
+/// Any thread. Errors: RAFT_ERR_TOO_LARGE (nothing but `*needed` was written),
+/// RAFT_ERR_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_message_encode(
+    fields: *const raft_message_fields,
+    buffer: *mut u8,
+    capacity: usize,
+    needed: *mut usize,
+) -> raft_status {
+    handle::without_node(|| {
+        // SAFETY: the header demands fields of the size that they state, whose arrays are as long as
+        // they say, and room for the results.
+        unsafe {
+            let buffer = Buffer::new(buffer, capacity, needed)?;
+            let fields = sized::read(fields, NO_FIELDS, "fields")?;
+            let raft_message_fields { from, to, term, .. } = fields;
+            let message = Message { from, to, term, body: fields.body()? };
+            let mut bytes = Vec::with_capacity(wire::encoded_len(&message));
+            wire::encode(&message, &mut bytes);
+            buffer.fill(&bytes)
+        }
+    })
+}
+
+impl raft_message_fields {
+    /// # Safety
+    /// What the fields point to is as long as they say.
+    unsafe fn body(&self) -> Result<Body, Failure> {
+        let at = EntryId::new(self.log_term, self.index);
+        // SAFETY: the same contract.
+        let context = || unsafe { args::bytes(self.context, "fields.context") }.map(Bytes::copy_from_slice);
+        // SAFETY: the same contract.
+        let entries = || unsafe { self.entries() };
+        Ok(match self.r#type {
+            RAFT_MESSAGE_PROPOSE => Body::Propose(Propose { entries: entries()? }),
+            RAFT_MESSAGE_APPEND => {
+                Body::Append(Append { prev: at, commit: self.commit, entries: entries()? })
+            }
+            RAFT_MESSAGE_APPEND_REPLY => {
+                let hint = EntryId::new(self.log_term, self.reject_hint);
+                let reject = self.reject.then_some(AppendReject { hint });
+                Body::AppendReply(AppendReply { index: self.index, reject })
+            }
+            RAFT_MESSAGE_VOTE | RAFT_MESSAGE_PRE_VOTE => Body::Vote(Vote {
+                pre: self.r#type == RAFT_MESSAGE_PRE_VOTE,
+                last: at,
+                transfer: self.transfer,
+                priority: self.priority,
+            }),
+            RAFT_MESSAGE_VOTE_REPLY | RAFT_MESSAGE_PRE_VOTE_REPLY => Body::VoteReply(VoteReply {
+                pre: self.r#type == RAFT_MESSAGE_PRE_VOTE_REPLY,
+                granted: !self.reject,
+            }),
+            // SAFETY: the same contract.
+            RAFT_MESSAGE_SNAPSHOT => Body::Snapshot(Box::new(unsafe { self.snapshot() }?)),
+            RAFT_MESSAGE_HEARTBEAT => Body::Heartbeat(Heartbeat { commit: self.commit, context: context()? }),
+            RAFT_MESSAGE_HEARTBEAT_REPLY => Body::HeartbeatReply(HeartbeatReply { context: context()? }),
+            RAFT_MESSAGE_TRANSFER_LEADER => Body::TransferLeader(TransferLeader),
+            RAFT_MESSAGE_TIMEOUT_NOW => Body::TimeoutNow,
+            RAFT_MESSAGE_READ_INDEX => Body::ReadIndex(ReadIndex { context: context()? }),
+            RAFT_MESSAGE_READ_INDEX_REPLY => {
+                Body::ReadIndexReply(ReadIndexReply { index: self.index, context: context()? })
+            }
+            other => return Err(Failure::argument("fields.type", format!("is unknown: {other}"))),
+        })
+    }
+
+    /// # Safety
+    /// As [`Self::body`].
+    unsafe fn entries(&self) -> Result<Entries, Failure> {
+        // SAFETY: the same contract.
+        unsafe {
+            let entries = args::array(self.entries, self.entries_len, "fields.entries")?;
+            let entries = entries.iter().map(|entry| entry.to_entry());
+            Ok(entries.collect::<Result<Vec<Entry>, _>>()?.into())
+        }
+    }
+
+    /// # Safety
+    /// As [`Self::body`].
+    unsafe fn snapshot(&self) -> Result<Snapshot, Failure> {
+        // SAFETY: the same contract.
+        unsafe { types::snapshot(self.snapshot) }
+    }
+}
+
+/// Encodes an entry: a form to store, the same as inside messages.
+///
+/// `entry` is not NULL. `buffer` has room for `capacity` bytes, and may be NULL if that is 0. `needed`
+/// may be NULL; it is set to the size of the encoding also if that exceeds `capacity`.
+///
+/// Any thread. Errors: RAFT_ERR_TOO_LARGE (nothing but `*needed` was written),
+/// RAFT_ERR_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_entry_encode(
+    entry: *const raft_entry,
+    buffer: *mut u8,
+    capacity: usize,
+    needed: *mut usize,
+) -> raft_status {
+    handle::without_node(|| {
+        // SAFETY: the header demands an entry with a payload as long as it says, and room for the
+        // results.
+        unsafe {
+            let buffer = Buffer::new(buffer, capacity, needed)?;
+            let mut bytes = Vec::new();
+            wire::encode_entry(&args::reference(entry, "entry")?.to_entry()?, &mut bytes);
+            buffer.fill(&bytes)
+        }
+    })
+}
+
+/// Decodes an entry. `out` is not NULL; on success out->data points into `encoded`, and lives as long.
+///
+/// Any thread. Errors: RAFT_ERR_DECODE, RAFT_ERR_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_entry_decode(encoded: raft_slice, out: *mut raft_entry) -> raft_status {
+    handle::without_node(|| {
+        // SAFETY: the header demands bytes as long as they say, and room for the result. The bytes
+        // are lent for this call only; the payload's place in them is what remains of it.
+        unsafe {
+            let out = Output::required(out, "out")?;
+            let bytes = Release::none().lend(encoded, "encoded")?;
+            let entry = wire::decode_entry(&bytes)?;
+            out.set(raft_entry::from(&entry));
+            Ok(())
+        }
+    })
+}
+
+/// How many of the first `len` entries fit `max_bytes` of encoded size; at least one if there is one.
+/// What raft_storage.entries may answer with, and what all limits on log data count. 0 for NULL.
+///
+/// `entries` points to `len` entries. Any thread.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_entries_fitting(
+    entries: *const raft_entry,
+    len: usize,
+    max_bytes: u64,
+) -> usize {
+    let mut count = 0;
+    let _ = handle::without_node(|| {
+        // SAFETY: the header demands `len` entries.
+        let entries = unsafe { args::array(entries, len, "entries") }?;
+        let mut size = 0u64;
+        let fits = |entry: &&raft_entry| {
+            size = size.saturating_add(encoded_len(entry));
+            size <= max_bytes
+        };
+        count = entries.iter().take_while(fits).count().max(usize::from(len > 0));
+        Ok(())
+    });
+    count
+}
+
+/// Bytes of an entry's encoding, the unit of all limits on log data. 0 for NULL.
+///
+/// `entry` is NULL or an entry; its payload is not read. Any thread.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_entry_encoded_len(entry: *const raft_entry) -> u64 {
+    let mut len = 0;
+    let _ = handle::without_node(|| {
+        // SAFETY: the header demands NULL or an entry.
+        len = encoded_len(unsafe { args::reference(entry, "entry") }?);
+        Ok(())
+    });
+    len
+}
+
+/// Without the payload: only its length counts.
+fn encoded_len(entry: &raft_entry) -> u64 {
+    let bare = raft_entry { data: raft_slice::EMPTY, ..*entry };
+    // SAFETY: there is no payload to read.
+    let bare = unsafe { bare.to_entry() }.map_or(0, |entry| entry.encoded_len());
+    match entry.data.len as u64 {
+        0 => bare,
+        len => bare + 1 + varint_len(len) + len,
+    }
+}
+
+/// Bytes that `value` takes as a protobuf varint.
+fn varint_len(value: u64) -> u64 {
+    u64::from((64 - (value | 1).leading_zeros()).div_ceil(7))
+}
+
+#[cfg(test)]
+mod tests {
+    use raftcore::EntryKind;
+
+    use super::*;
+
+    #[test]
+    fn sizes_are_those_of_the_core() {
+        for len in [0usize, 1, 127, 128, 16_383, 16_384, 70_000] {
+            for (kind, index) in [(EntryKind::Normal, 1), (EntryKind::ConfChangeV2, u64::MAX)] {
+                let entry = Entry::new(EntryId::new(300, index), kind, Bytes::from(vec![7; len]));
+                assert_eq!(encoded_len(&raft_entry::from(&entry)), entry.encoded_len());
+            }
+        }
+        assert_eq!(encoded_len(&raft_entry::from(&Entry::refused())), Entry::refused().encoded_len());
+    }
+}

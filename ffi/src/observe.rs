@@ -1,0 +1,298 @@
+//! Watching a node: words for people, and one line of JSON for each thing that happens.
+
+use std::ffi::{c_char, c_void};
+use std::fmt::Write;
+use std::mem::offset_of;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, Release};
+
+use raftcore::{ConfState, HardState, Message, SoftState};
+
+use crate::handle::{State, call, raft_node};
+use crate::json::{ids, role_name, type_name};
+use crate::sized::{self, SizedStruct};
+use crate::status::{Failure, RAFT_ERR_COMMIT_BEYOND_LOG, RAFT_ERR_COMMITTED_CONFLICT, raft_status};
+use crate::storage::NodeStorage;
+
+/// Log level: nothing.
+pub const RAFT_LOG_NONE: i32 = 0;
+/// Log level: data was lost, or the library has a defect.
+pub const RAFT_LOG_ERROR: i32 = 1;
+/// Log level: a callback or the storage failed.
+pub const RAFT_LOG_WARN: i32 = 2;
+/// Log level: roles, leaders and memberships change.
+pub const RAFT_LOG_INFO: i32 = 3;
+/// Log level: calls are refused, and why.
+pub const RAFT_LOG_DEBUG: i32 = 4;
+
+/// What a host wants to hear of a node: see raft_node_set_observer. Set unused bytes to zero.
+///
+/// The callbacks are called by whichever thread calls the node, perhaps several at a time, often with
+/// the node locked: any call on the node in them answers RAFT_ERR_REENTRANT. They must not throw, and
+/// not longjmp. What they get is borrowed until they return.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct raft_observer {
+    /// sizeof(raft_observer).
+    pub struct_size: usize,
+    /// Handed to every callback; may be NULL. Not used otherwise.
+    pub context: *mut c_void,
+    /// Gets words for people, without a newline at the end. NULL: nothing is logged.
+    pub log: Option<unsafe extern "C" fn(context: *mut c_void, level: i32, text: *const c_char, len: usize)>,
+    /// Gets one JSON object, without a newline, for each thing that happens: what docs/abi.md lists.
+    /// For debugging and checking; it costs time. NULL: nothing is traced.
+    pub trace: Option<unsafe extern "C" fn(context: *mut c_void, json: *const c_char, len: usize)>,
+    /// Called once, when the node needs the context no more. NULL: nothing is called.
+    pub release: Option<unsafe extern "C" fn(context: *mut c_void)>,
+    /// How much is logged: a RAFT_LOG_ constant, that level and those above it.
+    pub log_level: i32,
+}
+
+// SAFETY: repr(C), the size comes first, there is no bool.
+unsafe impl SizedStruct for raft_observer {
+    const MIN_SIZE: usize = offset_of!(Self, log_level) + size_of::<i32>();
+}
+
+const NOBODY: raft_observer = raft_observer {
+    struct_size: size_of::<raft_observer>(),
+    context: std::ptr::null_mut(),
+    log: None,
+    trace: None,
+    release: None,
+    log_level: RAFT_LOG_NONE,
+};
+
+/// An observer, released when nobody needs it any more.
+pub(crate) struct Observer(raft_observer);
+
+// SAFETY: the header says that any thread may call the callbacks, with this context.
+unsafe impl Send for Observer {}
+// SAFETY: the same, several at a time too.
+unsafe impl Sync for Observer {}
+
+impl Drop for Observer {
+    fn drop(&mut self) {
+        if let Some(release) = self.0.release {
+            // SAFETY: the host's callback with the host's context, once: it is not cloned.
+            unsafe { release(self.0.context) }
+        }
+    }
+}
+
+/// Has a node watched from now on, or no longer.
+///
+/// `observer` is copied; NULL: nobody watches. The observer before, if there is one, is released: at
+/// once, or when the last of its callbacks that is being called by another thread returns.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT (and observer->release has been called, unless its
+/// struct_size is unknown), RAFT_ERR_REENTRANT and RAFT_ERR_POISONED (the same).
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_node_set_observer(
+    node: *mut raft_node,
+    observer: *const raft_observer,
+) -> raft_status {
+    // SAFETY: the header demands NULL or an observer of the size that it states, and NULL or a live
+    // node.
+    unsafe {
+        let observer = Observer::read(observer);
+        call(node, |node| {
+            let observer = observer?;
+            // Dropped here, with nothing locked: a release callback may do what it likes.
+            let _before = node.lock(|state| {
+                state.seen = observer.as_ref().map(|_| state.look());
+                Ok(node.watch(observer))
+            })?;
+            Ok(())
+        })
+    }
+}
+
+impl Observer {
+    /// # Safety
+    /// `observer` is NULL or points to an observer of the size that it states.
+    unsafe fn read(observer: *const raft_observer) -> Result<Option<Arc<Self>>, Failure> {
+        if observer.is_null() {
+            return Ok(None);
+        }
+        // SAFETY: the same contract.
+        let observer = Self(unsafe { sized::read(observer, NOBODY, "observer") }?);
+        match observer.0.log_level {
+            RAFT_LOG_NONE..=RAFT_LOG_DEBUG => Ok(Some(Arc::new(observer))),
+            other => Err(Failure::argument("observer.log_level", format!("is unknown: {other}"))),
+        }
+    }
+
+    fn log(&self, level: i32, text: &str) {
+        let Some(log) = self.0.log.filter(|_| level <= self.0.log_level) else { return };
+        // SAFETY: the host's callback with the host's context, and a text that outlives the call.
+        unsafe { log(self.0.context, level, text.as_ptr().cast(), text.len()) }
+    }
+
+    fn trace(&self, json: &str) {
+        let Some(trace) = self.0.trace else { return };
+        // SAFETY: the host's callback with the host's context, and a text that outlives the call.
+        unsafe { trace(self.0.context, json.as_ptr().cast(), json.len()) }
+    }
+}
+
+impl raft_node {
+    /// Puts an observer in the place of the one before.
+    fn watch(&self, observer: Option<Arc<Observer>>) -> Option<Arc<Observer>> {
+        let is_watched = observer.is_some();
+        let before = std::mem::replace(&mut *self.observer.lock(), observer);
+        self.is_watched.store(is_watched, Release);
+        before
+    }
+
+    /// Who watches; nothing is paid for if nobody does.
+    pub(crate) fn watcher(&self) -> Option<Arc<Observer>> {
+        if !self.is_watched.load(Relaxed) {
+            return None;
+        }
+        self.observer.lock().clone()
+    }
+
+    /// Says that a call failed.
+    pub(crate) fn log_failure(&self, failure: &Failure) {
+        let Some(observer) = self.watcher() else { return };
+        let level = match failure {
+            Failure::Panic(_) => RAFT_LOG_ERROR,
+            Failure::Core(_) => match failure.status() {
+                RAFT_ERR_COMMIT_BEYOND_LOG | RAFT_ERR_COMMITTED_CONFLICT => RAFT_LOG_ERROR,
+                crate::status::RAFT_ERR_STORAGE => RAFT_LOG_WARN,
+                _ => RAFT_LOG_DEBUG,
+            },
+            Failure::Callback { .. } => RAFT_LOG_WARN,
+            _ => RAFT_LOG_DEBUG,
+        };
+        observer.log(level, &failure.to_string());
+    }
+}
+
+/// What is watched of a node.
+pub(crate) struct Seen {
+    hard: HardState,
+    soft: SoftState,
+    last: raftcore::EntryId,
+    applied: u64,
+    members: ConfState,
+}
+
+impl State {
+    fn look(&self) -> Seen {
+        let status = self.raw.status();
+        Seen {
+            hard: status.hard_state,
+            soft: status.soft_state,
+            last: status.last,
+            applied: status.applied,
+            members: status.conf_state,
+        }
+    }
+
+    /// Tells what a call has changed. Called before the node is unlocked, so that the order is right.
+    pub(crate) fn tell_changes(&mut self, observer: &Observer) {
+        let now = self.look();
+        let Some(before) = self.seen.replace(now) else { return };
+        let Some(now) = &self.seen else { return };
+        let id = self.raw.id();
+        if (before.hard, before.soft) != (now.hard, now.soft) {
+            observer.trace(&now.state_json(id));
+        }
+        if before.soft != now.soft || before.hard.term != now.hard.term {
+            observer.log(RAFT_LOG_INFO, &now.state_text(id));
+        }
+        if before.last != now.last {
+            let (term, index) = (now.last.term, now.last.index);
+            observer
+                .trace(&format!(r#"{{"kind":"log","node":{id},"last":{{"term":{term},"index":{index}}}}}"#));
+        }
+        if before.applied != now.applied {
+            observer.trace(&format!(r#"{{"kind":"applied","node":{id},"index":{}}}"#, now.applied));
+        }
+        if before.members != now.members {
+            observer.trace(&now.members_json(id));
+            observer.log(RAFT_LOG_INFO, &now.members_text(id));
+        }
+    }
+
+    /// Tells that a message came in.
+    pub(crate) fn tell_delivery(&self, observer: &Observer, message: &Message) {
+        if observer.0.trace.is_some() {
+            observer.trace(&format!(
+                r#"{{"kind":"deliver","node":{},"from":{},"term":{},"type":"{}"}}"#,
+                self.raw.id(),
+                message.from,
+                message.term,
+                type_name(&message.body),
+            ));
+        }
+    }
+
+    /// Tells that messages go out.
+    pub(crate) fn tell_sending<'a>(&self, observer: &Observer, messages: impl Iterator<Item = &'a Message>) {
+        if observer.0.trace.is_none() {
+            return;
+        }
+        for message in messages {
+            observer.trace(&format!(
+                r#"{{"kind":"send","node":{},"to":{},"term":{},"type":"{}"}}"#,
+                self.raw.id(),
+                message.to,
+                message.term,
+                type_name(&message.body),
+            ));
+        }
+    }
+
+    /// Whether the node keeps its own log.
+    pub(crate) fn is_in_memory(&self) -> bool {
+        matches!(self.raw.storage(), NodeStorage::Memory(_))
+    }
+}
+
+impl Seen {
+    fn state_json(&self, id: u64) -> String {
+        format!(
+            r#"{{"kind":"state","node":{id},"term":{},"role":"{}","leader":{},"vote":{},"commit":{}}}"#,
+            self.hard.term,
+            role_name(self.soft.role),
+            self.soft.leader,
+            self.hard.vote,
+            self.hard.commit,
+        )
+    }
+
+    fn state_text(&self, id: u64) -> String {
+        let mut text = format!("node {id}: {} in term {}", role_name(self.soft.role), self.hard.term);
+        // Writing to a string does not fail.
+        let _ = match self.soft.leader {
+            0 => write!(text, ", no leader known"),
+            leader if leader == id => Ok(()),
+            leader => write!(text, ", leader {leader}"),
+        };
+        text
+    }
+
+    fn members_json(&self, id: u64) -> String {
+        format!(
+            r#"{{"kind":"members","node":{id},"voters":{},"outgoing":{},"learners":{}}}"#,
+            ids(&self.members.voters),
+            ids(&self.members.voters_outgoing),
+            ids(&self.members.learners),
+        )
+    }
+
+    fn members_text(&self, id: u64) -> String {
+        let ConfState { voters, learners, voters_outgoing, .. } = &self.members;
+        let mut text = format!("node {id}: voters {}", ids(voters));
+        if !voters_outgoing.is_empty() {
+            text += &format!(", outgoing {}", ids(voters_outgoing));
+        }
+        if !learners.is_empty() {
+            text += &format!(", learners {}", ids(learners));
+        }
+        text
+    }
+}

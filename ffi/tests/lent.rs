@@ -1,0 +1,246 @@
+//! What the host lends is given back once, whatever becomes of it, and is not copied.
+
+mod common;
+
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use common::{Owned, array, bytes_of, config, ok, to_vec};
+use raftcore::{
+    AppendReject, AppendReply, Body, Bytes, ConfState, Entry, EntryId, Heartbeat, MemoryStorage, Message,
+    Propose, Snapshot, VoteReply, wire,
+};
+use raftcore_ffi::*;
+
+unsafe extern "C" fn count(context: *mut c_void) {
+    unsafe { (*context.cast::<AtomicUsize>()).fetch_add(1, SeqCst) };
+}
+
+/// Counts how often something lent was given back.
+struct Counter(Box<AtomicUsize>);
+
+impl Counter {
+    fn new() -> Self {
+        Self(Box::default())
+    }
+
+    fn context(&self) -> *mut c_void {
+        ptr::from_ref(&*self.0).cast_mut().cast()
+    }
+
+    fn get(&self) -> usize {
+        self.0.load(SeqCst)
+    }
+}
+
+fn leader() -> Owned {
+    let config = raft_config { log_cache_bytes: 0, ..config(1) };
+    let server = Owned::start(&config, MemoryStorage::with_conf_state(ConfState::new([1], [])));
+    ok(unsafe { raft_campaign(server.node) });
+    server.settle();
+    server
+}
+
+fn encoded(message: &Message) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    wire::encode(message, &mut bytes);
+    bytes
+}
+
+#[test]
+fn proposals_are_given_back_once_they_are_done_with() {
+    let server = leader();
+    let (one, batch) = (Counter::new(), Counter::new());
+    let words = [bytes_of(b"two"), bytes_of(b"three")];
+    let mut placed = raft_entry_id { term: 0, index: 0 };
+    unsafe {
+        ok(raft_propose_owned(server.node, bytes_of(b"one"), Some(count), one.context(), &raw mut placed));
+        assert_eq!((placed.term, placed.index, one.get()), (2, 3, 0));
+        let (data, len) = (words.as_ptr(), words.len());
+        let first = &raw mut placed;
+        ok(raft_propose_batch_owned(server.node, data, len, Some(count), batch.context(), first));
+        assert_eq!((placed.index, batch.get()), (4, 0));
+    }
+    server.settle();
+    assert_eq!(server.payloads(), ["one", "two", "three"]);
+    drop(server);
+    assert_eq!((one.get(), batch.get()), (1, 1));
+}
+
+#[test]
+fn what_is_refused_is_given_back_as_well() {
+    let follower = Owned::member(1, &[1, 2]);
+    let node = follower.node;
+    let counter = Counter::new();
+    let (release, context) = (Some(count as unsafe extern "C" fn(*mut c_void)), counter.context());
+    let nowhere = ptr::null_mut();
+    let broken = raft_slice { data: ptr::null(), len: 3 };
+    unsafe {
+        let x = bytes_of(b"x");
+        assert_eq!(raft_propose_owned(node, x, release, context, nowhere), RAFT_ERR_PROPOSAL_DROPPED);
+        assert_eq!(raft_propose_owned(node, broken, release, context, nowhere), RAFT_ERR_INVALID_ARGUMENT);
+        assert_eq!(
+            raft_propose_owned(nowhere.cast(), x, release, context, nowhere),
+            RAFT_ERR_INVALID_ARGUMENT
+        );
+        let empty = raft_propose_batch_owned(node, ptr::null(), 0, release, context, nowhere);
+        assert_eq!(empty, RAFT_ERR_PROPOSAL_DROPPED);
+        let pair = [x, broken];
+        let half = raft_propose_batch_owned(node, pair.as_ptr(), 2, release, context, nowhere);
+        assert_eq!(half, RAFT_ERR_INVALID_ARGUMENT);
+        assert_eq!(raft_step_owned(node, x, release, context), RAFT_ERR_DECODE);
+        assert_eq!(raft_step_snapshot(node, x, x, release, context), RAFT_ERR_DECODE);
+        let sink = raft_snapshot_sink_set_owned(ptr::null_mut(), ptr::null(), release, context);
+        assert_eq!(sink, RAFT_ERR_INVALID_ARGUMENT);
+        assert_eq!(raft_memory_snapshot_owned(node, 1, x, release, context), RAFT_ERR_INVALID_ARGUMENT);
+        assert_eq!(counter.get(), 9);
+        assert_eq!(raft_propose_owned(node, x, None, context, nowhere), RAFT_ERR_INVALID_ARGUMENT);
+        assert_eq!(raft_step_owned(node, x, None, context), RAFT_ERR_INVALID_ARGUMENT);
+        assert_eq!(counter.get(), 9, "nobody to tell");
+    }
+}
+
+#[test]
+fn entries_of_a_message_share_its_memory() {
+    let server = leader();
+    let counter = Counter::new();
+    let entries = vec![Entry::normal("payload")].into();
+    let message = Message { from: 2, to: 1, term: 0, body: Body::Propose(Propose { entries }) };
+    let bytes = encoded(&message);
+    unsafe {
+        ok(raft_step_owned(server.node, bytes_of(&bytes), Some(count), counter.context()));
+        let mut view = ptr::null_mut();
+        ok(raft_ready(server.node, &raw mut view));
+        let data = (*(*view).entries).data;
+        assert!(bytes.as_ptr_range().contains(&data.data) && to_vec(data) == b"payload");
+        assert_eq!(counter.get(), 0);
+        raft_ready_free(view);
+    }
+    server.settle();
+    drop(server);
+    assert_eq!(counter.get(), 1);
+}
+
+/// A leader that has compacted its log lends its snapshot; the follower's host gets message and data
+/// apart, and lends the data to its own node. Nobody copies it.
+#[test]
+fn a_snapshot_travels_without_a_copy() {
+    let data = vec![7u8; 100_000];
+    let (sent, received) = (Counter::new(), Counter::new());
+    let settings = raft_config { lend_snapshots: true, pre_vote: false, ..config(1) };
+    unsafe {
+        let voters = [1u64, 2, 3];
+        let mut members = std::mem::zeroed::<raft_conf_state>();
+        (members.voters, members.voters_len) = (voters.as_ptr(), voters.len());
+        let (mut leader, mut follower) = (ptr::null_mut(), ptr::null_mut());
+        ok(raft_node_new_in_memory(&raw const settings, &raw const members, &raw mut leader));
+        let other = raft_config { id: 3, ..settings };
+        ok(raft_node_new_in_memory(&raw const other, &raw const members, &raw mut follower));
+        elect(leader);
+        // The follower's log ends at 1, and what follows is compacted.
+        let snapshot = raft_memory_snapshot_owned(leader, 2, bytes_of(&data), Some(count), sent.context());
+        ok(snapshot);
+        ok(raft_memory_compact(leader, 2));
+        let hint = EntryId::new(1, 1);
+        let reject = AppendReply { index: 1, reject: Some(AppendReject { hint }) };
+        let reply = Message { from: 3, to: 1, term: 2, body: Body::AppendReply(reject) };
+        ok(raft_step(leader, bytes_of(&encoded(&reply))));
+        let mut view = ptr::null_mut();
+        ok(raft_ready(leader, &raw mut view));
+        let [message] = array((*view).snapshot_messages, (*view).snapshot_messages_len) else {
+            panic!("one snapshot to send");
+        };
+        assert_eq!((message.to, (*view).messages_len), (3, 0));
+        assert!(message.message.len < 100);
+        let (mut kept, mut shown) = (ptr::null_mut(), std::mem::zeroed::<raft_snapshot>());
+        ok(raft_snapshot_buffer_share(message.snapshot, &raw mut kept));
+        let bare = to_vec(message.message);
+        ok(raft_advance(leader, view));
+        ok(raft_snapshot_buffer_view(kept, &raw mut shown));
+        assert_eq!(shown.data.data, data.as_ptr(), "the very bytes");
+        // At the receiver.
+        let arrived = shown.data;
+        ok(raft_step_snapshot(follower, bytes_of(&bare), arrived, Some(count), received.context()));
+        ok(raft_ready(follower, &raw mut view));
+        assert_eq!((*(*view).snapshot).data.data, data.as_ptr(), "the very bytes");
+        assert!((*view).snapshot_encoded.len < 100);
+        ok(raft_advance(follower, view));
+        raft_node_free(follower);
+        assert_eq!((sent.get(), received.get()), (0, 1));
+        raft_node_free(leader);
+        assert_eq!(sent.get(), 0, "still kept");
+        raft_snapshot_buffer_free(kept);
+        assert_eq!(sent.get(), 1);
+    }
+}
+
+/// Node 2 votes for node 1, and confirms nothing.
+unsafe fn elect(node: *mut raft_node) {
+    unsafe {
+        ok(raft_campaign(node));
+        advance_all(node);
+        let body = Body::VoteReply(VoteReply { pre: false, granted: true });
+        ok(raft_step(node, bytes_of(&encoded(&Message { from: 2, to: 1, term: 2, body }))));
+        advance_all(node);
+        let body = Body::AppendReply(AppendReply { index: 2, reject: None });
+        ok(raft_step(node, bytes_of(&encoded(&Message { from: 2, to: 1, term: 2, body }))));
+        advance_all(node);
+    }
+}
+
+unsafe fn advance_all(node: *mut raft_node) {
+    unsafe {
+        let mut view = ptr::null_mut();
+        ok(raft_ready(node, &raw mut view));
+        while !view.is_null() {
+            ok(raft_advance(node, view));
+            ok(raft_ready(node, &raw mut view));
+        }
+    }
+}
+
+#[test]
+fn only_a_bare_snapshot_is_joined_with_data() {
+    let server = Owned::member(1, &[1, 2]);
+    let counter = Counter::new();
+    let beat = Message { from: 2, to: 1, term: 2, body: Body::Heartbeat(Heartbeat::default()) };
+    let whole = Snapshot { id: EntryId::new(2, 9), data: Bytes::from_static(b"x"), ..Snapshot::default() };
+    let whole = Message { body: Body::Snapshot(Box::new(whole)), ..beat.clone() };
+    for message in [beat, whole] {
+        let bytes = encoded(&message);
+        let data = bytes_of(b"state");
+        let status = unsafe {
+            raft_step_snapshot(server.node, bytes_of(&bytes), data, Some(count), counter.context())
+        };
+        assert_eq!(status, RAFT_ERR_INVALID_ARGUMENT);
+    }
+    assert_eq!(counter.get(), 2);
+}
+
+#[test]
+fn a_drive_hands_lent_snapshots_to_their_own_callback() {
+    let settings = raft_config { lend_snapshots: true, ..config(1) };
+    let snapshot = Snapshot {
+        id: EntryId::new(1, 5),
+        conf_state: ConfState::new([1, 2], []),
+        data: Bytes::from_static(b"state"),
+    };
+    let mut server = Owned::start(&settings, MemoryStorage::with_snapshot(snapshot));
+    server.fail_at = 0;
+    unsafe { ok(raft_campaign(server.node)) };
+    server.settle();
+    let vote =
+        |pre, term| Message { from: 2, to: 1, term, body: Body::VoteReply(VoteReply { pre, granted: true }) };
+    ok(server.step(&vote(true, 2)));
+    server.settle();
+    ok(server.step(&vote(false, 2)));
+    server.settle();
+    let reject = AppendReply { index: 5, reject: Some(AppendReject::default()) };
+    ok(server.step(&Message { from: 2, to: 1, term: 2, body: Body::AppendReply(reject) }));
+    server.sent.clear();
+    server.fail_at = server.calls + 1; // the callback fails, and is called again
+    server.settle();
+    let [sent] = &server.sent[..] else { panic!("one message: {:?}", server.sent) };
+    assert!(matches!(&sent.body, Body::Snapshot(snapshot) if snapshot.data == "state"));
+}
