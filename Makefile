@@ -16,13 +16,14 @@ ROUNDS ?= 100
 MINUTES ?= 15
 SEED ?=
 FUZZ_SECONDS ?= 60
+SCRIPTS ?= 150
 
 TESTS := test-rust test-c test-asan test-python wheel test-scripts test-kvd test-interop test-kill
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "  Variables: install PREFIX=$(PREFIX) DESTDIR=; soak ROUNDS=$(ROUNDS) MINUTES=$(MINUTES) SEED=; fuzz FUZZ_SECONDS=$(FUZZ_SECONDS)"
+	@echo "  Variables: install PREFIX=$(PREFIX) DESTDIR=; soak ROUNDS=$(ROUNDS) MINUTES=$(MINUTES) SEED=; fuzz FUZZ_SECONDS=$(FUZZ_SECONDS); test-recorded SCRIPTS=$(SCRIPTS) SEED=1"
 
 demo: setup build/build.ninja ## Run three servers, kill the leader under load, show that nothing is lost
 	@$(ENV) cmake --build build --target kvd
@@ -87,8 +88,15 @@ test-kvd: build-c ## Test kvd end to end: three processes, real clients
 
 test-interop: build-c ## Test mixed groups with raft-rs and, where Go is installed, with etcd/raft
 	@$(ENV) cd interop/rust && cargo test --locked
-	@if command -v go >/dev/null; then cd interop/go && go test -count=1 ./...; \
+	@if command -v go >/dev/null; then (cd interop/go && go test -count=1 ./...) && $(MAKE) test-recorded; \
 	  else echo "go is not installed: mixed groups with etcd/raft are not tested"; fi
+
+test-recorded: setup ## Record SCRIPTS random scripts from etcd/raft (from seed SEED on), and run them here (needs Go)
+	@rm -rf build/recorded && mkdir -p build
+	@cd interop/go && go run ./cmd/record -out ../../build/recorded -scripts $(SCRIPTS) -seed $(or $(SEED),1)
+	@$(ENV) cargo run --quiet --locked -p raftcore-testkit --bin interact -- build/recorded/*.txt >build/recorded.log \
+	  || { grep -v '^ok ' build/recorded.log; exit 1; }
+	@echo "$$(grep -c '^ok ' build/recorded.log) recorded scripts: equal"
 
 test-kill: build-c ## Kill and restart kvd's nodes 100 times while clients write and read
 	@$(ENV) python scripts/kill_loop.py --rounds 100 --minutes 5
@@ -119,4 +127,4 @@ install: ## Install library, headers, pkg-config and CMake files (after make bui
 clean: ## Remove what was built; .venv and installed packages stay
 	@rm -rf build
 
-.PHONY: help demo test setup build build-c build-python hello $(TESTS) asan valgrind soak fuzz verify fix install clean
+.PHONY: help demo test setup build build-c build-python hello $(TESTS) test-recorded asan valgrind soak fuzz verify fix install clean

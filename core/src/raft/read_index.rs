@@ -103,7 +103,11 @@ pub(crate) fn request<S: Storage>(
     context: Bytes,
 ) -> Result<(), Error> {
     let request = Request { from, context };
-    if replication::has_committed_in_term(shared)? {
+    let voters = shared.configuration.voters();
+    if shared.config.eager_append && voters.outgoing.is_empty() && voters.incoming.ids().len() == 1 {
+        // The reference does not wait for the term's first commit here.
+        respond(shared, shared.log.committed(), request);
+    } else if replication::has_committed_in_term(shared)? {
         admit(shared, leader, request);
     } else {
         leader.reads.early.push(request);
@@ -127,21 +131,21 @@ fn admit<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader, request: Reque
     leader.reads.waiting.push_back((index, request));
     let number = leader.reads.last_number();
     leader.reads.acknowledged(own, number, leader.ticks);
+    if shared.config.eager_append {
+        return heartbeat::broadcast(shared, leader);
+    }
     // A leader that is a quorum by itself has confirmed it.
     respond_to_confirmed(shared, &mut leader.reads);
     leader.reads.round_due = !leader.reads.waiting.is_empty();
-    if shared.config.eager_append {
-        begin_round(shared, leader);
-    }
 }
 
 /// Whether nobody else can have been elected yet.
 fn has_lease<S: Storage>(shared: &Shared<S>, leader: &Leader) -> bool {
-    if shared.config.read_mode != ReadMode::Lease || leader.lease_given_up {
+    if shared.config.read_mode != ReadMode::Lease {
         return false;
     }
-    if shared.config.eager_append {
-        return true;
+    if leader.lease_given_up || shared.config.eager_append {
+        return shared.config.eager_append;
     }
     let granted = |id| match id == shared.config.id {
         true => leader.ticks,

@@ -28,6 +28,10 @@ pub(crate) fn propose<S: Storage>(
         return dropped(DropReason::LogFull);
     };
     let pending_conf_index = vet(shared, leader, entries.as_mut())?;
+    if shared.config.eager_append {
+        // The reference takes note of a change even if it is too large to be taken.
+        leader.pending_conf_index = pending_conf_index;
+    }
     let payload = payload_len(entries.as_mut());
     let exceeds = leader.uncommitted_bytes.saturating_add(payload) > shared.config.max_uncommitted_bytes;
     // An empty payload is always taken: a term's first entry, leaving a joint configuration. And so
@@ -60,7 +64,9 @@ fn vet<S: Storage>(shared: &Shared<S>, leader: &Leader, entries: &mut [Entry]) -
             return dropped(DropReason::MalformedConfChange);
         };
         let is_pending = pending_conf_index > shared.log.applied();
-        let fits = if is_joint { change.leaves_joint() } else { !change.ops.is_empty() };
+        // The reference lets through what it cannot apply: an empty change with a transition.
+        let leaves = change.leaves_joint() || (shared.config.eager_append && change.ops.is_empty());
+        let fits = if is_joint { leaves } else { !change.ops.is_empty() };
         if shared.config.validate_conf_changes && (is_pending || !fits) {
             *entry = Entry::refused();
         } else {

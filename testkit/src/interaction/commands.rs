@@ -62,6 +62,7 @@ impl World {
             "propose-conf-change" => self.propose_conf_change(directive),
             "raft-log" => self.print_log(directive.positional(0)?),
             "raft-state" => self.print_states(),
+            "read-index" => self.read_index(directive),
             "report-unreachable" => self.report_unreachable(directive),
             "send-snapshot" => self.send_snapshot(directive),
             "set-randomized-election-timeout" => {
@@ -205,6 +206,17 @@ impl World {
             self.out.print_line(&format::state(&status));
         }
         Ok(())
+    }
+
+    fn read_index(&mut self, directive: &Directive) -> Result {
+        let [id, context] = &directive.args[..] else {
+            return Err(CommandError::fatal("read-index needs exactly two arguments"));
+        };
+        match self.node(number(&id.key)?)?.raft.read_index(context.key.clone()) {
+            // The reference drops such requests without a word.
+            Err(raftcore::Error::NoLeader) => Ok(()),
+            other => Ok(other?),
+        }
     }
 
     fn report_unreachable(&mut self, directive: &Directive) -> Result {

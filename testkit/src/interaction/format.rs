@@ -3,8 +3,8 @@
 use std::fmt::{self, Display};
 
 use raftcore::{
-    ConfChangeKind, ConfState, Entry, EntryKind, ProgressState, ProgressStatus, Ready, RoleKind, Snapshot,
-    Status, wire,
+    ConfChangeKind, ConfState, Entry, EntryKind, ProgressState, ProgressStatus, ReadState, Ready, RoleKind,
+    Snapshot, Status, wire,
 };
 
 use super::packet::{Endpoint, Packet};
@@ -137,6 +137,10 @@ pub(super) fn ready(ready: &Ready, must_sync: bool, messages: &[Packet]) -> Stri
         }
         text += &format!(" Commit:{}\n", state.commit);
     }
+    if !ready.read_states.is_empty() {
+        let states: Vec<_> = ready.read_states.iter().map(read_state).collect();
+        text += &format!("ReadStates {}\n", List(&states));
+    }
     part(&mut text, "Entries", ready.entries.iter().map(entry));
     if let Some(found) = &ready.snapshot {
         text += &format!("Snapshot {}\n", snapshot(found));
@@ -144,6 +148,11 @@ pub(super) fn ready(ready: &Ready, must_sync: bool, messages: &[Packet]) -> Stri
     part(&mut text, "CommittedEntries", ready.committed_entries.iter().map(entry));
     part(&mut text, "Messages", messages.iter().map(packet));
     if text.is_empty() { "<empty Ready>".to_owned() } else { format!("Ready MustSync={must_sync}:\n{text}") }
+}
+
+/// As the reference prints a structure of an index and bytes.
+fn read_state(state: &ReadState) -> String {
+    format!("{{{} {}}}", state.index, List(&state.context))
 }
 
 /// A titled list; nothing if it is empty.

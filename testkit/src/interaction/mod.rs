@@ -10,9 +10,12 @@
 //! ok
 //! ```
 //!
-//! Log lines of the reference are ignored, and none are written. Two things go beyond etcd's
-//! format: `add-nodes` takes `eager-append=false` (see [`raftcore::Config::eager_append`]; scripts
-//! run with it by default, as etcd works that way), and `max-message-bytes=<n>`.
+//! Log lines of the reference are ignored, and none are written. What goes beyond etcd's format:
+//! `read-index <id> <context>`; and options of `add-nodes`: `eager-append=false` (see
+//! [`raftcore::Config::eager_append`]; scripts run with it by default, as etcd works that way),
+//! `max-message-bytes=<n>`, `max-inflight-bytes=<n>`, `max-uncommitted-bytes=<n>`,
+//! `disable-proposal-forwarding=<bool>`. Scripts that use these can be recorded from etcd/raft too:
+//! `interop/go/cmd/record` does.
 
 mod args;
 mod commands;

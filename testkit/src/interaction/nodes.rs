@@ -20,6 +20,9 @@ impl World {
                 _ => set(&mut config, key, value)?,
             }
         }
+        if config.max_committed_bytes_per_ready == 0 {
+            config.max_committed_bytes_per_ready = config.max_message_bytes;
+        }
         let snapshot = initial_snapshot(config.applied, members)?;
         for _ in 0..count {
             config.id = self.ids().len() as NodeId + 1;
@@ -39,7 +42,8 @@ fn default_config(options: Options) -> Config {
         max_inflight_messages: i32::MAX as u32,
         max_inflight_bytes: NO_LIMIT,
         max_uncommitted_bytes: NO_LIMIT,
-        max_committed_bytes_per_ready: NO_LIMIT,
+        // As in the reference, 0 means that the limit of a message holds here too.
+        max_committed_bytes_per_ready: 0,
         log_cache_bytes: options.log_cache_bytes,
         pre_vote: false,
         check_quorum: false,
@@ -57,10 +61,7 @@ fn set(config: &mut Config, key: &str, value: &str) -> Result<(), CommandError> 
         "async-storage-writes" => config.async_storage_writes = boolean(value)?,
         "prevote" => config.pre_vote = boolean(value)?,
         "checkquorum" => config.check_quorum = boolean(value)?,
-        "max-committed-size-per-ready" => {
-            let limit = number(value)?;
-            config.max_committed_bytes_per_ready = if limit == 0 { NO_LIMIT } else { limit };
-        }
+        "max-committed-size-per-ready" => config.max_committed_bytes_per_ready = number(value)?,
         "read-only" => {
             config.read_mode = match value {
                 "safe" => ReadMode::Safe,
@@ -76,6 +77,9 @@ fn set(config: &mut Config, key: &str, value: &str) -> Result<(), CommandError> 
         "content" => return Err(CommandError::fatal("content= is not supported")),
         "eager-append" => config.eager_append = boolean(value)?,
         "max-message-bytes" => config.max_message_bytes = number(value)?,
+        "max-inflight-bytes" => config.max_inflight_bytes = number(value)?,
+        "max-uncommitted-bytes" => config.max_uncommitted_bytes = number(value)?,
+        "disable-proposal-forwarding" => config.forward_proposals = !boolean(value)?,
         _ => {}
     }
     Ok(())
