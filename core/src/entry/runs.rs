@@ -131,6 +131,12 @@ impl Runs {
         }
     }
 
+    /// What the runs cost that [`Self::evict`] could let go of.
+    pub(crate) fn bytes_up_to(&self, last: Index) -> u64 {
+        let runs = self.runs.iter().take_while(|run| run.next() <= last + 1);
+        runs.map(|run| run_bytes(&run.entries)).sum()
+    }
+
     /// Entries `low..high`, which must be here, as far as they fit `max_bytes`; at least one.
     pub(crate) fn slice(&self, low: Index, high: Index, max_bytes: u64) -> Entries {
         debug_assert!(self.first <= low && high <= self.next, "not here");

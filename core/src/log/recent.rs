@@ -70,8 +70,7 @@ impl Recent {
 
     /// What the closed runs cost that [`Self::evict`] could let go of.
     pub(crate) fn bytes_up_to(&self, last: Index) -> u64 {
-        let is_up_to = |run: &&Entries| run.last().is_some_and(|entry| entry.index() <= last);
-        self.runs.iter().take_while(is_up_to).map(|run| run_bytes(run)).sum()
+        self.closed.bytes_up_to(last)
     }
 
     /// Lets go of whole runs from the front, none of them beyond `last`, while more than `max_bytes`
