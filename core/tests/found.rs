@@ -240,7 +240,7 @@ fn a_candidate_with_an_old_term_learns_of_the_later_one() {
 
 #[test]
 fn a_leader_that_is_demoted_gives_up_a_transfer_to_a_removed_node() {
-    let mut group = Group::new(3);
+    let mut group = Group::with(3, |config| config.step_down_on_removal = false);
     group.elect(1);
     group.isolate(3);
     group.propose(1, "unknown to 3");
