@@ -127,9 +127,9 @@ mod tests {
         let mut outline = Outline::default();
         assert_eq!(outline.update(&log), Some((place(1, 1), 1, 2)));
         assert_eq!(outline.update(&log), None);
-        log.append(&entries(&[(1, 2), (1, 3), (1, 4)])).unwrap();
+        log.append(entries(&[(1, 2), (1, 3), (1, 4)])).unwrap();
         assert_eq!(outline.update(&log), Some((place(1, 1), 1, 2)));
-        log.append(&entries(&[(2, 3), (2, 4)])).unwrap();
+        log.append(entries(&[(2, 3), (2, 4)])).unwrap();
         assert_eq!(outline.update(&log), Some((place(1, 1), 2, 3)));
         log.compact(3).unwrap();
         let before = log.clone();
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(outline.update(&log), Some((place(2, 3), 3, 4)));
         log.apply_snapshot(snapshot(3, 9)).unwrap();
         assert_eq!(outline.update(&log), Some((place(3, 9), 9, 10)));
-        log.append(&entries(&[(3, 10)])).unwrap();
+        log.append(entries(&[(3, 10)])).unwrap();
         assert_eq!(outline.update(&log), Some((place(3, 9), 9, 10)));
         assert_eq!(outline.update(&log), None);
     }
