@@ -36,7 +36,9 @@ pub(crate) fn apply<S: Storage>(raft: &mut Raft<S>, change: &ConfChangeV2) -> Re
 
 /// A leader in a new configuration.
 fn react<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader) -> Result<Next, Error> {
-    if leader.transferee.is_some_and(|id| !shared.configuration.is_voter(id)) {
+    // The reference does not look at this if the leader itself was removed.
+    let looks = !shared.config.eager_append || shared.configuration.is_voter(shared.config.id);
+    if looks && leader.transferee.is_some_and(|id| !shared.configuration.is_voter(id)) {
         leader.transferee = None;
     }
     if !shared.configuration.is_voter(shared.config.id) {
