@@ -17,8 +17,11 @@ MINUTES ?= 15
 SEED ?=
 FUZZ_SECONDS ?= 60
 SCRIPTS ?= 150
+# Bounds the memory that a search takes: about 100 bytes each.
+TRANSITIONS ?= 40000000
+EXPLORE = $(CARGO_TARGET_DIR)/release/explore
 
-TESTS := test-rust test-c test-asan test-python wheel test-scripts test-kvd test-interop test-kill
+TESTS := test-rust test-c test-asan test-python wheel test-scripts test-kvd test-interop test-kill test-model
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -104,6 +107,16 @@ test-kill: build-c ## Kill and restart kvd's nodes 100 times while clients write
 soak: build-c ## The same, ROUNDS times or for MINUTES, whichever ends first
 	@$(ENV) python scripts/kill_loop.py --rounds $(ROUNDS) --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
+test-model: setup ## Look at every state of three nodes, within small bounds
+	@$(ENV) cargo build --release --locked --quiet -p raftcore-testkit --bin explore
+	@$(EXPLORE) --terms 1 --proposals 1 --crashes 1
+	@$(EXPLORE) --terms 2 --crashes 1 --depth 10
+
+soak-model: test-model ## The same within wider bounds, for MINUTES
+	@$(EXPLORE) --terms 1 --heartbeats 1 --proposals 1 --crashes 1 --transitions $(TRANSITIONS) --minutes $$(( $(MINUTES) / 3 + 1 ))
+	@$(EXPLORE) --terms 1 --crashes 1 --pre-vote --transitions $(TRANSITIONS) --minutes $$(( $(MINUTES) / 3 + 1 ))
+	@$(EXPLORE) --terms 2 --proposals 1 --crashes 1 --transitions $(TRANSITIONS) --minutes $$(( $(MINUTES) / 3 + 1 ))
+
 fuzz: setup ## Fuzz the core for FUZZ_SECONDS (installs cargo-fuzz if it is missing)
 	@fuzz/run.sh --seconds $(FUZZ_SECONDS)
 
@@ -127,4 +140,4 @@ install: ## Install library, headers, pkg-config and CMake files (after make bui
 clean: ## Remove what was built; .venv and installed packages stay
 	@rm -rf build
 
-.PHONY: help demo test setup build build-c build-python hello $(TESTS) test-recorded asan valgrind soak fuzz verify fix install clean
+.PHONY: help demo test setup build build-c build-python hello $(TESTS) asan valgrind soak soak-model fuzz verify fix install clean

@@ -2,8 +2,10 @@
 //!
 //! - [`interaction`] runs scripts in the format of etcd/raft's data-driven tests: what a small
 //!   cluster does, message by message, as text that a reviewer can read.
+//! - [`exhaustive`] looks at every state that a group of three can be in, within bounds.
 //! - [`sim`] runs groups of nodes under faults and checks what must hold, all from one seed.
 
+pub mod exhaustive;
 pub mod interaction;
 mod rng;
 pub mod sim;

@@ -34,6 +34,7 @@ pub use tally::Tally;
 pub use violation::{Invariant, Violation};
 
 use node::Native;
+pub(crate) use trace::describe;
 use trace::{Happening, Trace};
 use violation::Check;
 use world::World;

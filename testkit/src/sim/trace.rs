@@ -16,7 +16,8 @@ use raftcore::NodeId;
 use serde::Serialize;
 
 pub(super) use happening::Happening;
-pub(super) use message::{describe, tell};
+pub(crate) use message::describe;
+pub(super) use message::tell;
 
 use super::world::World;
 use watch::Watched;

@@ -10,7 +10,7 @@ use super::happening::{Told, ToldEntry};
 const SHOWN_BYTES: usize = 8;
 
 /// A message in a line.
-pub(in super::super) fn describe(message: &Message) -> String {
+pub(crate) fn describe(message: &Message) -> String {
     let id = |id: EntryId| format!("{}/{}", id.term, id.index);
     let body = match &message.body {
         Body::Append(append) => {
