@@ -137,7 +137,7 @@ impl Deeds {
                 break;
             }
             if let Some(snapshot) = &ready.snapshot {
-                node.storage_mut().apply_snapshot(snapshot.clone())?;
+                node.storage_mut().apply_snapshot((**snapshot).clone())?;
             }
             node.storage_mut().append(&ready.entries)?;
             if let Some(hard_state) = ready.hard_state {
@@ -168,7 +168,7 @@ fn entries(storage: &MemoryStorage) -> Vec<Entry> {
     if first > last {
         return Vec::new();
     }
-    storage.entries(first, last + 1, u64::MAX).expect("it has what it says it has")
+    storage.entries(first, last + 1, u64::MAX).expect("it has what it says it has").to_vec()
 }
 
 fn without_last_entry(storage: &MemoryStorage) -> Result<MemoryStorage, Error> {
