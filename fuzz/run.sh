@@ -65,6 +65,11 @@ for target in "${chosen[@]}"; do
   cargo fuzz build --fuzz-dir fuzz/libfuzzer "$target" 2>&1 | tail -n 20
 done
 
+shopt -s nullglob
+scripts=(testkit/testdata/interaction/*.txt ../shared/etcd-interaction/{testdata,generated}/*.txt)
+echo "making seeds from ${#scripts[@]} interaction scripts"
+cargo run --quiet --release -p raftcore-fuzz --bin seeds -- fuzz/libfuzzer/corpus "${scripts[@]}"
+
 failed=0
 for target in "${chosen[@]}"; do
   echo "running $target for $each s"

@@ -16,6 +16,8 @@ mod inputs;
 mod limit;
 mod oracle;
 mod raftpb;
+#[cfg(feature = "scripts")]
+mod scripts;
 mod source;
 mod states;
 mod step_bytes;
@@ -23,6 +25,8 @@ mod world;
 
 pub use entries_decode::entries_decode;
 pub use inputs::{explain_inputs, inputs, record_messages};
+#[cfg(feature = "scripts")]
+pub use scripts::{ScriptSeeds, from_script};
 pub use step_bytes::{frame, state_names, step_bytes};
 
 /// Takes any bytes; panics if a property does not hold.

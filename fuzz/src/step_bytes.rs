@@ -58,6 +58,18 @@ pub fn frame(message: &[u8], ticks: u8) -> Vec<u8> {
     [&head.to_le_bytes(), message].concat()
 }
 
+/// The first byte that makes a blank node.
+#[cfg(feature = "scripts")]
+pub(crate) const BLANK: u8 = 0;
+
+/// Turns a frame into one after which the node's work stays undone.
+#[cfg(feature = "scripts")]
+pub(crate) fn leave_work_undone(frame: &mut [u8]) {
+    if let Some(high) = frame.get_mut(1) {
+        *high |= 1 << 6;
+    }
+}
+
 fn config(flags: u8) -> Config {
     Config {
         pre_vote: flags & 1 == 0,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use raftcore_fuzz::{Harness, TARGETS};
+use raftcore_fuzz::{Harness, TARGETS, from_script};
 
 /// SplitMix64.
 struct Random(u64);
@@ -42,6 +42,35 @@ impl Random {
     }
 }
 
+/// Interaction scripts: ours, and those of etcd/raft where they are.
+fn scripts() -> Vec<PathBuf> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let ours = workspace.join("testkit/testdata/interaction");
+    assert!(ours.is_dir(), "no scripts in {}", ours.display());
+    let theirs = workspace.join("../shared/etcd-interaction");
+    let folders = [ours, theirs.join("testdata"), theirs.join("generated")];
+    let files = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten();
+    let mut scripts: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+    scripts.sort();
+    scripts
+}
+
+/// What the nodes of the scripts receive and are asked for, as inputs of a target.
+fn from_scripts(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut inputs = Vec::new();
+    for path in scripts() {
+        let text = fs::read_to_string(&path).expect("a readable script");
+        let seeds = from_script(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let of_target = match target {
+            "step_bytes" => seeds.step_bytes,
+            "inputs" => seeds.inputs.into_iter().collect(),
+            _ => Vec::new(),
+        };
+        inputs.extend(of_target.into_iter().map(|input| (path.clone(), input)));
+    }
+    inputs
+}
+
 fn seeds(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
     let mut seeds: Vec<_> = fs::read_dir(&folder)
@@ -50,6 +79,7 @@ fn seeds(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
         .map(|path| (path.clone(), fs::read(path).expect("a readable seed")))
         .collect();
     seeds.sort();
+    seeds.extend(from_scripts(target));
     assert!(!seeds.is_empty(), "no seeds in {}", folder.display());
     seeds
 }

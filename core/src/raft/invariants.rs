@@ -65,9 +65,12 @@ fn leader_is_in_order<S: Storage>(raft: &Raft<S>, leader: &Leader) -> Checked {
     let shared = &raft.shared;
     let log = &shared.log;
     require(log.last().term == shared.term, "a leader's log ends in its own term")?;
-    require(leader.pending_conf_index <= log.last().index, "pending membership change <= last")?;
+    // Where the reference does otherwise, so does `eager_append`.
+    let eager = shared.config.eager_append;
+    let is_pending = leader.pending_conf_index <= log.last().index;
+    require(is_pending || eager, "pending membership change <= last")?;
     let transferee =
-        leader.transferee.is_none_or(|id| id != shared.id() && shared.configuration.is_voter(id));
+        leader.transferee.is_none_or(|id| id != shared.id() && (shared.configuration.is_voter(id) || eager));
     require(transferee, "a transfer goes to another voter")?;
     let members = leader.progress.iter().map(|(id, _)| *id);
     require(members.eq(shared.configuration.members()), "a leader knows the progress of all members")

@@ -1,19 +1,21 @@
 //! Writes seeds for the harnesses: what nodes really send each other and store.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::path::Path;
 use std::{env, fs, io, process};
 
 use raftcore::{
     Body, ConfChange, ConfChangeKind, ConfChangeOp, ConfChangeV2, ConfState, Message, Transition, wire,
 };
-use raftcore_fuzz::{frame, record_messages, state_names};
+use raftcore_fuzz::{frame, from_script, record_messages, state_names};
 
 const HELP: &str = "\
 Writes seeds for the fuzz targets: what the nodes of small groups really send each other and store.
 
-Usage: seeds FOLDER
+Usage: seeds FOLDER [SCRIPT...]
   FOLDER   gets a folder for each target, with files named by what they hold
+  SCRIPT   interaction scripts: only what their nodes receive and are asked for is written then
 
 Seeds that are there already stay.";
 
@@ -106,9 +108,12 @@ fn main() {
     match &arguments[..] {
         [help] if help == "--help" || help == "-h" => println!("{HELP}"),
         [folder] if !folder.starts_with('-') => {
-            if let Err(error) = write_all(Path::new(folder)) {
-                eprintln!("seeds: {folder}: {error}");
-                process::exit(1);
+            finish(write_all(Path::new(folder)).map_err(|error| format!("{folder}: {error}")));
+        }
+        [folder, scripts @ ..] if !folder.starts_with('-') => {
+            for script in scripts {
+                let result = write_script(Path::new(folder), Path::new(script));
+                finish(result.map_err(|error| format!("{script}: {error}")));
             }
         }
         _ => {
@@ -116,6 +121,26 @@ fn main() {
             process::exit(2);
         }
     }
+}
+
+fn finish(result: Result<(), String>) {
+    if let Err(error) = result {
+        eprintln!("seeds: {error}");
+        process::exit(1);
+    }
+}
+
+/// What a script does to its nodes.
+fn write_script(folder: &Path, script: &Path) -> Result<(), Box<dyn Error>> {
+    let seeds = from_script(&fs::read_to_string(script)?)?;
+    let name = script.file_stem().unwrap_or_default().to_string_lossy();
+    for (node, bytes) in (1..).zip(&seeds.step_bytes) {
+        write(folder, "step_bytes", &format!("script_{name}_{node}"), bytes)?;
+    }
+    if let Some(bytes) = &seeds.inputs {
+        write(folder, "inputs", &format!("script_{name}"), bytes)?;
+    }
+    Ok(())
 }
 
 fn write_all(folder: &Path) -> io::Result<()> {

@@ -7,6 +7,7 @@ use raftcore::{
 use super::args::{Arg, boolean, number};
 use super::packet::KINDS;
 use super::quote::quote;
+use super::recording::Event;
 use super::script::Directive;
 use super::world::{Delivery, Thread, World};
 use super::{CommandError, format};
@@ -44,11 +45,17 @@ impl World {
         match directive.command.as_str() {
             "_breakpoint" => Ok(()),
             "add-nodes" => self.add_nodes(directive),
-            "campaign" => Ok(self.node(directive.positional(0)?)?.raft.campaign()?),
+            "campaign" => {
+                let id = directive.positional(0)?;
+                self.note(id, Event::Campaign);
+                Ok(self.node(id)?.raft.campaign()?)
+            }
             "compact" => self.compact(directive),
             "deliver-msgs" => self.deliver_messages(directive),
             "forget-leader" => {
-                self.node(directive.positional(0)?)?.raft.forget_leader();
+                let id = directive.positional(0)?;
+                self.note(id, Event::ForgetLeader);
+                self.node(id)?.raft.forget_leader();
                 Ok(())
             }
             "log-level" => {
@@ -81,6 +88,7 @@ impl World {
 
     fn compact(&mut self, directive: &Directive) -> Result {
         let (id, index) = (directive.positional(0)?, directive.positional(1)?);
+        self.note(id, Event::Compact);
         self.node(id)?.raft.storage_mut().compact(index)?;
         self.print_log(id)
     }
@@ -153,7 +161,9 @@ impl World {
         let [id, data] = &directive.args[..] else {
             return Err(CommandError::fatal("propose needs exactly two arguments"));
         };
-        self.node(number(&id.key)?)?.raft.propose(data.key.clone())?;
+        let id = number(&id.key)?;
+        self.note(id, Event::Propose(data.key.clone().into()));
+        self.node(id)?.raft.propose(data.key.clone())?;
         Ok(())
     }
 
@@ -168,9 +178,11 @@ impl World {
             }
         }
         let ops = parse_operations(&directive.input)?;
-        let raft = &mut self.node(directive.positional(0)?)?.raft;
+        let id = directive.positional(0)?;
+        let change = ConfChangeV2 { transition, ops: ops.clone(), ..ConfChangeV2::default() };
+        self.note(id, Event::ProposeConfChange(change.clone(), first_version));
+        let raft = &mut self.node(id)?.raft;
         if !first_version {
-            let change = ConfChangeV2 { transition, ops, ..ConfChangeV2::default() };
             raft.propose_conf_change(&change)?;
             return Ok(());
         }
@@ -212,7 +224,9 @@ impl World {
         let [id, context] = &directive.args[..] else {
             return Err(CommandError::fatal("read-index needs exactly two arguments"));
         };
-        match self.node(number(&id.key)?)?.raft.read_index(context.key.clone()) {
+        let id = number(&id.key)?;
+        self.note(id, Event::Read);
+        match self.node(id)?.raft.read_index(context.key.clone()) {
             // The reference drops such requests without a word.
             Err(raftcore::Error::NoLeader) => Ok(()),
             other => Ok(other?),
@@ -225,6 +239,7 @@ impl World {
                         node on which to report, and reported node";
             return Err(CommandError::answer(text));
         };
+        self.note(id, Event::Unreachable(unreachable));
         self.node(id)?.raft.report_unreachable(unreachable);
         Ok(())
     }
@@ -256,15 +271,16 @@ impl World {
     }
 
     fn tick(&mut self, id: NodeId, ticks: impl Fn(&raftcore::Config) -> u32) -> Result {
-        let raft = &mut self.node(id)?.raft;
-        for _ in 0..ticks(raft.config()) {
-            raft.tick()?;
+        for _ in 0..ticks(self.node(id)?.raft.config()) {
+            self.note(id, Event::Tick);
+            self.node(id)?.raft.tick()?;
         }
         Ok(())
     }
 
     fn transfer_leadership(&mut self, directive: &Directive) -> Result {
         let (from, to) = (directive.required("from")?, directive.required("to")?);
+        self.note(from, Event::Transfer(to));
         match self.node(from)?.raft.transfer_leader(to) {
             // The reference drops such requests without a word.
             Err(raftcore::Error::NoLeader | raftcore::Error::InvalidTransferee(_)) => Ok(()),

@@ -24,10 +24,12 @@ mod nodes;
 mod output;
 mod packet;
 mod quote;
+mod recording;
 mod script;
 mod storage;
 mod world;
 
+pub use recording::{Event, Happened, Recording, Start};
 pub use script::SyntaxError;
 
 use script::Script;
@@ -91,8 +93,18 @@ impl Outcome {
 
 /// Runs a script in a world of its own.
 pub fn run(text: &str, options: Options) -> Result<Outcome, ScriptError> {
-    let script = Script::parse(text)?;
+    run_in(&mut World::new(options), text)
+}
+
+/// Runs a script; the answer is what happened to its nodes, whatever the script expects.
+pub fn record(text: &str, options: Options) -> Result<Recording, ScriptError> {
     let mut world = World::new(options);
+    run_in(&mut world, text)?;
+    Ok(world.recording)
+}
+
+fn run_in(world: &mut World, text: &str) -> Result<Outcome, ScriptError> {
+    let script = Script::parse(text)?;
     let mut fatal = None;
     let actual = script.render(|directive| {
         if fatal.is_some() {

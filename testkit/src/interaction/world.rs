@@ -6,6 +6,7 @@ use raftcore::{Config, Entry, HardState, Message, NodeId, RawNode, Ready, Snapsh
 
 use super::output::Output;
 use super::packet::{Cargo, Endpoint, Packet};
+use super::recording::{Event, Happened, Recording, Start};
 use super::storage::ScriptStorage;
 use super::{CommandError, Options, format};
 
@@ -18,6 +19,7 @@ pub(super) struct World {
     nodes: Vec<ScriptNode>,
     /// Messages that some node has emitted and nobody has received.
     queue: Vec<Packet>,
+    pub(super) recording: Recording,
 }
 
 #[derive(Debug)]
@@ -47,11 +49,18 @@ pub(super) struct Delivery<'a> {
 
 impl World {
     pub(super) fn new(options: Options) -> Self {
-        Self { options, out: Output::default(), nodes: Vec::new(), queue: Vec::new() }
+        Self {
+            options,
+            out: Output::default(),
+            nodes: Vec::new(),
+            queue: Vec::new(),
+            recording: Recording::default(),
+        }
     }
 
     /// Creates the node that `config` names, which must be the next one.
     pub(super) fn add_node(&mut self, config: Config, snapshot: Snapshot) -> Result<(), CommandError> {
+        self.recording.nodes.push(Start { snapshot: snapshot.clone(), config: config.clone() });
         let raft = RawNode::new(config, ScriptStorage::new(snapshot)).map_err(CommandError::fatal)?;
         self.nodes.push(ScriptNode {
             accepted: raft.hard_state(),
@@ -67,6 +76,11 @@ impl World {
         position
             .and_then(|position| self.nodes.get_mut(position))
             .ok_or_else(|| CommandError::fatal(format!("there is no node {id}")))
+    }
+
+    /// Notes what happens to a node.
+    pub(super) fn note(&mut self, node: NodeId, event: Event) {
+        self.recording.events.push(Happened { node, event });
     }
 
     /// All nodes' ids, ascending.
@@ -88,6 +102,7 @@ impl World {
 
     /// Takes one Ready of a node and does what it asks for.
     pub(super) fn process_ready(&mut self, id: NodeId) -> Result<(), CommandError> {
+        self.note(id, Event::Work);
         let node = self.node(id)?;
         let mut ready = node.raft.ready()?;
         let must_sync = node.note_accepted(&ready);
@@ -120,6 +135,7 @@ impl World {
 
     /// Does the oldest work of a node's thread.
     pub(super) fn process_thread(&mut self, id: NodeId, thread: Thread) -> Result<(), CommandError> {
+        self.note(id, Event::Work);
         let Some(mut packet) = self.node(id)?.work(thread).pop_front() else {
             self.out.print(&format!("no {} work to perform", thread.name()));
             return Ok(());
@@ -169,6 +185,9 @@ impl World {
 
     /// What the node answers is printed and does not end the delivery.
     fn hand_over(&mut self, to: NodeId, cargo: Cargo) -> Result<(), CommandError> {
+        if let Cargo::Message(message) = &cargo {
+            self.note(to, Event::Message(message.clone()));
+        }
         let node = self.node(to)?;
         let result = match cargo {
             Cargo::Message(message) => node.raft.step(message),
