@@ -1,7 +1,6 @@
 //! `catch-up`: a follower that has nothing gets the whole log.
 
-use std::time::Instant;
-
+use crate::clock::Clock;
 use crate::group::{Group, Transport};
 use crate::payload::{self, Look, Sequence};
 use crate::peer::{Node, Ours, RaftRs, Settings};
@@ -14,6 +13,7 @@ pub(crate) struct Gap {
     pub(crate) entries: u64,
     pub(crate) payload: usize,
     pub(crate) transport: Transport,
+    pub(crate) clock: Clock,
 }
 
 /// Entries per second, from the election of a leader until the last of three nodes has applied everything.
@@ -38,7 +38,7 @@ fn catch_up<N: Node>(gap: &Gap, merge_appends: bool) -> Result<f64, Failure> {
     let mut group = Group::of(nodes, gap.transport, Look::Ends, full);
     let behind = Sequence::new(Look::Ends, Settings::FIRST_INDEX);
     group.applied[2] = behind;
-    let began = Instant::now();
+    let began = gap.clock.start();
     group.elect()?;
     // A member that does not answer at once is asked again with the next heartbeat.
     while group.applied[2].index <= full && began.elapsed().as_secs() < 600 {

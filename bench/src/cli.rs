@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::clock::Clock;
 use crate::group::Transport;
 use crate::report::{Measurement, grouped, median};
 use crate::workload::Workload;
@@ -66,6 +67,9 @@ struct Common {
     /// How often each is run; they take turns.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+    /// What time is measured with.
+    #[arg(long, value_enum, default_value_t = Clock::Wall)]
+    clock: Clock,
     /// One JSON object a line instead of text.
     #[arg(long)]
     json: bool,
@@ -161,6 +165,7 @@ fn replicate(options: &Replicate) -> Result<(), Failure> {
         proposals: options.proposals,
         transport: transport(options.encode),
         at_once: options.at_once,
+        clock: options.common.clock,
     };
     let all = &options.implementations;
     let mut samples = vec![Vec::new(); all.len()];
@@ -214,7 +219,7 @@ fn idle(options: &Idle) -> Result<(), Failure> {
     for round in 1..=options.common.rounds {
         for (at, implementation) in all.iter().enumerate() {
             progress(format_args!("round {round} of {}: {}", options.common.rounds, implementation.name()));
-            let cost = idle::measure(*implementation, options.groups)?;
+            let cost = idle::measure(*implementation, options.groups, options.common.clock)?;
             ticks[at].push(cost.tick_ns);
             bytes[at] = cost.bytes;
         }
@@ -249,6 +254,7 @@ fn catch_up(options: &CatchUp) -> Result<(), Failure> {
         entries: options.entries,
         payload: options.payload,
         transport: transport(options.encode),
+        clock: options.common.clock,
     };
     let all = &options.implementations;
     let mut rates = vec![Vec::new(); all.len()];

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::Failure;
+use crate::clock::Clock;
 use crate::group::Transport;
 use crate::report::Sample;
 use crate::workload::Workload;
@@ -16,6 +17,9 @@ pub(crate) fn replicate(program: PathBuf, workload: &Workload) -> Result<Sample,
     command.args(["--proposals", &workload.proposals.to_string(), "--json"]);
     if workload.transport == Transport::Encoded {
         command.arg("--encode");
+    }
+    if workload.clock == Clock::Cpu {
+        command.args(["--clock", "cpu"]);
     }
     let output = command
         .output()

@@ -1,10 +1,9 @@
 //! `idle`: what a follower costs that has nothing to do.
 
-use std::time::Instant;
-
 use raftcore::{Body, ConfState, Entries, HardState, Heartbeat, MemoryStorage, Message, RawNode, Storage};
 use raftcore::{Index, Snapshot, StorageError, Term};
 
+use crate::clock::Clock;
 use crate::peer::Settings;
 use crate::peer::{ours, raft_rs};
 use crate::{Failure, Impl, alloc};
@@ -24,7 +23,7 @@ const SETTINGS: Settings = Settings { nodes: 3, election_ticks: 1 << 20, merge_a
 const TICKS: usize = 10;
 
 /// Keeps `groups` followers in memory that have heard of their leader, and ticks them in turn.
-pub(crate) fn measure(implementation: Impl, groups: usize) -> Result<Cost, Failure> {
+pub(crate) fn measure(implementation: Impl, groups: usize, clock: Clock) -> Result<Cost, Failure> {
     match implementation {
         Impl::Core => {
             let storage = ours::storage(SETTINGS);
@@ -38,10 +37,11 @@ pub(crate) fn measure(implementation: Impl, groups: usize) -> Result<Cost, Failu
                 }
                 Ok(node)
             };
-            measure_nodes(groups, size_of::<Shared<'_>>(), made, |node| Ok(node.tick()?))
+            measure_nodes(clock, groups, size_of::<Shared<'_>>(), made, |node| Ok(node.tick()?))
         }
         Impl::RaftRs => {
-            let storage = raft_rs::storage(SETTINGS)?;
+            let storage = raft::storage::MemStorage::new();
+            storage.wl().apply_snapshot(raft_rs::first_snapshot(SETTINGS))?;
             let config = raft_rs::config(2, SETTINGS, Settings::FIRST_INDEX);
             let made = || {
                 let mut node = raft::RawNode::new(&config, storage.clone(), &raft_rs::silence())?;
@@ -56,7 +56,7 @@ pub(crate) fn measure(implementation: Impl, groups: usize) -> Result<Cost, Failu
                 }
                 Ok(node)
             };
-            measure_nodes(groups, size_of::<raft::storage::MemStorage>(), made, |node| {
+            measure_nodes(clock, groups, size_of::<raft::storage::MemStorage>(), made, |node| {
                 node.tick();
                 Ok(())
             })
@@ -66,6 +66,7 @@ pub(crate) fn measure(implementation: Impl, groups: usize) -> Result<Cost, Failu
 }
 
 fn measure_nodes<N>(
+    clock: Clock,
     groups: usize,
     storage_bytes: usize,
     mut make: impl FnMut() -> Result<N, Failure>,
@@ -77,7 +78,7 @@ fn measure_nodes<N>(
         nodes.push(make()?);
     }
     let bytes = alloc::live_bytes().wrapping_sub(before) as f64 / groups as f64 - storage_bytes as f64;
-    let began = Instant::now();
+    let began = clock.start();
     for _ in 0..TICKS {
         for node in &mut nodes {
             tick(node)?;

@@ -3,6 +3,7 @@
 mod alloc;
 mod catch_up;
 mod cli;
+mod clock;
 mod external;
 mod group;
 mod idle;

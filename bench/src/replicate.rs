@@ -1,6 +1,6 @@
 //! `replicate`: proposals per second of a whole group.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -113,7 +113,7 @@ fn laps(
         let count = (proposals - done).min(LAP.next_multiple_of(workload.batch) as u64) as usize;
         let payloads = payload::lap(first + done, count, workload.payload);
         let allocations = alloc::calls();
-        let began = Instant::now();
+        let began = workload.clock.start();
         lap(group, &payloads, workload)?;
         totals.time += began.elapsed();
         totals.allocations += alloc::calls() - allocations;

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::Failure;
+use crate::clock::Clock;
 use crate::group::{Group, Transport};
 use crate::payload::{Look, Sequence};
 use crate::peer::{Node, Settings};
@@ -18,6 +19,7 @@ pub(crate) struct Workload {
     pub(crate) transport: Transport,
     /// Whether a batch is proposed in one call.
     pub(crate) at_once: bool,
+    pub(crate) clock: Clock,
 }
 
 /// Something that replicates payloads.

@@ -1,19 +1,22 @@
-//! raft-rs 0.7, with its own storage in memory; its logger discards everything before it is formatted.
+//! raft-rs 0.7; its logger discards everything before it is formatted.
+
+mod storage;
 
 use bytes::Bytes;
 use protobuf::Message as _;
-use raft::eraftpb::{ConfState, Entry, Message, MessageType};
-use raft::storage::MemStorage;
+use raft::eraftpb::{Entry, Message, MessageType};
 use raft::{Config, RawNode, StateRole};
 
 use crate::Failure;
 use crate::payload::Sequence;
 use crate::peer::{Node, Settings};
 
+pub(crate) use storage::{Disk, first_snapshot};
+
 /// A node with its storage.
 pub(crate) struct RaftRs {
     id: u64,
-    node: RawNode<MemStorage>,
+    node: RawNode<Disk>,
 }
 
 /// The configuration that the settings stand for.
@@ -35,38 +38,6 @@ pub(crate) fn config(id: u64, settings: Settings, applied: u64) -> Config {
 /// A logger that drops everything.
 pub(crate) fn silence() -> slog::Logger {
     slog::Logger::root(slog::Discard, slog::o!())
-}
-
-/// The storage of a member of a new group: a snapshot at the same place as raftcore's.
-pub(crate) fn storage(settings: Settings) -> Result<MemStorage, Failure> {
-    let storage = MemStorage::new();
-    let mut snapshot = raft::eraftpb::Snapshot::default();
-    let metadata = snapshot.mut_metadata();
-    metadata.index = Settings::FIRST_INDEX;
-    metadata.term = 1;
-    *metadata.mut_conf_state() = ConfState::from((settings.members(), vec![]));
-    storage.wl().apply_snapshot(snapshot)?;
-    Ok(storage)
-}
-
-/// The storage of a member that has `payloads` in its log, from term 2, all committed.
-pub(crate) fn storage_with_log(settings: Settings, payloads: &[Bytes]) -> Result<MemStorage, Failure> {
-    let storage = storage(settings)?;
-    let entries: Vec<_> = (Settings::FIRST_INDEX + 1..)
-        .zip(payloads)
-        .map(|(index, data)| {
-            let mut entry = entry(data);
-            entry.term = 2;
-            entry.index = index;
-            entry
-        })
-        .collect();
-    let mut core = storage.wl();
-    core.append(&entries)?;
-    core.mut_hard_state().term = 2;
-    core.mut_hard_state().commit = Settings::FIRST_INDEX + payloads.len() as u64;
-    drop(core);
-    Ok(storage)
 }
 
 #[allow(clippy::useless_conversion, reason = "with the prost codec, data is a Vec")]
@@ -96,13 +67,13 @@ impl Node for RaftRs {
 
     fn new(id: u64, settings: Settings) -> Result<Self, Failure> {
         let config = config(id, settings, Settings::FIRST_INDEX);
-        Ok(Self { id, node: RawNode::new(&config, storage(settings)?, &silence())? })
+        Ok(Self { id, node: RawNode::new(&config, Disk::new(settings), &silence())? })
     }
 
     fn with_log(id: u64, settings: Settings, payloads: &[Bytes]) -> Result<Self, Failure> {
         let applied = Settings::FIRST_INDEX + payloads.len() as u64;
         let config = config(id, settings, applied);
-        Ok(Self { id, node: RawNode::new(&config, storage_with_log(settings, payloads)?, &silence())? })
+        Ok(Self { id, node: RawNode::new(&config, Disk::with_log(settings, payloads)?, &silence())? })
     }
 
     fn campaign(&mut self) -> Result<(), Failure> {
@@ -139,18 +110,16 @@ impl Node for RaftRs {
             return Err("a snapshot was sent, but none is needed here".into());
         }
         out.extend(ready.take_messages());
-        let storage = self.node.store();
-        if !ready.entries().is_empty() {
-            storage.wl().append(ready.entries())?;
-        }
+        let disk = self.node.mut_store();
+        disk.append(ready.take_entries());
         if let Some(hard_state) = ready.hs() {
-            storage.wl().set_hardstate(hard_state.clone());
+            disk.state.hard_state = hard_state.clone();
         }
         out.extend(ready.take_persisted_messages());
         apply(&ready.take_committed_entries(), applied)?;
         let mut light = self.node.advance(ready);
         if let Some(commit) = light.commit_index() {
-            self.node.store().wl().mut_hard_state().commit = commit;
+            self.node.mut_store().state.hard_state.commit = commit;
         }
         out.extend(light.take_messages());
         apply(&light.take_committed_entries(), applied)?;
@@ -159,8 +128,7 @@ impl Node for RaftRs {
     }
 
     fn compact(&mut self, index: u64) -> Result<(), Failure> {
-        // It forgets what is below the index.
-        Ok(self.node.store().wl().compact(index + 1)?)
+        self.node.mut_store().compact(index)
     }
 
     fn receiver(message: &Message) -> u64 {
