@@ -73,6 +73,17 @@ static void inbox_put(inbox *box, raft_slice message) {
   box->ends[box->messages++] = box->len;
 }
 
+// What promises nothing may leave at once: the receiver gets it out of the sender's own view. The
+// rest waits until it is stored.
+static void send(const raft_message *message) {
+  server *receiver = &servers[message->to - 1];
+  if (message->requires_persistence || receiver->waiting.messages > 0) {
+    inbox_put(&receiver->waiting, message->bytes);
+  } else {
+    check(raft_step(receiver->node, message->bytes), receiver->node);
+  }
+}
+
 static void receive(server *self) {
   const inbox empty = self->delivered;
   self->delivered = self->waiting;
@@ -99,15 +110,15 @@ static void apply(server *self, const raft_entry *entry) {
   sequence_add(&self->applied, data.data, data.len);
 }
 
-// Does what the node wants done. False if there was nothing. The log is in memory: raft_advance
-// stores into it, and nothing is lost if messages leave before.
+// Does what the node wants done. False if there was nothing. (The log is in memory: raft_advance
+// stores into it.)
 static bool drive(server *self) {
   raft_ready_view *view;
   check(raft_ready(self->node, &view), self->node);
   if (view == NULL) return false;
   if (view->has_snapshot) fail("a snapshot was sent, but none is needed here");
   for (size_t i = 0; i < view->messages_len; i++) {
-    inbox_put(&servers[view->messages[i].to - 1].waiting, view->messages[i].bytes);
+    send(&view->messages[i]);
   }
   messages_sent += view->messages_len;
   for (size_t i = 0; i < view->committed_entries_len; i++) {
