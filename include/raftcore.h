@@ -279,6 +279,22 @@ extern "C" {
 /// Log level: calls are refused, and why.
 #define RAFT_LOG_DEBUG 4
 
+/// How raft_checked_storage.reopen opens again: it was closed in good order, everything is there.
+#define RAFT_REOPEN_CLOSED 0
+
+/// How raft_checked_storage.reopen opens again: the machine lost its power. What was not synced may
+/// be gone, the latest writes first.
+#define RAFT_REOPEN_CRASHED 1
+
+/// What raft_storage_check found of a rule: the storage keeps it.
+#define RAFT_RULE_KEPT 0
+
+/// What raft_storage_check found of a rule: the storage breaks it.
+#define RAFT_RULE_BROKEN 1
+
+/// What raft_storage_check found of a rule: the storage offers no way to try it.
+#define RAFT_RULE_NOT_CHECKED 2
+
 /// A membership change that the library owns. Does not change; any thread may read it.
 typedef struct raft_conf_change_buffer raft_conf_change_buffer;
 
@@ -869,6 +885,51 @@ typedef struct raft_observer {
   /// How much is logged: a RAFT_LOG_ constant, that level and those above it.
   int32_t log_level;
 } raft_observer;
+
+/// A host's storage with all that raft_storage_check needs to try it. Callbacks answer RAFT_OK or an
+/// error, must not throw, and not longjmp.
+///
+/// All members but reopen and set_failing are required. Set unused bytes to zero.
+typedef struct raft_checked_storage {
+  /// sizeof(raft_checked_storage).
+  size_t struct_size;
+  /// Handed to every callback; may be NULL. Not used otherwise.
+  void *context;
+  /// How a node would read it. Looked at again after each reset and reopen, which may change it.
+  /// Its release is not called.
+  const raft_storage *storage;
+  /// Starts over with a storage in which nothing was ever stored: an empty one or, for hosts that
+  /// have no such thing, that of a group's first member (see raft_storage).
+  raft_status (*reset)(void *context);
+  /// As raft_host.persist. The membership of a snapshot is to be stored with it.
+  raft_status (*persist)(void *context, const raft_persist *what);
+  /// Forgets the log up to and including `index`, as the host does it when it has made a snapshot
+  /// there. The commit index covers it; take it for applied.
+  raft_status (*compact)(void *context, uint64_t index);
+  /// Closes the storage and opens it again; `how` is RAFT_REOPEN_CLOSED or RAFT_REOPEN_CRASHED.
+  /// NULL, or an answer of RAFT_ERR_UNAVAILABLE: there is no such way.
+  raft_status (*reopen)(void *context, int32_t how);
+  /// From now on, until called with false, nothing can be read or written. NULL, or an answer of
+  /// RAFT_ERR_UNAVAILABLE: there is no such way.
+  raft_status (*set_failing)(void *context, bool failing);
+} raft_checked_storage;
+
+/// What raft_storage_check found of one rule. All of it is borrowed during the report; the texts end
+/// with NUL.
+typedef struct raft_storage_finding {
+  /// Size of the struct as the library knows it: fields beyond are not there.
+  size_t struct_size;
+  /// The rule's name.
+  const char *rule;
+  /// What it demands, in a sentence.
+  const char *demand;
+  /// RAFT_RULE_KEPT, RAFT_RULE_BROKEN or RAFT_RULE_NOT_CHECKED.
+  int32_t outcome;
+  /// If broken: what was expected, where it was first not met. Empty otherwise.
+  const char *expected;
+  /// If broken: what came. If not checked: why not. Empty otherwise.
+  const char *got;
+} raft_storage_finding;
 
 /// Says in English what `status` means. Any integer is allowed. Never NULL; the text is static.
 /// Any thread.
@@ -1693,6 +1754,22 @@ RAFT_API
 RAFT_NODISCARD
 raft_status raft_node_set_observer(raft_node *node,
                                    const raft_observer *observer);
+
+/// Tries a host's storage against the contract of raft_storage, before a node relies on it: appends,
+/// conflicts, ranges, compaction, snapshots and, where the host offers a way, restarts, crashes and
+/// failures. Each rule starts from a fresh storage; what the storage holds is lost.
+///
+/// `storage` is not NULL, and borrowed during the call. `report` may be NULL; otherwise it is called
+/// once for each rule, the basic ones first, with the `context` given here: start with the first broken
+/// rule, the later ones build on it.
+///
+/// Any thread; the callbacks are called by this one. Errors: RAFT_ERR_STORAGE (a rule is broken;
+/// raft_node_last_error(NULL, ..) tells the first), RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_storage_check(const raft_checked_storage *storage,
+                               void (*report)(void *context, const raft_storage_finding *finding),
+                               void *context);
 
 /// Borrows `len` bytes at `data`.
 static inline raft_slice raft_slice_of(const void *data, size_t len) {

@@ -230,4 +230,22 @@ AT(raft_observer, trace, 24);
 AT(raft_observer, release, 32);
 AT(raft_observer, log_level, 40);
 
+SIZE(raft_checked_storage, 64);
+AT(raft_checked_storage, struct_size, 0);
+AT(raft_checked_storage, context, 8);
+AT(raft_checked_storage, storage, 16);
+AT(raft_checked_storage, reset, 24);
+AT(raft_checked_storage, persist, 32);
+AT(raft_checked_storage, compact, 40);
+AT(raft_checked_storage, reopen, 48);
+AT(raft_checked_storage, set_failing, 56);
+
+SIZE(raft_storage_finding, 48);
+AT(raft_storage_finding, struct_size, 0);
+AT(raft_storage_finding, rule, 8);
+AT(raft_storage_finding, demand, 16);
+AT(raft_storage_finding, outcome, 24);
+AT(raft_storage_finding, expected, 32);
+AT(raft_storage_finding, got, 40);
+
 #endif

@@ -55,6 +55,8 @@ mod introspect;
 
 mod observe;
 
+mod storage_check;
+
 pub use ack::*;
 pub use codec::*;
 pub use conf_change::*;
@@ -74,4 +76,5 @@ pub use snapshot::*;
 pub use status::*;
 pub use step::*;
 pub use storage::*;
+pub use storage_check::*;
 pub use types::*;

@@ -140,6 +140,18 @@ impl HostStorage {
         }
     }
 
+    /// The table, of which `release` is not called.
+    ///
+    /// # Safety
+    /// As `read`.
+    pub(crate) unsafe fn lent(storage: *const raft_storage) -> Result<Self, Failure> {
+        // SAFETY: the same contract.
+        let mut table = unsafe { sized::read(storage, NO_STORAGE, "storage.storage") }?;
+        table.release = None;
+        // SAFETY: it was just read.
+        unsafe { Self::read(&raw const table) }
+    }
+
     fn number(
         &self,
         callback: Option<unsafe extern "C" fn(*mut c_void, *mut u64) -> raft_status>,
@@ -212,11 +224,11 @@ impl Storage for HostStorage {
 }
 
 /// `HostStorage::read` lets no incomplete table through; this says so without a panic.
-fn present<F>(callback: Option<F>) -> Result<F, StorageError> {
+pub(crate) fn present<F>(callback: Option<F>) -> Result<F, StorageError> {
     callback.ok_or_else(|| StorageError::Contract("a callback is missing".to_owned()))
 }
 
-fn answer(status: raft_status) -> Result<(), StorageError> {
+pub(crate) fn answer(status: raft_status) -> Result<(), StorageError> {
     match status {
         RAFT_OK => Ok(()),
         RAFT_ERR_COMPACTED => Err(StorageError::Compacted),

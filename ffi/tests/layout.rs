@@ -242,6 +242,24 @@ layouts! {
         release: 32,
         log_level: 40,
     }
+    raft_checked_storage: 64 {
+        struct_size: 0,
+        context: 8,
+        storage: 16,
+        reset: 24,
+        persist: 32,
+        compact: 40,
+        reopen: 48,
+        set_failing: 56,
+    }
+    raft_storage_finding: 48 {
+        struct_size: 0,
+        rule: 8,
+        demand: 16,
+        outcome: 24,
+        expected: 32,
+        got: 40,
+    }
 }
 
 #[test]
