@@ -21,6 +21,7 @@ from raftcore._raftcore import (
     SoftState,
     __version__,
 )
+from raftcore.check import StorageFinding, StorageWrite, storage_check
 from raftcore.config import Config
 from raftcore.enums import (
     ConfChangeKind,
@@ -108,6 +109,8 @@ __all__ = [
     "Status",
     "Storage",
     "StorageError",
+    "StorageFinding",
+    "StorageWrite",
     "Transition",
     "Unavailable",
     "UnknownAck",
@@ -115,4 +118,5 @@ __all__ = [
     "__version__",
     "fitting",
     "rpc",
+    "storage_check",
 ]

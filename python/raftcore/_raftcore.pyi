@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # The signatures are written by hand, the docstrings are the module's own: tools/stub_docs.py.
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Final, Literal, TypeAlias, final
 
 from typing_extensions import Buffer, disjoint_base
 
+from raftcore.check import StorageWrite
 from raftcore.config import Config
 from raftcore.enums import EntryKind, MessageType, Role
 from raftcore.errors import StorageError
@@ -28,6 +29,7 @@ __all__ = [
     "SoftState",
     "__version__",
     "check_config",
+    "check_storage",
     "config_defaults",
     "decode_conf_change",
     "encode_conf_change",
@@ -360,9 +362,9 @@ class MemoryStorage:
     def __new__(
         cls, conf_state: ConfState | None = None, *, snapshot: Snapshot | None = None
     ) -> MemoryStorage: ...
-    def persist(self, ready: Ready) -> None:
-        """Stores what a Ready asks to store: its snapshot, its entries and its hard state.
-        Raises SnapshotOutOfDate and Unavailable as `apply_snapshot` and `append` do.
+    def persist(self, ready: Ready | StorageWrite) -> None:
+        """Stores what a Ready (or a StorageWrite) asks to store: its snapshot, its entries and its hard
+        state. Raises SnapshotOutOfDate and Unavailable as `apply_snapshot` and `append` do.
         """
     def append(self, entries: Iterable[Entry]) -> None:
         """Stores entries: they replace what is stored at their indexes and after. Those already
@@ -534,6 +536,13 @@ class RawNode:
         """
     def status(self) -> Status:
         """The node's state, for people and for metrics."""
+
+def check_storage(
+    make: Callable[[], Any], write: type[StorageWrite]
+) -> list[tuple[str, str, str, str, str]]:
+    """Tries the storages that `make` gives; `write` is the class of what they are asked to store. What
+    `raftcore.storage_check` makes its findings of.
+    """
 
 def check_config(config: Config) -> None:
     """Raises ConfigError if the configuration is not usable."""

@@ -7,6 +7,7 @@
 
 mod ack;
 mod body;
+mod check;
 mod config;
 mod entry;
 mod enums;
@@ -28,6 +29,8 @@ mod storage;
 mod _raftcore {
     #[pymodule_export]
     use crate::ack::Ack;
+    #[pymodule_export]
+    use crate::check::check_storage;
     #[pymodule_export]
     use crate::config::{check_config, config_defaults};
     #[pymodule_export]

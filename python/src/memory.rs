@@ -56,16 +56,27 @@ impl MemoryStorage {
         Ok(Self(Mutex::new(storage)))
     }
 
-    /// Stores what a Ready asks to store: its snapshot, its entries and its hard state.
-    /// Raises SnapshotOutOfDate and Unavailable as `apply_snapshot` and `append` do.
-    fn persist(&self, py: Python<'_>, ready: &Bound<'_, Ready>) -> PyResult<()> {
-        let ready = ready.get();
-        self.ask(py, |storage| {
-            if let Some(snapshot) = ready.core_snapshot() {
-                storage.apply_snapshot(snapshot.clone())?;
+    /// Stores what a Ready (or a StorageWrite) asks to store: its snapshot, its entries and its hard
+    /// state. Raises SnapshotOutOfDate and Unavailable as `apply_snapshot` and `append` do.
+    fn persist(&self, py: Python<'_>, ready: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (snapshot, entries, hard_state) = match ready.cast::<Ready>() {
+            Ok(ready) => {
+                let ready = ready.get();
+                (ready.core_snapshot().cloned(), ready.core_entries().clone(), ready.core_hard_state())
             }
-            storage.append(ready.core_entries())?;
-            if let Some(hard_state) = ready.core_hard_state() {
+            Err(_) => {
+                let snapshot = ready.getattr("snapshot")?.extract::<Option<Snapshot>>()?;
+                let entries = from_iterable(&ready.getattr("entries")?)?;
+                let hard_state = ready.getattr("hard_state")?.extract::<Option<HardState>>()?;
+                (snapshot.map(|snapshot| snapshot.0), entries.into(), hard_state.map(|state| state.0))
+            }
+        };
+        self.ask(py, |storage| {
+            if let Some(snapshot) = snapshot {
+                storage.apply_snapshot(snapshot)?;
+            }
+            storage.append(&entries)?;
+            if let Some(hard_state) = hard_state {
                 storage.set_hard_state(hard_state);
             }
             Ok(())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use pyo3::call::PyCallArgs;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use raftcore as core;
@@ -30,7 +30,14 @@ impl Failure {
         self.0.lock().take()
     }
 
-    fn note(&self, py: Python<'_>, raised: PyErr) -> StorageError {
+    /// What was raised last, if it is not for those who deal with failing storages: an interrupt, an
+    /// exit.
+    pub(crate) fn interrupt(&self, py: Python<'_>) -> Option<PyErr> {
+        let (_, raised) = self.take()?;
+        (!raised.is_instance_of::<PyException>(py)).then_some(raised)
+    }
+
+    pub(crate) fn note(&self, py: Python<'_>, raised: PyErr) -> StorageError {
         let answer = answer_for(py, &raised);
         // What was noted before is dropped outside of the lock: that may run Python code.
         let before = self.0.lock().replace((answer.clone(), raised));

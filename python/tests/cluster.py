@@ -23,6 +23,7 @@ from raftcore import (
     Ready,
     Role,
     Snapshot,
+    SnapshotOutOfDate,
     Unavailable,
     rpc,
 )
@@ -83,6 +84,8 @@ class ListStorage(raftcore.Storage):
         self.conf_state = conf_state
 
     def apply_snapshot(self, snapshot: Snapshot) -> None:
+        if snapshot.index < self.offset.index:
+            raise SnapshotOutOfDate
         self.latest, self.offset, self.conf_state = snapshot, snapshot.id, snapshot.conf_state
         self.log.clear()
 
