@@ -207,7 +207,9 @@ void Peer::send(const raft_ready_view &ready, bool after_write) {
 void Peer::apply_committed(const raft_ready_view &ready, rocksdb::WriteBatch &batch) {
   if (ready.snapshot == nullptr && ready.committed_entries_len == 0) return;
   DataBatch data(parts_.engine, batch);
-  if (ready.snapshot != nullptr) install(*ready.snapshot, data, batch);
+  if (ready.snapshot != nullptr && ready.snapshot->index > storage_.applied_index()) {
+    install(*ready.snapshot, data, batch);
+  }
   for (size_t i = 0; i < ready.committed_entries_len; ++i) {
     apply(ready.committed_entries[i], data);
   }

@@ -228,7 +228,9 @@ raft_status RaftStorage::snapshot(raft_snapshot_sink *out) {
 }
 
 void RaftStorage::stage_ready(const raft_ready_view &ready, rocksdb::WriteBatch &batch) {
-  if (ready.snapshot != nullptr) stage_snapshot(*ready.snapshot, batch);
+  if (ready.snapshot != nullptr && is_newer(*ready.snapshot)) {
+    stage_snapshot(*ready.snapshot, batch);
+  }
   if (ready.has_hard_state) staged_log_.hard_state = ready.hard_state;
   if (ready.entries_len > 0) stage_entries(ready.entries, ready.entries_len, batch);
   if (ready.snapshot != nullptr || ready.has_hard_state || ready.entries_len > 0) {

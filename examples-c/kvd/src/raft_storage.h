@@ -34,6 +34,11 @@ class RaftStorage {
   // The callbacks for raft_node_new. This object must outlive the node.
   raft_storage callbacks();
 
+  // Whether a snapshot is ahead of the log's begin. The library hands out no other; one that is not
+  // must not be installed, here or in the state machine.
+  bool is_newer(const raft_snapshot &snapshot) const {
+    return snapshot.index > staged_log_.truncated_index;
+  }
   // Everything that a Ready wants stored of the log: snapshot's position, entries, hard state.
   void stage_ready(const raft_ready_view &ready, rocksdb::WriteBatch &batch);
   void stage_applied(uint64_t index, uint64_t term, rocksdb::WriteBatch &batch);

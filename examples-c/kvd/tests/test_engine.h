@@ -28,6 +28,16 @@ class TestEngine {
     engine_ = Engine::open(directory_, "test", 1);
   }
 
+  // As after kill -9: with what the files hold now, while the database is open.
+  void crash() {
+    const std::string copy = directory_ + "-copy";
+    std::filesystem::copy(directory_, copy, std::filesystem::copy_options::recursive);
+    engine_.reset();
+    std::filesystem::remove_all(directory_);
+    std::filesystem::rename(copy, directory_);
+    engine_ = Engine::open(directory_, "test", 1);
+  }
+
   Engine &operator*() { return *engine_; }
   Engine *operator->() { return engine_.get(); }
   const std::string &directory() const { return directory_; }
