@@ -146,7 +146,7 @@ impl core::Storage for CheckedHost {
         self.reads.initial_state()
     }
 
-    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Vec<core::Entry>, StorageError> {
+    fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<core::Entries, StorageError> {
         self.reads.entries(low, high, max_bytes)
     }
 
