@@ -50,6 +50,7 @@ mod input;
 mod log;
 mod membership;
 mod message;
+mod node_set;
 mod progress;
 pub mod quorum;
 mod raft;

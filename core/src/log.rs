@@ -42,7 +42,6 @@ pub(crate) struct RaftLog<S> {
     applying_bytes: u64,
     max_applying_bytes: u64,
     applying_paused: bool,
-    cache_bytes: u64,
 }
 
 impl<S: Storage> RaftLog<S> {
@@ -67,7 +66,6 @@ impl<S: Storage> RaftLog<S> {
             applying_bytes: 0,
             max_applying_bytes: config.max_committed_bytes_per_ready,
             applying_paused: false,
-            cache_bytes: config.log_cache_bytes,
             storage,
         })
     }
@@ -270,14 +268,15 @@ impl<S: Storage> RaftLog<S> {
         self.snapshot_handed = self.snapshot.is_some();
     }
 
-    /// The log is stored up to `id`, unless that part of it has been replaced since.
-    pub(crate) fn stored(&mut self, id: EntryId) {
+    /// The log is stored up to `id`, unless that part of it has been replaced since. Of what is stored,
+    /// only the end stays in memory, up to `cache_bytes`.
+    pub(crate) fn stored(&mut self, id: EntryId, cache_bytes: u64) {
         if id.index <= self.stabled || self.recent.term(id.index) != Some(id.term) {
             return;
         }
         self.stabled = id.index;
         self.handed = self.handed.max(id.index);
-        self.recent.evict(self.stabled, self.cache_bytes);
+        self.recent.evict(self.stabled, cache_bytes);
     }
 
     /// Whether what is stored takes no more memory than it may; what is not stored has to be here.

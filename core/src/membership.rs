@@ -5,6 +5,7 @@ pub(crate) mod change;
 use bytes::Bytes;
 
 use crate::error::ConfChangeError;
+use crate::node_set::NodeSet;
 use crate::quorum::{JointQuorum, Majority};
 use crate::types::NodeId;
 
@@ -40,8 +41,8 @@ impl ConfState {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Configuration {
     pub(crate) voters: JointQuorum,
-    pub(crate) learners: Vec<NodeId>,
-    pub(crate) learners_next: Vec<NodeId>,
+    pub(crate) learners: NodeSet,
+    pub(crate) learners_next: NodeSet,
     pub(crate) auto_leave: bool,
 }
 
@@ -53,8 +54,8 @@ impl Configuration {
                 incoming: Majority::new(state.voters.clone()),
                 outgoing: Majority::new(state.voters_outgoing.clone()),
             },
-            learners: sorted(state.learners.clone()),
-            learners_next: sorted(state.learners_next.clone()),
+            learners: NodeSet::new(state.learners.clone()),
+            learners_next: NodeSet::new(state.learners_next.clone()),
             auto_leave: state.auto_leave,
         };
         configuration.check()?;
@@ -65,9 +66,9 @@ impl Configuration {
     pub fn to_conf_state(&self) -> ConfState {
         ConfState {
             voters: self.voters.incoming.ids().to_vec(),
-            learners: self.learners.clone(),
+            learners: self.learners.to_vec(),
             voters_outgoing: self.voters.outgoing.ids().to_vec(),
-            learners_next: self.learners_next.clone(),
+            learners_next: self.learners_next.to_vec(),
             auto_leave: self.auto_leave,
         }
     }
@@ -94,7 +95,7 @@ impl Configuration {
 
     /// Whether `id` is a learner now (not: will be one).
     pub fn is_learner(&self, id: NodeId) -> bool {
-        self.learners.binary_search(&id).is_ok()
+        self.learners.contains(id)
     }
 
     /// Whether `id` is a member.
@@ -105,14 +106,15 @@ impl Configuration {
     /// All members, ascending.
     pub fn members(&self) -> Vec<NodeId> {
         let mut ids = self.voters.ids();
-        ids.extend(&self.learners);
-        sorted(ids)
+        ids.extend_from_slice(&self.learners);
+        ids.sort_unstable();
+        ids
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfChangeError> {
         let zero = [self.voters.incoming.ids(), self.voters.outgoing.ids(), &self.learners]
             .iter()
-            .any(|ids| ids.contains(&0));
+            .any(|ids: &&[NodeId]| ids.contains(&0));
         if zero {
             return Err(ConfChangeError::InvalidState("0 is not a node id"));
         }
@@ -133,12 +135,6 @@ impl Configuration {
         }
         Ok(())
     }
-}
-
-fn sorted(mut ids: Vec<NodeId>) -> Vec<NodeId> {
-    ids.sort_unstable();
-    ids.dedup();
-    ids
 }
 
 /// One operation of a membership change.

@@ -1,7 +1,5 @@
 //! The public API: inputs go in, a [`Ready`] comes out.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use crate::config::Config;
@@ -11,8 +9,8 @@ use crate::input::{Ack, Proposed, SnapshotStatus};
 use crate::membership::{ConfChange, ConfChangeV2, ConfState};
 use crate::message::Message;
 use crate::raft::role::Role;
-use crate::raft::{Deferred, Raft, invariants, membership};
-use crate::ready::{Ready, Response, StorageAppend, StorageApply};
+use crate::raft::{Deferred, Raft, invariants, membership, push_tight};
+use crate::ready::{Ready, Response, StorageAppend, StorageApply, Ticket};
 use crate::status::{ProgressStatus, Status};
 use crate::storage::Storage;
 use crate::types::{EntryId, HardState, NodeId, SoftState};
@@ -23,18 +21,16 @@ use crate::wire;
 /// A clone is a node in the same state, to see what would become of it: model checkers need that. Only
 /// one of the two may go on as the member of its group.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct RawNode<S: Storage> {
     raft: Raft<S>,
     /// What the last `Ready` told.
     told_hard_state: HardState,
     told_soft_state: SoftState,
-    /// Identifies this node's `Ready`s.
-    ticket: Arc<()>,
-    number: u64,
+    /// Synchronous writes: a `Ready` is outstanding, and this comes back with it.
+    ticket: Ticket,
     /// Synchronous writes: notices for this node, due when the outstanding `Ready` is advanced.
-    on_advance: Option<Vec<Ack>>,
-    spare_acks: Vec<Ack>,
-    spare_messages: Vec<Message>,
+    on_advance: Vec<Ack>,
 }
 
 impl<S: Storage> RawNode<S> {
@@ -49,11 +45,8 @@ impl<S: Storage> RawNode<S> {
             told_hard_state: raft.shared.hard_state(),
             told_soft_state: raft.soft_state(),
             raft,
-            ticket: Arc::new(()),
-            number: 0,
-            on_advance: None,
-            spare_acks: Vec::new(),
-            spare_messages: Vec::new(),
+            ticket: Ticket::default(),
+            on_advance: Vec::new(),
         })
     }
 
@@ -167,7 +160,7 @@ impl<S: Storage> RawNode<S> {
     /// The last failure to read from the storage what was to be sent to a member, once. Such a
     /// failure stops nothing else, and the read is tried again.
     pub fn take_storage_error(&mut self) -> Option<StorageError> {
-        self.raft.shared.storage_error.take()
+        self.raft.shared.storage_error.take().map(|error| *error)
     }
 
     /// Whether there is work for the host.
@@ -193,7 +186,7 @@ impl<S: Storage> RawNode<S> {
     /// before the next is taken, else [`Error::ReadyOutstanding`]. [`Error::Storage`] if entries to
     /// apply cannot be read: nothing is taken then.
     pub fn ready(&mut self) -> Result<Ready, Error> {
-        if self.on_advance.is_some() {
+        if self.ticket.is_out() {
             return Err(Error::ReadyOutstanding);
         }
         self.raft.flush();
@@ -206,7 +199,6 @@ impl<S: Storage> RawNode<S> {
         let snapshot = shared.log.snapshot_to_store().cloned().map(Box::new);
         let soft_state = self.raft.soft_state();
         let shared = &mut self.raft.shared;
-        self.number += 1;
         let mut ready = Ready {
             soft_state: (soft_state != self.told_soft_state).then_some(soft_state),
             hard_state: (hard_state != told).then_some(hard_state),
@@ -214,14 +206,13 @@ impl<S: Storage> RawNode<S> {
             must_sync: !entries.is_empty()
                 || snapshot.is_some()
                 || (hard_state.term, hard_state.vote) != (told.term, told.vote),
-            messages: shared.outbox.take_now(std::mem::take(&mut self.spare_messages)),
+            messages: shared.outbox.take_now(),
             entries,
             snapshot,
             committed_entries,
             storage_append: None,
             storage_apply: None,
-            ticket: Some(Arc::clone(&self.ticket)),
-            number: self.number,
+            ticket: None,
         };
         self.told_soft_state = soft_state;
         self.told_hard_state = hard_state;
@@ -254,16 +245,15 @@ impl<S: Storage> RawNode<S> {
             }
             ready.storage_apply = applied.map(|ack| StorageApply { ack });
         } else {
-            let mut acks = std::mem::take(&mut self.spare_acks);
             for deferred in shared.outbox.drain_deferred() {
                 match deferred {
-                    Deferred::Send(message) => ready.messages.push(message),
-                    Deferred::Acknowledge(ack) => acks.push(ack),
+                    Deferred::Send(message) => push_tight(&mut ready.messages, message),
+                    Deferred::Acknowledge(ack) => self.on_advance.push(ack),
                 }
             }
-            acks.extend(stored);
-            acks.extend(applied);
-            self.on_advance = Some(acks);
+            self.on_advance.extend(stored);
+            self.on_advance.extend(applied);
+            ready.ticket = Some(self.ticket.issue());
         }
     }
 
@@ -293,11 +283,11 @@ impl<S: Storage> RawNode<S> {
         if self.config().async_storage_writes {
             return Err(Error::WrongWriteMode);
         }
-        let is_own = ready.ticket.as_ref().is_some_and(|ticket| Arc::ptr_eq(ticket, &self.ticket));
-        if !is_own || ready.number != self.number {
+        if !self.ticket.take_back(ready.ticket) {
             return Err(Error::ForeignReady);
         }
-        let Some(mut acks) = self.on_advance.take() else { return Err(Error::ForeignReady) };
+        self.raft.shared.outbox.give_back(ready.messages);
+        let mut acks = std::mem::take(&mut self.on_advance);
         let mut first_error = None;
         for ack in acks.drain(..) {
             // Each notice is a fact of its own: a failure to act on one must not swallow the next.
@@ -305,9 +295,7 @@ impl<S: Storage> RawNode<S> {
                 first_error.get_or_insert(error);
             }
         }
-        self.spare_acks = acks;
-        self.spare_messages = ready.messages;
-        self.spare_messages.clear();
+        self.on_advance = acks;
         first_error.map_or(Ok(()), Err)
     }
 

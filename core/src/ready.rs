@@ -1,7 +1,5 @@
 //! What a node wants its host to do.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use crate::entry::Entries;
@@ -53,8 +51,7 @@ pub struct Ready {
     pub storage_append: Option<StorageAppend>,
     /// Asynchronous writes: what to do once `committed_entries` are applied.
     pub storage_apply: Option<StorageApply>,
-    pub(crate) ticket: Option<Arc<()>>,
-    pub(crate) number: u64,
+    pub(crate) ticket: Option<Box<u8>>,
 }
 
 impl Ready {
@@ -69,6 +66,37 @@ impl Ready {
             && self.messages.is_empty()
             && self.storage_append.is_none()
             && self.storage_apply.is_none()
+    }
+}
+
+/// How a node knows its outstanding `Ready`: by the address of an allocation that goes with it, which
+/// nothing else can have meanwhile. No reference is counted for that.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ticket {
+    here: Option<Box<u8>>,
+    /// The address, while the allocation is away.
+    away: usize,
+}
+
+impl Ticket {
+    pub(crate) fn is_out(&self) -> bool {
+        self.away != 0
+    }
+
+    pub(crate) fn issue(&mut self) -> Box<u8> {
+        let ticket = self.here.take().unwrap_or_default();
+        self.away = &raw const *ticket as usize;
+        ticket
+    }
+
+    /// Whether it is this node's, and outstanding.
+    pub(crate) fn take_back(&mut self, ticket: Option<Box<u8>>) -> bool {
+        let is_own = ticket.as_deref().is_some_and(|ticket| &raw const *ticket as usize == self.away);
+        if is_own {
+            self.away = 0;
+            self.here = ticket;
+        }
+        is_own
     }
 }
 

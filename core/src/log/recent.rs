@@ -7,65 +7,92 @@
 use crate::entry::{Entries, Entry, Runs};
 use crate::types::{Index, Term};
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Recent {
+    /// Made when the first entry comes: a group that does nothing has none.
+    window: Option<Box<Window>>,
+    next: Index,
+}
+
+#[derive(Clone, Debug)]
+struct Window {
     closed: Runs,
     /// The run that is being filled; continues the closed ones.
     open: Vec<Entry>,
 }
 
-impl Recent {
-    /// An empty window, to be continued at index `next`.
-    pub(crate) fn new(next: Index) -> Self {
-        Self { closed: Runs::new(next), open: Vec::new() }
-    }
-
-    /// Index of the first entry, or of the next one if there is none.
-    pub(crate) fn first(&self) -> Index {
-        self.closed.first()
-    }
-
-    pub(crate) fn term(&self, index: Index) -> Option<Term> {
-        match index.checked_sub(self.closed.next()) {
-            Some(place) => self.open.get(place as usize).map(Entry::term),
-            None => self.closed.term(index),
-        }
-    }
-
-    /// Adds the entry at the next index.
-    pub(crate) fn push(&mut self, entry: Entry) {
-        debug_assert_eq!(entry.index(), self.closed.next() + self.open.len() as u64, "a gap in the log");
-        if self.open.capacity() == 0 {
-            // Steady load: the next run will be about as long as the last one.
-            self.open.reserve_exact(self.closed.last_run_len().clamp(1, 1024));
-        }
-        self.open.push(entry);
-    }
-
-    /// Adds entries from the next index on.
-    pub(crate) fn append(&mut self, entries: Entries) {
-        self.close();
-        self.closed.append(entries);
-    }
-
+impl Window {
     fn close(&mut self) {
         if !self.open.is_empty() {
             self.closed.append(std::mem::take(&mut self.open).into());
         }
     }
+}
+
+impl Recent {
+    /// An empty window, to be continued at index `next`.
+    pub(crate) fn new(next: Index) -> Self {
+        Self { window: None, next }
+    }
+
+    /// Index of the first entry, or of the next one if there is none.
+    pub(crate) fn first(&self) -> Index {
+        self.window.as_ref().map_or(self.next, |window| window.closed.first())
+    }
+
+    pub(crate) fn term(&self, index: Index) -> Option<Term> {
+        let window = self.window.as_ref()?;
+        match index.checked_sub(window.closed.next()) {
+            Some(place) => window.open.get(place as usize).map(Entry::term),
+            None => window.closed.term(index),
+        }
+    }
+
+    fn window(&mut self) -> &mut Window {
+        let next = self.next;
+        self.window.get_or_insert_with(|| Box::new(Window { closed: Runs::new(next), open: Vec::new() }))
+    }
+
+    /// Adds the entry at the next index.
+    pub(crate) fn push(&mut self, entry: Entry) {
+        debug_assert_eq!(entry.index(), self.next, "a gap in the log");
+        let Window { closed, open } = self.window();
+        if open.capacity() == 0 {
+            // Steady load: the next run will be about as long as the last one.
+            open.reserve_exact(closed.last_run_len().clamp(1, 1024));
+        }
+        open.push(entry);
+        self.next += 1;
+    }
+
+    /// Adds entries from the next index on.
+    pub(crate) fn append(&mut self, entries: Entries) {
+        let count = entries.len() as u64;
+        let window = self.window();
+        window.close();
+        window.closed.append(entries);
+        self.next += count;
+    }
 
     /// Removes the entries from `from` on; continues there.
     pub(crate) fn truncate(&mut self, from: Index) {
-        self.close();
-        self.closed.truncate(from);
+        if from >= self.next {
+            return;
+        }
+        if let Some(window) = &mut self.window {
+            window.close();
+            window.closed.truncate(from);
+        }
+        self.next = from;
     }
 
     /// Entries `low..high`, which must be here, as far as they fit `max_bytes`; at least one.
     pub(crate) fn slice(&mut self, low: Index, high: Index, max_bytes: u64) -> Entries {
-        if high > self.closed.next() {
-            self.close();
+        let Some(window) = self.window.as_mut().filter(|_| low < high) else { return Entries::new() };
+        if high > window.closed.next() {
+            window.close();
         }
-        self.closed.slice(low, high, max_bytes)
+        window.closed.slice(low, high, max_bytes)
     }
 
     /// What the closed runs cost that [`Self::evict`] could let go of.
@@ -76,10 +103,11 @@ impl Recent {
     /// Lets go of whole runs from the front, none of them beyond `last`, while more than `max_bytes`
     /// are held.
     pub(crate) fn evict(&mut self, last: Index, max_bytes: u64) {
-        if self.closed.next() <= last {
-            self.close();
+        let Some(window) = &mut self.window else { return };
+        if window.closed.next() <= last {
+            window.close();
         }
-        self.closed.evict(last, max_bytes);
+        window.closed.evict(last, max_bytes);
     }
 }
 
@@ -115,14 +143,18 @@ mod tests {
 
     #[test]
     fn it_goes_on_where_it_was_truncated() {
-        for from in 3..=10 {
+        for from in 3..=12 {
             let mut recent = window();
             recent.truncate(from);
             for index in 1..15 {
-                assert_eq!(recent.term(index).is_some(), (5..from).contains(&index), "{from} {index}");
+                assert_eq!(
+                    recent.term(index).is_some(),
+                    (5..from.min(10)).contains(&index),
+                    "{from} {index}"
+                );
             }
-            recent.push(entry(from));
-            assert_eq!(recent.term(from), Some(1));
+            recent.push(entry(from.min(10)));
+            assert_eq!(recent.term(from.min(10)), Some(1));
         }
     }
 

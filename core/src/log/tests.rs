@@ -13,12 +13,11 @@ fn entries(ids: &[(Term, Index)]) -> Vec<Entry> {
     ids.iter().map(|(term, index)| entry(*term, *index)).collect()
 }
 
-/// Stored: 1/1 to 1/3; not stored: 2/4, 2/5. With the given cache.
-fn log(cache: u64) -> RaftLog<MemoryStorage> {
+/// Stored: 1/1 to 1/3; not stored: 2/4, 2/5.
+fn log() -> RaftLog<MemoryStorage> {
     let mut storage = MemoryStorage::new();
     storage.append(entries(&[(1, 1), (1, 2), (1, 3)])).unwrap();
-    let config = Config { log_cache_bytes: cache, ..Config::new(1) };
-    let mut log = RaftLog::new(storage, &config).unwrap();
+    let mut log = RaftLog::new(storage, &Config::new(1)).unwrap();
     log.append(entries(&[(2, 4), (2, 5)]).into());
     log
 }
@@ -31,16 +30,14 @@ fn slice(prev: (Term, Index), ids: &[(Term, Index)]) -> LogSlice {
 #[test]
 fn a_slice_reaches_over_the_end_of_what_is_stored() {
     let one = entry(1, 1).encoded_len();
-    for cache in [0, NO_LIMIT] {
-        let mut log = log(cache);
-        for low in 1..=5u64 {
-            for high in low + 1..=6 {
-                for fit in 0..=5u64 {
-                    let found = log.slice(low, high, fit * one).unwrap().unwrap();
-                    let indexes: Vec<_> = found.iter().map(Entry::index).collect();
-                    let expected: Vec<_> = (low..high).take(fit.max(1) as usize).collect();
-                    assert_eq!(indexes, expected, "{low}..{high} with room for {fit}");
-                }
+    let mut log = log();
+    for low in 1..=5u64 {
+        for high in low + 1..=6 {
+            for fit in 0..=5u64 {
+                let found = log.slice(low, high, fit * one).unwrap().unwrap();
+                let indexes: Vec<_> = found.iter().map(Entry::index).collect();
+                let expected: Vec<_> = (low..high).take(fit.max(1) as usize).collect();
+                assert_eq!(indexes, expected, "{low}..{high} with room for {fit}");
             }
         }
     }
@@ -48,7 +45,7 @@ fn a_slice_reaches_over_the_end_of_what_is_stored() {
 
 #[test]
 fn terms_come_from_wherever_the_entry_is() {
-    let log = log(0);
+    let log = log();
     let terms: Vec<_> = (0..=6).map(|index| log.term(index).unwrap()).collect();
     assert_eq!(terms, [Some(0), Some(1), Some(1), Some(1), Some(2), Some(2), None]);
 }
@@ -56,13 +53,13 @@ fn terms_come_from_wherever_the_entry_is() {
 #[test]
 fn what_is_stored_leaves_the_memory_as_far_as_the_cache_is_full() {
     for (cache, first) in [(0, 6), (NO_LIMIT, 4)] {
-        let mut log = log(cache);
+        let mut log = log();
         let to_store = log.entries_to_store();
         assert_eq!(to_store.len(), 2);
         log.handed_out();
         assert!(!log.has_entries_to_store());
         log.storage_mut().append(&to_store).unwrap();
-        log.stored(EntryId::new(2, 5));
+        log.stored(EntryId::new(2, 5), cache);
         assert_eq!((log.stabled(), log.recent.first()), (5, first));
         assert_eq!(log.slice(1, 6, NO_LIMIT).unwrap().unwrap().len(), 5);
     }
@@ -70,17 +67,17 @@ fn what_is_stored_leaves_the_memory_as_far_as_the_cache_is_full() {
 
 #[test]
 fn a_notice_for_replaced_entries_is_void() {
-    let mut log = log(0);
+    let mut log = log();
     log.handed_out();
     log.append(entries(&[(3, 4), (3, 5)]).into());
-    log.stored(EntryId::new(2, 5));
+    log.stored(EntryId::new(2, 5), 0);
     assert_eq!(log.stabled(), 3);
     assert!(log.has_entries_to_store(), "the new ones have not been handed out");
 }
 
 #[test]
 fn an_overwritten_stored_part_is_not_stored_any_more() {
-    let mut log = log(NO_LIMIT);
+    let mut log = log();
     log.append(entries(&[(3, 2)]).into());
     assert_eq!((log.stabled(), log.handed(), log.last()), (1, 1, EntryId::new(3, 2)));
     assert_eq!(log.term(3).unwrap(), None);
@@ -90,7 +87,7 @@ fn an_overwritten_stored_part_is_not_stored_any_more() {
 
 #[test]
 fn where_a_slice_fits() {
-    let mut log = log(NO_LIMIT);
+    let mut log = log();
     log.commit_to(2).unwrap();
     for (prev, ids, fit) in [
         ((1, 1), vec![], Fit::BelowCommitted),
@@ -129,7 +126,7 @@ fn slices_that_no_leader_sends_are_refused() {
 
 #[test]
 fn hints_skip_what_cannot_match() {
-    let log = log(0);
+    let log = log();
     for (their, hint) in [((9, 9), (2, 5)), ((2, 4), (2, 4)), ((1, 5), (1, 3)), ((0, 5), (0, 0))] {
         let found = log.conflict_hint(EntryId::new(their.0, their.1)).unwrap();
         assert_eq!(found, EntryId::new(hint.0, hint.1), "{their:?}");
@@ -138,7 +135,7 @@ fn hints_skip_what_cannot_match() {
 
 #[test]
 fn a_commit_never_goes_back_nor_beyond_the_log() {
-    let mut log = log(0);
+    let mut log = log();
     log.commit_to(4).unwrap();
     log.commit_to(2).unwrap();
     assert_eq!(log.committed(), 4);
@@ -147,7 +144,7 @@ fn a_commit_never_goes_back_nor_beyond_the_log() {
 
 #[test]
 fn entries_to_apply_wait_for_storage_only_if_they_must() {
-    let mut log = log(0);
+    let mut log = log();
     log.commit_to(5).unwrap();
     assert_eq!(log.entries_to_apply(false).unwrap().len(), 3);
     assert_eq!(log.entries_to_apply(true).unwrap().len(), 5);
@@ -187,7 +184,7 @@ fn pointers_that_do_not_fit_the_log_are_refused_at_the_start() {
     for (committed, applied, good) in
         [(0, 0, true), (3, 2, true), (5, 5, true), (3, 4, true), (6, 0, false), (0, 6, false)]
     {
-        let mut log = log(0);
+        let mut log = log();
         assert_eq!(log.restart_at(committed, applied).is_ok(), good, "{committed} {applied}");
         if good {
             assert_eq!(log.committed(), committed.max(applied), "what is applied was committed");

@@ -2,6 +2,7 @@
 
 use crate::error::ConfChangeError;
 use crate::membership::{ConfChangeKind, ConfChangeOp, ConfChangeV2, Configuration};
+use crate::node_set::NodeSet;
 use crate::quorum::Majority;
 use crate::types::NodeId;
 
@@ -11,7 +12,7 @@ pub(crate) struct Changed {
     pub(crate) configuration: Configuration,
     /// Members of which nothing known before may be believed: new ones, and those that were removed
     /// and added again in one change.
-    pub(crate) fresh: Vec<NodeId>,
+    pub(crate) fresh: NodeSet,
 }
 
 /// The configuration that `change` leads to from `current`.
@@ -48,9 +49,8 @@ fn leave_joint(current: &Configuration) -> Result<Changed, ConfChangeError> {
         return Err(ConfChangeError::NotJoint);
     }
     let mut draft = Draft::new(current);
-    let staged = std::mem::take(&mut draft.next.learners_next);
-    for id in staged {
-        insert(&mut draft.next.learners, id);
+    for id in std::mem::take(&mut draft.next.learners_next).iter() {
+        draft.next.learners.insert(*id);
     }
     draft.next.voters.outgoing = Majority::default();
     draft.next.auto_leave = false;
@@ -75,12 +75,12 @@ fn simple(current: &Configuration, ops: &[ConfChangeOp]) -> Result<Changed, Conf
 
 struct Draft {
     next: Configuration,
-    fresh: Vec<NodeId>,
+    fresh: NodeSet,
 }
 
 impl Draft {
     fn new(current: &Configuration) -> Self {
-        Self { next: current.clone(), fresh: Vec::new() }
+        Self { next: current.clone(), fresh: NodeSet::default() }
     }
 
     fn run(&mut self, ops: &[ConfChangeOp]) -> Result<(), ConfChangeError> {
@@ -100,8 +100,8 @@ impl Draft {
 
     fn make_voter(&mut self, id: NodeId) {
         self.note_if_new(id);
-        take(&mut self.next.learners, id);
-        take(&mut self.next.learners_next, id);
+        self.next.learners.remove(id);
+        self.next.learners_next.remove(id);
         self.next.voters.incoming.insert(id);
     }
 
@@ -113,40 +113,28 @@ impl Draft {
         self.note_if_new(id);
         self.next.voters.incoming.remove(id);
         if self.next.voters.outgoing.contains(id) {
-            insert(&mut self.next.learners_next, id);
+            self.next.learners_next.insert(id);
         } else {
-            insert(&mut self.next.learners, id);
+            self.next.learners.insert(id);
         }
     }
 
     fn remove(&mut self, id: NodeId) {
         self.next.voters.incoming.remove(id);
-        take(&mut self.next.learners, id);
-        take(&mut self.next.learners_next, id);
-        take(&mut self.fresh, id);
+        self.next.learners.remove(id);
+        self.next.learners_next.remove(id);
+        self.fresh.remove(id);
     }
 
     fn note_if_new(&mut self, id: NodeId) {
         if !self.next.contains(id) {
-            insert(&mut self.fresh, id);
+            self.fresh.insert(id);
         }
     }
 
     fn finish(self) -> Result<Changed, ConfChangeError> {
         self.next.check()?;
         Ok(Changed { configuration: self.next, fresh: self.fresh })
-    }
-}
-
-fn insert(ids: &mut Vec<NodeId>, id: NodeId) {
-    if let Err(place) = ids.binary_search(&id) {
-        ids.insert(place, id);
-    }
-}
-
-fn take(ids: &mut Vec<NodeId>, id: NodeId) {
-    if let Ok(place) = ids.binary_search(&id) {
-        ids.remove(place);
     }
 }
 

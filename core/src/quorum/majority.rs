@@ -1,5 +1,6 @@
 //! Decisions by a majority of one set of voters.
 
+use crate::node_set::NodeSet;
 use crate::quorum::VoteResult;
 use crate::types::{Index, NodeId};
 
@@ -9,15 +10,13 @@ const ON_STACK: usize = 9;
 /// A set of voters, of which more than half decide.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Majority {
-    ids: Vec<NodeId>,
+    ids: NodeSet,
 }
 
 impl Majority {
     /// The set of the given voters.
-    pub fn new(mut ids: Vec<NodeId>) -> Self {
-        ids.sort_unstable();
-        ids.dedup();
-        Self { ids }
+    pub fn new(ids: Vec<NodeId>) -> Self {
+        Self { ids: NodeSet::new(ids) }
     }
 
     /// The voters, ascending.
@@ -32,19 +31,15 @@ impl Majority {
 
     /// Whether `id` is one of the voters.
     pub fn contains(&self, id: NodeId) -> bool {
-        self.ids.binary_search(&id).is_ok()
+        self.ids.contains(id)
     }
 
     pub(crate) fn insert(&mut self, id: NodeId) {
-        if let Err(place) = self.ids.binary_search(&id) {
-            self.ids.insert(place, id);
-        }
+        self.ids.insert(id);
     }
 
     pub(crate) fn remove(&mut self, id: NodeId) {
-        if let Ok(place) = self.ids.binary_search(&id) {
-            self.ids.remove(place);
-        }
+        self.ids.remove(id);
     }
 
     /// The highest index that a majority has reached, given what each voter has reached. An empty
@@ -63,7 +58,7 @@ impl Majority {
                 on_heap.as_mut_slice()
             }
         };
-        for (index, id) in indexes.iter_mut().zip(&self.ids) {
+        for (index, id) in indexes.iter_mut().zip(self.ids()) {
             *index = reached(*id);
         }
         indexes.sort_unstable();
@@ -75,7 +70,7 @@ impl Majority {
     pub fn vote_result(&self, mut said: impl FnMut(NodeId) -> Option<bool>) -> VoteResult {
         let count = self.ids.len();
         let (mut yes, mut silent) = (0, 0);
-        for id in &self.ids {
+        for id in self.ids() {
             match said(*id) {
                 Some(true) => yes += 1,
                 Some(false) => {}

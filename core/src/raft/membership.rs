@@ -24,7 +24,7 @@ pub(crate) fn apply<S: Storage>(raft: &mut Raft<S>, change: &ConfChangeV2) -> Re
         // next acknowledgement comes.
         next = react(shared, leader).unwrap_or_else(|error| {
             if let Error::Storage(error) = error {
-                shared.storage_error = Some(error);
+                shared.storage_error = Some(Box::new(error));
             }
             Next::Stay
         });

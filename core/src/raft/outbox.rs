@@ -12,9 +12,18 @@ pub(crate) enum Deferred {
 }
 
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub(crate) struct Outbox {
     now: Vec<Message>,
     deferred: Vec<Deferred>,
+}
+
+/// Adds a message to what seldom holds more than one: a node has this memory for itself.
+pub(crate) fn push_tight(messages: &mut Vec<Message>, message: Message) {
+    if messages.capacity() == 0 {
+        messages.reserve_exact(1);
+    }
+    messages.push(message);
 }
 
 impl Outbox {
@@ -26,7 +35,7 @@ impl Outbox {
         match &message.body {
             Body::AppendReply(_) | Body::VoteReply(_) => self.deferred.push(Deferred::Send(message)),
             Body::Vote(vote) if !vote.pre && hold_candidacy => self.deferred.push(Deferred::Send(message)),
-            _ => self.now.push(message),
+            _ => push_tight(&mut self.now, message),
         }
     }
 
@@ -57,9 +66,24 @@ impl Outbox {
         !self.deferred.is_empty()
     }
 
-    /// Takes the messages that may leave now, leaving `empty` in their place.
-    pub(crate) fn take_now(&mut self, empty: Vec<Message>) -> Vec<Message> {
-        std::mem::replace(&mut self.now, empty)
+    /// Takes the messages that may leave now.
+    pub(crate) fn take_now(&mut self) -> Vec<Message> {
+        std::mem::take(&mut self.now)
+    }
+
+    /// Takes a vector whose messages have left, to be filled again.
+    pub(crate) fn give_back(&mut self, mut messages: Vec<Message>) {
+        if self.now.capacity() == 0 {
+            messages.clear();
+            self.now = messages;
+        }
+    }
+
+    /// Lets the memory go that nothing is in.
+    pub(crate) fn shrink(&mut self) {
+        if self.now.is_empty() && self.now.capacity() > 0 {
+            self.now = Vec::new();
+        }
     }
 
     pub(crate) fn drain_deferred(&mut self) -> std::vec::Drain<'_, Deferred> {

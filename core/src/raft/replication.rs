@@ -139,7 +139,7 @@ fn send_append<S: Storage>(
         Ok(sent) => sent,
         Err(error) => {
             // The other members must not suffer; the next answer of this one leads here again.
-            shared.storage_error = Some(error);
+            shared.storage_error = Some(Box::new(error));
             false
         }
     }

@@ -23,8 +23,8 @@ use crate::types::{NO_NODE, NodeId, RoleKind};
 #[derive(Clone, Debug)]
 pub(crate) enum Role {
     Follower(Follower),
-    PreCandidate(Candidate),
-    Candidate(Candidate),
+    PreCandidate(Box<Candidate>),
+    Candidate(Box<Candidate>),
     Leader(Box<Leader>),
 }
 

@@ -108,7 +108,11 @@ fn nothing_is_believed_of_new_members_nor_of_those_removed_and_added_again() {
         ("1 2 learners 4", "r4 l4", vec![4]),
         ("1 2", "v3 r3", vec![]),
     ] {
-        assert_eq!(run(from, Transition::Explicit, change).unwrap().fresh, fresh, "{from} with {change}");
+        assert_eq!(
+            run(from, Transition::Explicit, change).unwrap().fresh[..],
+            fresh[..],
+            "{from} with {change}"
+        );
     }
 }
 
