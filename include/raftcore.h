@@ -129,6 +129,9 @@ extern "C" {
 /// Leadership cannot go to this node: it is not a voter of the group.
 #define RAFT_ERR_INVALID_TRANSFEREE (-22)
 
+/// There is no memory for what a caller asked to have copied.
+#define RAFT_ERR_NO_MEMORY (-23)
+
 /// An error for which this version of the interface has no code. raft_node_last_error explains it.
 #define RAFT_ERR_OTHER (-39)
 

@@ -2,6 +2,8 @@
 
 use std::slice;
 
+use bytes::Bytes;
+
 use crate::status::Failure;
 use crate::types::raft_slice;
 
@@ -38,12 +40,15 @@ pub(crate) unsafe fn array<'a, T>(
         return Ok(&[]);
     }
     check(pointer, name)?;
-    if len > isize::MAX as usize / size_of::<T>().max(1) {
-        return Err(Failure::argument(name, "has an impossible length"));
+    if len > MAX_BYTES / size_of::<T>().max(1) {
+        return Err(Failure::argument(name, format!("has an absurd length: {len}")));
     }
     // SAFETY: not NULL, aligned, no larger than memory, and by this function's contract valid.
     Ok(unsafe { slice::from_raw_parts(pointer, len) })
 }
+
+/// No array that a caller passes is larger: not even protobuf's messages may be. (What is lent may.)
+const MAX_BYTES: usize = if size_of::<usize>() > 4 { 1 << 32 } else { isize::MAX as usize };
 
 /// The bytes of a slice argument.
 ///
@@ -52,6 +57,41 @@ pub(crate) unsafe fn array<'a, T>(
 pub(crate) unsafe fn bytes<'a>(bytes: raft_slice, name: &'static str) -> Result<&'a [u8], Failure> {
     // SAFETY: the same contract.
     unsafe { array(bytes.data, bytes.len, name) }
+}
+
+/// The bytes of a slice argument, copied. That there is no memory for them is an error like any other.
+///
+/// # Safety
+/// As [`array`].
+pub(crate) unsafe fn copy(slice: raft_slice, name: &'static str) -> Result<Bytes, Failure> {
+    // SAFETY: the same contract.
+    let given = unsafe { bytes(slice, name) }?;
+    let mut copy = vec_for(given.len())?;
+    copy.extend_from_slice(given);
+    Ok(copy.into())
+}
+
+/// Room for so many bytes that a caller asks for.
+pub(crate) fn vec_for(len: usize) -> Result<Vec<u8>, Failure> {
+    let mut room = Vec::new();
+    room.try_reserve_exact(len).map_err(|_| Failure::NoMemory { needed: len })?;
+    Ok(room)
+}
+
+/// Bytes that are lent for longer than a call: of any size that memory can have.
+///
+/// # Safety
+/// As [`array`].
+pub(crate) unsafe fn lent<'a>(slice: raft_slice, name: &'static str) -> Result<&'a [u8], Failure> {
+    if slice.len == 0 {
+        return Ok(&[]);
+    }
+    check(slice.data, name)?;
+    if slice.len > isize::MAX as usize {
+        return Err(Failure::argument(name, format!("has an absurd length: {}", slice.len)));
+    }
+    // SAFETY: not NULL, no larger than memory, and by this function's contract valid.
+    Ok(unsafe { slice::from_raw_parts(slice.data, slice.len) })
 }
 
 /// Where a result goes. It may be uninitialised memory, so no reference to it is ever made.

@@ -2,7 +2,6 @@
 
 use std::ptr;
 
-use bytes::Bytes;
 use raftcore::{
     Append, AppendReject, AppendReply, Body, Entries, Entry, EntryId, Heartbeat, HeartbeatReply, Message,
     Propose, ReadIndex, ReadIndexReply, Snapshot, TransferLeader, Vote, VoteReply, wire,
@@ -107,7 +106,7 @@ pub unsafe extern "C" fn raft_message_decode(
         // SAFETY: the header demands bytes as long as they say, and room for the result.
         unsafe {
             let out = Output::required(out, "out")?;
-            let message = wire::decode(&Bytes::copy_from_slice(args::bytes(encoded, "encoded")?))?;
+            let message = wire::decode(&args::copy(encoded, "encoded")?)?;
             out.set(Box::into_raw(Box::new(raft_message_buffer::new(message))));
             Ok(())
         }
@@ -231,7 +230,7 @@ impl raft_message_fields {
     unsafe fn body(&self) -> Result<Body, Failure> {
         let at = EntryId::new(self.log_term, self.index);
         // SAFETY: the same contract.
-        let context = || unsafe { args::bytes(self.context, "fields.context") }.map(Bytes::copy_from_slice);
+        let context = || unsafe { args::copy(self.context, "fields.context") };
         // SAFETY: the same contract.
         let entries = || unsafe { self.entries() };
         Ok(match self.r#type {
@@ -392,7 +391,7 @@ fn varint_len(value: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use raftcore::EntryKind;
+    use raftcore::{Bytes, EntryKind};
 
     use super::*;
 

@@ -84,7 +84,7 @@ pub unsafe extern "C" fn raft_propose_conf_change(
     unsafe {
         call(node, |node| {
             let placed = Output::optional(placed, "placed")?;
-            let context = args::bytes(context, "context")?;
+            let context = args::copy(context, "context")?;
             let change = to_change(args::array(ops, len, "ops")?, transition, context)?;
             let proposed = node.lock(|state| Ok(state.raw.propose_conf_change(&change)?))?;
             placed.set(proposed.into());
@@ -111,7 +111,7 @@ pub unsafe extern "C" fn raft_propose_conf_change_v1(
         call(node, |node| {
             let placed = Output::optional(placed, "placed")?;
             let op = args::reference(op, "op")?.to_op()?;
-            let context = Bytes::copy_from_slice(args::bytes(context, "context")?);
+            let context = args::copy(context, "context")?;
             let change = ConfChange { op, context };
             let proposed = node.lock(|state| Ok(state.raw.propose_conf_change_v1(&change)?))?;
             placed.set(proposed.into());
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn raft_propose_conf_change_v1(
     }
 }
 
-fn to_change(ops: &[raft_conf_change_op], transition: i32, context: &[u8]) -> Result<ConfChangeV2, Failure> {
+fn to_change(ops: &[raft_conf_change_op], transition: i32, context: Bytes) -> Result<ConfChangeV2, Failure> {
     let transition = match transition {
         RAFT_TRANSITION_AUTO => Transition::Auto,
         RAFT_TRANSITION_IMPLICIT => Transition::Implicit,
@@ -128,7 +128,7 @@ fn to_change(ops: &[raft_conf_change_op], transition: i32, context: &[u8]) -> Re
         other => return Err(Failure::argument("transition", format!("is unknown: {other}"))),
     };
     let ops = ops.iter().map(|op| op.to_op()).collect::<Result<_, _>>()?;
-    Ok(ConfChangeV2 { transition, ops, context: Bytes::copy_from_slice(context) })
+    Ok(ConfChangeV2 { transition, ops, context })
 }
 
 /// Applies a committed membership change: call it at each committed entry whose kind is not
@@ -213,7 +213,7 @@ unsafe fn read_change(change: *const raft_conf_change) -> Result<ConfChangeV2, F
     unsafe {
         let change = sized::read(change, NO_CHANGE, "change")?;
         let ops = args::array(change.ops, change.ops_len, "change.ops")?;
-        to_change(ops, change.transition, args::bytes(change.context, "change.context")?)
+        to_change(ops, change.transition, args::copy(change.context, "change.context")?)
     }
 }
 

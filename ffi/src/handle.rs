@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::{Mutex, MutexGuard};
 use raftcore::{RawNode, StorageError};
@@ -22,6 +22,8 @@ use crate::work::Home;
 /// While a storage callback of the node runs, every call on the node from that same callback
 /// answers RAFT_ERR_REENTRANT (calls from other threads wait).
 pub struct raft_node {
+    /// [`ALIVE`] until it is freed: see [`live`].
+    magic: AtomicU32,
     state: Mutex<State>,
     /// The thread that holds `state`, or 0.
     owner: AtomicUsize,
@@ -81,6 +83,7 @@ impl Drop for Inside<'_> {
 impl raft_node {
     pub(crate) fn new(raw: RawNode<NodeStorage>, lend_snapshots: bool) -> Self {
         Self {
+            magic: AtomicU32::new(ALIVE),
             state: Mutex::new(State {
                 raw,
                 readies: Readies::default(),
@@ -181,13 +184,43 @@ pub(crate) unsafe fn call(
     work: impl FnOnce(&raft_node) -> Result<(), Failure>,
 ) -> raft_status {
     // SAFETY: the same contract.
-    let Some(node) = (unsafe { node.as_ref() }) else {
-        remember("argument `node` is NULL".to_owned());
-        return RAFT_ERR_INVALID_ARGUMENT;
+    let node = match unsafe { live(node) } {
+        Ok(node) => node,
+        Err(failure) => {
+            remember(failure.to_string());
+            return RAFT_ERR_INVALID_ARGUMENT;
+        }
     };
     match guarded(|| work(node)) {
         Ok(()) => RAFT_OK,
         Err(failure) => node.fail(&failure),
+    }
+}
+
+const ALIVE: u32 = 0x5af7_c02e;
+const FREED: u32 = 0xdead_c02e;
+
+/// The node that a handle stands for.
+///
+/// A handle that was freed is a caller's mistake that cannot be told for certain, for its memory may
+/// serve something else by now. Mostly it does not yet: then the mistake is an error and no more.
+///
+/// # Safety
+/// `node` is NULL or came from `raft_node_new` and has not been freed.
+pub(crate) unsafe fn live<'a>(node: *const raft_node) -> Result<&'a raft_node, Failure> {
+    // SAFETY: the same contract.
+    let node = unsafe { crate::args::reference(node, "node") }?;
+    match node.magic.load(Relaxed) {
+        ALIVE => Ok(node),
+        _ => Err(Failure::argument("node", "is no node, or was freed")),
+    }
+}
+
+impl Drop for raft_node {
+    fn drop(&mut self) {
+        self.magic.store(FREED, Relaxed);
+        // Not optimised away, although nobody may look at it any more.
+        std::hint::black_box(&self.magic);
     }
 }
 

@@ -126,15 +126,16 @@ pub unsafe extern "C" fn raft_node_last_error(
     needed: *mut usize,
 ) -> raft_status {
     // SAFETY: the header demands NULL or a live node, and room for the results.
-    let (node, buffer) = unsafe { (node.as_ref(), Buffer::new(buffer.cast(), capacity, needed)) };
-    let text = node.map_or_else(handle::thread_error, raft_node::last_error);
-    match buffer {
-        Ok(buffer) => {
-            buffer.fill_text(&text);
-            crate::status::RAFT_OK
-        }
-        Err(failure) => failure.status(),
-    }
+    let show = || unsafe {
+        let text = match node.is_null() {
+            true => handle::thread_error(),
+            false => handle::live(node)?.last_error(),
+        };
+        Buffer::new(buffer.cast(), capacity, needed)?.fill_text(&text);
+        Ok(())
+    };
+    // Not remembered: the text that is asked for must not be replaced.
+    handle::guarded(show).map_or_else(|failure: Failure| failure.status(), |()| RAFT_OK)
 }
 
 /// The node's id, as configured. 0 for NULL, a poisoned node, and in a callback of this node.

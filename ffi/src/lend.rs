@@ -42,7 +42,7 @@ impl Release {
     /// `data` is as long as it says, and stays as it is until the release.
     pub(crate) unsafe fn lend(self, data: raft_slice, name: &'static str) -> Result<Bytes, Failure> {
         // SAFETY: the same contract.
-        unsafe { args::bytes(data, name) }?;
+        unsafe { args::lent(data, name) }?;
         Ok(Bytes::from_owner(Lent { data, _release: self }))
     }
 
@@ -58,7 +58,7 @@ impl Release {
         let shared = Arc::new(self);
         let lend = |data: &raft_slice| {
             // SAFETY: the same contract.
-            unsafe { args::bytes(*data, name) }?;
+            unsafe { args::lent(*data, name) }?;
             Ok(Bytes::from_owner(Lent { data: *data, _release: Arc::clone(&shared) }))
         };
         pieces.iter().map(lend).collect()
@@ -84,6 +84,6 @@ unsafe impl<R: Send> Send for Lent<R> {}
 impl<R> AsRef<[u8]> for Lent<R> {
     fn as_ref(&self) -> &[u8] {
         // SAFETY: checked where it is made, and by that contract valid until the release.
-        unsafe { args::bytes(self.data, "data") }.unwrap_or(&[])
+        unsafe { args::lent(self.data, "data") }.unwrap_or(&[])
     }
 }

@@ -66,7 +66,7 @@ pub unsafe extern "C" fn raft_memory_snapshot(
     // SAFETY: the header demands NULL or a live node, and data as long as it says.
     unsafe {
         call(node, |node| {
-            let data = Bytes::copy_from_slice(args::bytes(data, "data")?);
+            let data = args::copy(data, "data")?;
             node.lock(|state| state.make_snapshot(index, data))
         })
     }

@@ -8,6 +8,7 @@ use raftcore::{Body, Message, payload_len, wire};
 use crate::args;
 use crate::config;
 use crate::handle;
+use crate::lend::Release;
 use crate::sized::{self, SizedStruct};
 use crate::status::{Failure, raft_status};
 use crate::types::raft_slice;
@@ -99,18 +100,19 @@ pub unsafe extern "C" fn raft_message_inspect(
     out: *mut raft_message_info,
 ) -> raft_status {
     handle::without_node(|| {
-        // SAFETY: the header demands a message as long as it says, and a result with its size.
+        // SAFETY: the header demands a message as long as it says, and a result with its size. The
+        // message is lent for this call only.
         unsafe {
             let size = *args::reference(out.cast::<usize>(), "out")?;
             config::dialect(dialect, "dialect")?;
-            let info = inspect(args::bytes(message, "message")?)?;
+            let info = inspect(&Release::none().lend(message, "message")?)?;
             sized::write(out, size, info, "out")
         }
     })
 }
 
-fn inspect(bytes: &[u8]) -> Result<raft_message_info, Failure> {
-    let message = wire::decode(&Bytes::copy_from_slice(bytes))?;
+fn inspect(bytes: &Bytes) -> Result<raft_message_info, Failure> {
+    let message = wire::decode(bytes)?;
     let (entries, payload_bytes) = match &message.body {
         Body::Append(append) => (append.entries.len(), payload_len(&append.entries)),
         Body::Propose(propose) => (propose.entries.len(), payload_len(&propose.entries)),

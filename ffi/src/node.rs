@@ -2,7 +2,6 @@
 
 use std::ffi::c_char;
 
-use bytes::Bytes;
 use raftcore::{RawNode, SnapshotStatus};
 
 use crate::args::{self, Output};
@@ -111,7 +110,7 @@ fn make(settings: Settings, storage: NodeStorage, out: &Output<*mut raft_node>) 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raft_node_free(node: *mut raft_node) {
     // SAFETY: the header demands NULL or a node that has not been freed.
-    if unsafe { node.as_ref() }.is_none_or(raft_node::is_inside) {
+    if unsafe { handle::live(node) }.map_or(true, raft_node::is_inside) {
         return;
     }
     // SAFETY: it came from `Box::into_raw` in `make`, and the header demands that nobody uses it.
@@ -215,7 +214,7 @@ pub unsafe extern "C" fn raft_read_index(node: *mut raft_node, context: raft_sli
     // SAFETY: the header demands NULL or a live node, and a context as long as it says.
     unsafe {
         call(node, |node| {
-            let context = Bytes::copy_from_slice(args::bytes(context, "context")?);
+            let context = args::copy(context, "context")?;
             node.lock(|state| Ok(state.raw.read_index(context)?))
         })
     }

@@ -30,7 +30,7 @@ pub unsafe extern "C" fn raft_propose(
     // the result.
     unsafe {
         call(node, |node| {
-            let data = Bytes::copy_from_slice(args::bytes(data, "data")?);
+            let data = args::copy(data, "data")?;
             propose(node, data, Output::optional(placed, "placed")?)
         })
     }
@@ -75,10 +75,8 @@ pub unsafe extern "C" fn raft_propose_batch(
 /// # Safety
 /// Each slice is as long as it says.
 unsafe fn copy_batch(slices: &[raft_slice]) -> Result<impl Iterator<Item = Bytes>, Failure> {
-    let mut block =
-        Vec::with_capacity(slices.iter().fold(0, |sum, slice| {
-            usize::saturating_add(sum, if slice.data.is_null() { 0 } else { slice.len })
-        }));
+    let len = |slice: &raft_slice| if slice.data.is_null() { 0 } else { slice.len };
+    let mut block = args::vec_for(slices.iter().map(len).fold(0, usize::saturating_add))?;
     for slice in slices {
         // SAFETY: the same contract.
         block.extend_from_slice(unsafe { args::bytes(*slice, "data") }?);

@@ -99,7 +99,7 @@ pub unsafe extern "C" fn raft_snapshot_decode(
         // SAFETY: the header demands bytes as long as they say, and room for the result.
         unsafe {
             let out = Output::required(out, "out")?;
-            let bytes = Bytes::copy_from_slice(args::bytes(encoded, "encoded")?);
+            let bytes = args::copy(encoded, "encoded")?;
             let snapshot = wire::decode_snapshot(&bytes)?;
             out.set(Box::into_raw(Box::new(raft_snapshot_buffer { snapshot })));
             Ok(())

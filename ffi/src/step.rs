@@ -2,7 +2,6 @@
 
 use std::ffi::c_void;
 
-use bytes::Bytes;
 use raftcore::{Body, Message, wire};
 
 use crate::args::{self, Output};
@@ -27,7 +26,7 @@ pub unsafe extern "C" fn raft_step(node: *mut raft_node, message: raft_slice) ->
     // SAFETY: the header demands NULL or a live node, and a message as long as it says.
     unsafe {
         call(node, |node| {
-            let bytes = Bytes::copy_from_slice(args::bytes(message, "message")?);
+            let bytes = args::copy(message, "message")?;
             step(node, wire::decode(&bytes)?)
         })
     }
@@ -91,9 +90,9 @@ pub unsafe extern "C" fn raft_step_batch(
         call(node, |node| {
             let statuses = Output::optional(statuses, "statuses")?;
             let messages = args::array(messages, len, "messages")?;
-            let copies = messages.iter().map(|message| args::bytes(*message, "messages"));
+            let copies = messages.iter().map(|message| args::copy(*message, "messages"));
             let copies = copies.collect::<Result<Vec<_>, _>>()?;
-            let messages = copies.into_iter().map(|bytes| wire::decode(&Bytes::copy_from_slice(bytes)));
+            let messages = copies.iter().map(wire::decode);
             let (answers, result) = node.lock(|state| Ok(state.step_all(node, messages)))?;
             statuses.set_all(answers.into_iter());
             result
@@ -145,7 +144,7 @@ pub unsafe extern "C" fn raft_step_snapshot(
     unsafe {
         call(node, |node| {
             let data = release?.lend(data, "data")?;
-            let bytes = Bytes::copy_from_slice(args::bytes(message, "message")?);
+            let bytes = args::copy(message, "message")?;
             let mut message = wire::decode(&bytes)?;
             match &mut message.body {
                 Body::Snapshot(snapshot) if snapshot.data.is_empty() => snapshot.data = data,

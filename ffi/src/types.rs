@@ -115,9 +115,9 @@ impl raft_entry {
             return Err(Failure::argument("entry.flags", "has unknown bits"));
         }
         // SAFETY: the same contract.
-        let data = unsafe { args::bytes(self.data, "entry.data") }?;
+        let data = unsafe { args::copy(self.data, "entry.data") }?;
         let id = EntryId::new(self.term, self.index);
-        let entry = Entry::new(id, kind, Bytes::copy_from_slice(data));
+        let entry = Entry::new(id, kind, data);
         let stated = entry.kind_stated() || self.flags & RAFT_ENTRY_KIND_STATED != 0;
         Ok(entry.with_kind_stated(stated))
     }
@@ -293,7 +293,7 @@ pub(crate) unsafe fn snapshot(snapshot: *const raft_snapshot) -> Result<Snapshot
     // SAFETY: the same contract.
     unsafe {
         let (mut read, data) = snapshot_and_data(snapshot)?;
-        read.data = Bytes::copy_from_slice(args::bytes(data, "snapshot.data")?);
+        read.data = args::copy(data, "snapshot.data")?;
         Ok(read)
     }
 }
