@@ -255,3 +255,15 @@ fn a_leader_that_is_demoted_gives_up_a_transfer_to_a_removed_node() {
     assert_eq!(group.node(1).status().transferee, None);
     group.node(1).propose("taken").unwrap();
 }
+
+#[test]
+fn no_vote_is_given_in_term_0() {
+    // Not even where a message without a term is taken, because recorded scripts have some.
+    for (eager_append, pre) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut node = RawNode::new(Config { eager_append, ..config(1) }, MemoryStorage::new()).unwrap();
+        let vote = raftcore::Vote { pre, ..raftcore::Vote::default() };
+        let message = Message { from: 2, to: 1, term: 0, body: Body::Vote(vote) };
+        assert!(matches!(node.step(message), Err(raftcore::Error::InvalidMessage(_))));
+        assert_eq!((node.hard_state(), node.has_ready()), (HardState::default(), false));
+    }
+}

@@ -36,7 +36,8 @@ pub(crate) fn check_envelope<S: Storage>(shared: &Shared<S>, message: &Message) 
     }
     // Terms begin at 1. Recorded scripts know senders that never heard of a term.
     let is_request = !message.is_reply() && !may_be_own;
-    if message.term == 0 && is_request && !shared.config.eager_append {
+    let is_known = shared.config.eager_append && !matches!(message.body, Body::Vote(_));
+    if message.term == 0 && is_request && !is_known {
         return Err(Error::InvalidMessage("it has no term"));
     }
     let is_reply =
