@@ -280,8 +280,8 @@ impl<S: Storage> RaftLog<S> {
     }
 
     /// Whether what is stored takes no more memory than it may; what is not stored has to be here.
-    pub(crate) fn cache_is_bounded(&self) -> bool {
-        self.recent.bytes_up_to(self.stabled) <= self.cache_bytes
+    pub(crate) fn cache_is_within(&self, cache_bytes: u64) -> bool {
+        self.recent.bytes_up_to(self.stabled) <= cache_bytes
     }
 
     pub(crate) fn snapshot_stored(&mut self, index: Index) {

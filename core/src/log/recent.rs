@@ -97,7 +97,7 @@ impl Recent {
 
     /// What the closed runs cost that [`Self::evict`] could let go of.
     pub(crate) fn bytes_up_to(&self, last: Index) -> u64 {
-        self.closed.bytes_up_to(last)
+        self.window.as_ref().map_or(0, |window| window.closed.bytes_up_to(last))
     }
 
     /// Lets go of whole runs from the front, none of them beyond `last`, while more than `max_bytes`

@@ -43,7 +43,10 @@ fn log_pointers_are_in_order<S: Storage>(raft: &Raft<S>) -> Checked {
     require(log.committed() <= log.last().index, "committed <= last")?;
     require(log.stabled() <= log.handed(), "stabled <= handed")?;
     require(log.handed() <= log.last().index, "handed <= last")?;
-    require(log.cache_is_bounded(), "stored entries in memory <= log_cache_bytes")
+    require(
+        log.cache_is_within(raft.shared.config.log_cache_bytes),
+        "stored entries in memory <= log_cache_bytes",
+    )
 }
 
 fn terms_and_votes_fit_the_role<S: Storage>(raft: &Raft<S>) -> Checked {
