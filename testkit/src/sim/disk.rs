@@ -31,6 +31,8 @@ struct Contents {
     /// Of a thousand reads, how many fail, and who decides which.
     failing_reads: u32,
     chance: Rng,
+    /// How often the library has read.
+    reads: u64,
 }
 
 /// An atomic write to the log store.
@@ -79,6 +81,7 @@ impl Disk {
             snapshot_busy: false,
             failing_reads: 0,
             chance: Rng::new(seed),
+            reads: 0,
         })))
     }
 
@@ -137,10 +140,28 @@ impl Disk {
         self.0.borrow_mut().failing_reads = permille;
     }
 
+    /// How often the library has read the log.
+    pub(super) fn reads(&self) -> u64 {
+        self.0.borrow().reads
+    }
+
+    /// Lets `look` read without faults, and as if it had not been.
+    pub(super) fn aside<T>(&self, look: impl FnOnce() -> T) -> T {
+        let (failing_reads, reads) = {
+            let contents = &mut *self.0.borrow_mut();
+            (std::mem::take(&mut contents.failing_reads), contents.reads)
+        };
+        let seen = look();
+        let contents = &mut *self.0.borrow_mut();
+        (contents.failing_reads, contents.reads) = (failing_reads, reads);
+        seen
+    }
+
     /// The log, for a read that the library wants.
     fn read(&self) -> Result<Ref<'_, MemoryStorage>, StorageError> {
         {
             let contents = &mut *self.0.borrow_mut();
+            contents.reads += 1;
             if contents.failing_reads > 0 && contents.chance.chance(contents.failing_reads) {
                 return Err(StorageError::Host { code: 5, message: "a simulated fault".into() });
             }

@@ -9,12 +9,15 @@
 //!
 //! A run depends on nothing but its seed and length, so a failure is explained by running it again.
 
+mod calls;
 mod checks;
 mod clients;
+mod compare;
 mod disk;
 mod faults;
 mod healing;
 mod host;
+mod hosted;
 mod ledger;
 mod log_view;
 mod machine;
@@ -30,10 +33,12 @@ mod world;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub use compare::{Comparison, Difference, compare, run_recorded};
+pub use hosted::HostProcess;
 pub use tally::Tally;
 pub use violation::{Invariant, Violation};
 
-use node::Native;
+use node::{Driver, Native};
 pub(crate) use trace::describe;
 use trace::{Happening, Trace};
 use violation::Check;
@@ -70,9 +75,9 @@ pub struct Failure {
 /// Runs the simulation that belongs to `seed`: so many events under faults, and the recovery. If it
 /// fails, runs it again to tell the story of its last `story_lines` events.
 pub fn run(seed: u64, steps: u64, story_lines: usize) -> Result<Report, Box<Failure>> {
-    let (first, _) = run_once(seed, steps, Trace::default());
+    let (first, _) = run_once(seed, steps, Box::new(Native), Trace::default());
     match first {
-        Err(_) if story_lines > 0 => run_once(seed, steps, Trace::new(story_lines, None)).0,
+        Err(_) if story_lines > 0 => run_once(seed, steps, Box::new(Native), Trace::new(story_lines, None)).0,
         other => other,
     }
 }
@@ -85,22 +90,22 @@ pub fn trace(
     story_lines: usize,
     file: Box<dyn Write>,
 ) -> io::Result<Result<Report, Box<Failure>>> {
-    let (result, written) = run_once(seed, steps, Trace::new(story_lines, Some(file)));
+    let (result, written) = run_once(seed, steps, Box::new(Native), Trace::new(story_lines, Some(file)));
     written.map(|()| result)
 }
 
-fn run_once(seed: u64, steps: u64, trace: Trace) -> (Result<Report, Box<Failure>>, io::Result<()>) {
+fn run_once(
+    seed: u64,
+    steps: u64,
+    driver: Box<dyn Driver>,
+    trace: Trace,
+) -> (Result<Report, Box<Failure>>, io::Result<()>) {
     let failure = |violation, events, story| Box::new(Failure { seed, events, violation, story });
-    let mut world = match World::new(seed, Box::new(Native), trace) {
+    let mut world = match caught(|| World::new(seed, driver, trace)) {
         Ok(world) => world,
         Err(violation) => return (Err(failure(violation, 0, Vec::new())), Ok(())),
     };
-    let result = catch_unwind(AssertUnwindSafe(|| run_world(&mut world, steps)));
-    let result = result.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        Invariant::NoPanics.broken(text.unwrap_or_default())
-    });
+    let result = caught(|| run_world(&mut world, steps));
     let events = world.count;
     world.tell(|| match &result {
         Ok(()) => Happening::End { events },
@@ -115,6 +120,15 @@ fn run_once(seed: u64, steps: u64, trace: Trace) -> (Result<Report, Box<Failure>
         Err(violation) => Err(failure(violation, events, story)),
     };
     (result, written)
+}
+
+/// A panic is a breach like any other.
+fn caught<T>(work: impl FnOnce() -> Check<T>) -> Check<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Invariant::NoPanics.broken(text.unwrap_or_default())
+    })
 }
 
 fn run_world(world: &mut World, steps: u64) -> Check {

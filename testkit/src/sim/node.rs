@@ -45,6 +45,12 @@ pub(super) trait Node: Debug {
     }
 }
 
+/// Brings the messages into the order in which every interface can show them: those that wait for
+/// the storage last.
+pub(super) fn sort_messages(ready: &mut Ready) {
+    ready.messages.sort_by_key(Message::requires_persistence);
+}
+
 /// Starts nodes: in this process, or elsewhere.
 pub(super) trait Driver: Debug {
     fn start(&mut self, config: Config, disk: Disk) -> Result<Box<dyn Node>, Error>;
@@ -117,7 +123,9 @@ impl Node for RawNode<Disk> {
     }
 
     fn ready(&mut self) -> Result<Ready, Error> {
-        self.ready()
+        let mut ready = self.ready()?;
+        sort_messages(&mut ready);
+        Ok(ready)
     }
 
     fn advance(&mut self, ready: Ready) -> Result<(), Error> {
