@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use raftcore_testkit::sim::{self, Failure, Tally};
+use raftcore_testkit::sim::{self, Compared, Failure, Tally};
 
 /// Simulate groups of nodes under faults and check that Raft's invariants hold.
 ///
@@ -32,6 +32,13 @@ struct Args {
     /// Write what happens, in JSON lines, to this file: of the one seed, or of the first that fails.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Run each seed in Rust and in this host too, and compare everything observed: c, python, or a
+    /// program with its arguments.
+    #[arg(long, value_name = "HOST", conflicts_with = "trace")]
+    host: Option<String>,
+    /// Let the digest that --verbose prints depend on everything observed, as with --host.
+    #[arg(long, conflicts_with = "trace")]
+    record: bool,
     /// Print a line for each seed.
     #[arg(long)]
     verbose: bool,
@@ -47,6 +54,9 @@ fn parse_range(text: &str) -> Result<Range<u64>, String> {
 fn main() -> io::Result<ExitCode> {
     let mut out = io::stdout().lock();
     let args = Args::parse();
+    if let Some(host) = &args.host {
+        return compare(&mut out, host, &args);
+    }
     let seeds = args.seed.map_or_else(|| args.seeds.clone(), |seed| seed..seed + 1);
     let count = seeds.end - seeds.start;
     let start = Instant::now();
@@ -56,6 +66,7 @@ fn main() -> io::Result<ExitCode> {
     for seed in seeds {
         let result = match file.filter(|_| count == 1) {
             Some(path) => trace(seed, &args, path)?,
+            None if args.record => sim::run_recorded(seed, args.steps),
             None => sim::run(seed, args.steps, args.story),
         };
         match result {
@@ -88,6 +99,39 @@ fn main() -> io::Result<ExitCode> {
         "seeds: {count}, events: {events}, events per second: {rate:.0}, violations: {violations}"
     )?;
     Ok(if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs every seed in Rust and in a host.
+fn compare(out: &mut impl Write, host: &str, args: &Args) -> io::Result<ExitCode> {
+    let mut embedding = sim::host_command(host).and_then(sim::Embedding::start).map_err(io::Error::other)?;
+    let seeds = args.seed.map_or_else(|| args.seeds.clone(), |seed| seed..seed + 1);
+    let (count, start) = (seeds.end - seeds.start, Instant::now());
+    let (mut events, mut violations, mut differences) = (0, 0, 0);
+    for seed in seeds {
+        match embedding.compare(seed, args.steps).map_err(io::Error::other)? {
+            Compared::Same(Ok(report)) => {
+                events += report.events;
+                if args.verbose {
+                    writeln!(out, "seed {seed}: {report:?}")?;
+                }
+            }
+            Compared::Same(Err(failure)) => {
+                violations += 1;
+                print_failure(out, &failure)?;
+            }
+            Compared::Differs(difference) => {
+                differences += 1;
+                writeln!(out, "seed {seed}: {difference}\n")?;
+            }
+        }
+    }
+    let rate = count as f64 / start.elapsed().as_secs_f64();
+    writeln!(
+        out,
+        "host: {host}, seeds: {count}, events: {events}, seeds per second: {rate:.1}, \
+         violations: {violations}, differences: {differences}"
+    )?;
+    Ok(if violations + differences == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Runs a seed with its trace going to a file.

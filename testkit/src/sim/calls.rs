@@ -77,10 +77,11 @@ impl Recorded {
 
 impl Driver for Recorded {
     fn start(&mut self, config: Config, disk: Disk) -> Result<Box<dyn Node>, Error> {
-        let id = config.id;
+        let (id, is_async) = (config.id, config.async_storage_writes);
         match self.driver.start(config, disk.clone()) {
             Ok(node) => {
-                let mut node = RecordedNode { node, id, disk, record: Rc::clone(&self.record), calls: 0 };
+                let record = Rc::clone(&self.record);
+                let mut node = RecordedNode { node, id, disk, record, calls: 0, is_async, is_busy: false };
                 node.note("starts", &Ok(()));
                 Ok(Box::new(node))
             }
@@ -99,13 +100,17 @@ struct RecordedNode {
     disk: Disk,
     record: SharedCalls,
     calls: u64,
+    is_async: bool,
+    /// With synchronous writes: whether a Ready is out. Not every interface shows what comes next then.
+    is_busy: bool,
 }
 
 impl RecordedNode {
     /// Notes a call, its outcome, and the node's state after it.
     fn note<T: Debug>(&mut self, call: impl Display, result: &Result<T, Error>) {
         let (id, node, reads) = (self.id, &self.node, self.disk.reads());
-        let (hard, soft, has_ready) = (node.hard_state(), node.soft_state(), node.has_ready());
+        let (hard, soft) = (node.hard_state(), node.soft_state());
+        let has_ready = node.has_ready() && !self.is_busy;
         let outcome = Outcome(result);
         self.record.borrow_mut().note(format_args!(
             "{id} {call}: {outcome}; now {hard:?}, {soft:?}, has_ready: {has_ready}, storage read {reads} times"
@@ -303,6 +308,7 @@ impl Node for RecordedNode {
 
     fn ready(&mut self) -> Result<Ready, Error> {
         let result = self.node.ready();
+        self.is_busy = result.is_ok() && !self.is_async;
         match &result {
             Ok(ready) => self.note("takes", &Ok(Contents(ready))),
             Err(error) => self.note("takes", &Err::<(), _>(error.clone())),
@@ -312,6 +318,7 @@ impl Node for RecordedNode {
 
     fn advance(&mut self, ready: Ready) -> Result<(), Error> {
         let result = self.node.advance(ready);
+        self.is_busy = false;
         self.note("advances", &result);
         result
     }

@@ -1,6 +1,7 @@
 //! The same run on two embeddings of the library: everything observed must be the same.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 
@@ -10,13 +11,11 @@ use super::node::{Driver, Native};
 use super::trace::Trace;
 use super::{Failure, Report, run_once};
 
-/// How two runs of a seed compare.
+/// A host's process, started anew where a run has ended the last one.
 #[derive(Debug)]
-pub enum Comparison {
-    /// The same: every call's outcome, every Ready, every state, and the end.
-    Same(Box<Result<Report, Box<Failure>>>),
-    /// Not the same.
-    Differs(Difference),
+pub struct Embedding {
+    command: Vec<String>,
+    process: Rc<RefCell<HostProcess>>,
 }
 
 /// The first difference between two runs.
@@ -34,6 +33,65 @@ pub struct Difference {
     pub hosted_end: String,
 }
 
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |call: &Option<String>| call.clone().unwrap_or_else(|| "nothing".to_owned());
+        writeln!(f, "the first difference is in call {}", self.call)?;
+        writeln!(f, "  in Rust:     {}", shown(&self.native))?;
+        writeln!(f, "  in the host: {}", shown(&self.hosted))?;
+        writeln!(f, "  the run ends in Rust:     {}", self.native_end)?;
+        write!(f, "  the run ends in the host: {}", self.hosted_end)
+    }
+}
+
+impl Embedding {
+    /// Starts the host; the command is as [`super::host_command`] gives it. The error is for people.
+    pub fn start(command: Vec<String>) -> Result<Self, String> {
+        let process = HostProcess::start(&command)?;
+        Ok(Self { command, process: Rc::new(RefCell::new(process)) })
+    }
+
+    /// Runs a seed in Rust and in the host, and compares. The answer is how both ended, or the first
+    /// difference; to tell that one, both are run again. Fails if the host cannot be started again
+    /// after its process has ended in a run.
+    pub fn compare(&mut self, seed: u64, steps: u64) -> Result<Compared, String> {
+        let (native, hosted) = (Run::native(seed, steps, None), self.run(seed, steps, None)?);
+        let call = first_difference(&native.record.borrow().hashes, &hosted.record.borrow().hashes);
+        if call.is_none() && native.essence() == hosted.essence() {
+            return Ok(Compared::Same(native.end));
+        }
+        Ok(Compared::Differs(Box::new(Difference {
+            call: call.unwrap_or_else(|| native.record.borrow().hashes.len()),
+            native: Run::native(seed, steps, call).told(),
+            hosted: self.run(seed, steps, call)?.told(),
+            native_end: native.describe_end(),
+            hosted_end: hosted.describe_end(),
+        })))
+    }
+
+    fn run(&mut self, seed: u64, steps: u64, tell: Option<usize>) -> Result<Run, String> {
+        if !self.process.borrow_mut().is_usable() {
+            self.process = Rc::new(RefCell::new(HostProcess::start(&self.command)?));
+        }
+        Ok(Run::new(seed, steps, Box::new(Hosted(Rc::clone(&self.process))), tell))
+    }
+}
+
+/// How two runs of a seed compare.
+#[derive(Debug)]
+pub enum Compared {
+    /// They are the same: every call's outcome, every Ready, every state, and this end.
+    Same(Result<Report, Box<Failure>>),
+    /// They are not.
+    Differs(Box<Difference>),
+}
+
+/// Runs a seed in Rust, so that the report's digest depends on everything that nodes were told and
+/// gave: the same in every build, and in every language.
+pub fn run_recorded(seed: u64, steps: u64) -> Result<Report, Box<Failure>> {
+    Run::native(seed, steps, None).end
+}
+
 /// A run and its record.
 struct Run {
     record: SharedCalls,
@@ -41,6 +99,10 @@ struct Run {
 }
 
 impl Run {
+    fn native(seed: u64, steps: u64, tell: Option<usize>) -> Self {
+        Self::new(seed, steps, Box::new(Native), tell)
+    }
+
     fn new(seed: u64, steps: u64, driver: Box<dyn Driver>, tell: Option<usize>) -> Self {
         let record = Calls::new(tell);
         let driver = Box::new(Recorded::new(driver, &record));
@@ -72,32 +134,7 @@ fn digest(events: u64, record: &SharedCalls) -> u64 {
     hasher.finish()
 }
 
-/// Runs a seed in Rust, so that the report's digest depends on everything that nodes were told and
-/// gave: the same in every build, and in every language.
-pub fn run_recorded(seed: u64, steps: u64) -> Result<Report, Box<Failure>> {
-    Run::new(seed, steps, Box::new(Native), None).end
-}
-
-/// Runs a seed in Rust and in a host, and compares. Both runs are repeated to tell a difference.
-pub fn compare(seed: u64, steps: u64, host: &Rc<RefCell<HostProcess>>) -> Comparison {
-    let native = |tell| Run::new(seed, steps, Box::new(Native), tell);
-    let hosted = |tell| Run::new(seed, steps, Box::new(Hosted(Rc::clone(host))), tell);
-    let (ours, theirs) = (native(None), hosted(None));
-    let call = {
-        let (ours, theirs) = (&ours.record.borrow().hashes, &theirs.record.borrow().hashes);
-        let same = ours.iter().zip(theirs).take_while(|(ours, theirs)| ours == theirs).count();
-        (same < ours.len().max(theirs.len())).then_some(same)
-    };
-    if call.is_none() && ours.essence() == theirs.essence() {
-        return Comparison::Same(Box::new(ours.end));
-    }
-    let is_usable = host.borrow_mut().is_usable();
-    Comparison::Differs(Difference {
-        call: call.unwrap_or_else(|| ours.record.borrow().hashes.len()),
-        native: native(call).told(),
-        // A host that died has said its last word.
-        hosted: is_usable.then(|| hosted(call).told()).flatten(),
-        native_end: ours.describe_end(),
-        hosted_end: theirs.describe_end(),
-    })
+fn first_difference(ours: &[u64], theirs: &[u64]) -> Option<usize> {
+    let same = ours.iter().zip(theirs).take_while(|(ours, theirs)| ours == theirs).count();
+    (same < ours.len().max(theirs.len())).then_some(same)
 }

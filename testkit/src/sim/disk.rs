@@ -145,18 +145,6 @@ impl Disk {
         self.0.borrow().reads
     }
 
-    /// Lets `look` read without faults, and as if it had not been.
-    pub(super) fn aside<T>(&self, look: impl FnOnce() -> T) -> T {
-        let (failing_reads, reads) = {
-            let contents = &mut *self.0.borrow_mut();
-            (std::mem::take(&mut contents.failing_reads), contents.reads)
-        };
-        let seen = look();
-        let contents = &mut *self.0.borrow_mut();
-        (contents.failing_reads, contents.reads) = (failing_reads, reads);
-        seen
-    }
-
     /// The log, for a read that the library wants.
     fn read(&self) -> Result<Ref<'_, MemoryStorage>, StorageError> {
         {

@@ -10,6 +10,7 @@ mod node;
 mod process;
 
 use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use raftcore::{Config, Error};
@@ -17,7 +18,27 @@ use raftcore::{Config, Error};
 use super::disk::Disk;
 use super::node::{Driver, Node};
 use node::HostedNode;
-pub use process::HostProcess;
+pub(super) use process::HostProcess;
+
+/// The command that runs a host: `c` and `python` are this project's own, anything else is a program
+/// with its arguments. The error is for people: the host is not there, and how to get it.
+pub fn host_command(name: &str) -> Result<Vec<String>, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let present = |path: PathBuf, what: &str| match path.is_file() {
+        true => Ok(path.display().to_string()),
+        false => Err(format!("the host `{name}` is not there ({}): {what}", path.display())),
+    };
+    match name {
+        "c" => Ok(vec![present(root.join("build/testkit/hosts/sim_host"), "run `make hosts`")?]),
+        "python" => {
+            let python = root.join(".venv/bin/python");
+            let python = if python.is_file() { python.display().to_string() } else { "python3".to_owned() };
+            let script = present(root.join("testkit/hosts/sim_host.py"), "it belongs to the sources")?;
+            Ok(vec![python, script])
+        }
+        other => Ok(other.split_whitespace().map(str::to_owned).collect()),
+    }
+}
 
 /// Starts nodes in a host's process.
 #[derive(Debug)]

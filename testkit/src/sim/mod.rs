@@ -33,8 +33,8 @@ mod world;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-pub use compare::{Comparison, Difference, compare, run_recorded};
-pub use hosted::HostProcess;
+pub use compare::{Compared, Difference, Embedding, run_recorded};
+pub use hosted::host_command;
 pub use tally::Tally;
 pub use violation::{Invariant, Violation};
 

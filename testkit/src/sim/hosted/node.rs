@@ -63,8 +63,8 @@ impl HostedNode {
         started.map(|_| node)
     }
 
-    fn exchange(&self, op: u8, counts: bool, arguments: impl FnOnce(&mut Writer)) -> Answer {
-        self.process.borrow_mut().exchange(self.number, &self.disk, counts, |writer| {
+    fn exchange(&self, op: u8, arguments: impl FnOnce(&mut Writer)) -> Answer {
+        self.process.borrow_mut().exchange(self.number, &self.disk, |writer| {
             writer.byte(op);
             writer.number(self.number);
             arguments(writer);
@@ -73,7 +73,7 @@ impl HostedNode {
 
     /// Gives a command, and takes over the state that it leads to.
     fn call(&mut self, op: u8, arguments: impl FnOnce(&mut Writer)) -> Result<Reader, Error> {
-        let answer = self.exchange(op, true, arguments);
+        let answer = self.exchange(op, arguments);
         self.state = answer.state.unwrap_or_default();
         result_of(answer)
     }
@@ -96,7 +96,7 @@ impl Drop for HostedNode {
     fn drop(&mut self) {
         // In the middle of a command it was a panic that ended the run: the process will not be used again.
         if !self.process.borrow().is_busy() {
-            self.exchange(command::FREE, true, |_| {});
+            self.exchange(command::FREE, |_| {});
         }
     }
 }
@@ -211,7 +211,7 @@ impl Node for HostedNode {
     }
 
     fn status(&self) -> Status {
-        let answer = self.exchange(command::STATUS, false, |_| {});
+        let answer = self.exchange(command::STATUS, |_| {});
         let mut value = result_of(answer).unwrap_or_else(|error| broken(format_args!("no status: {error}")));
         let status = read_status(&mut value);
         value.end();

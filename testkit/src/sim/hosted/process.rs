@@ -17,7 +17,7 @@ const READ: u8 = 1;
 
 /// A process that embeds the library and is driven by the simulator.
 #[derive(Debug)]
-pub struct HostProcess {
+pub(in super::super) struct HostProcess {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
@@ -53,7 +53,7 @@ pub(super) struct Answer {
 
 impl HostProcess {
     /// Starts the program; the first of the words is its path. The error is for people.
-    pub fn start(command: &[String]) -> Result<Self, String> {
+    pub(in super::super) fn start(command: &[String]) -> Result<Self, String> {
         let [program, arguments @ ..] = command else { return Err("the host's command is empty".into()) };
         let problem = |error: io::Error| format!("cannot run the host `{}`: {error}", command.join(" "));
         let mut child = Command::new(program)
@@ -74,7 +74,7 @@ impl HostProcess {
     }
 
     /// Whether the process can be used for another run.
-    pub fn is_usable(&mut self) -> bool {
+    pub(in super::super) fn is_usable(&mut self) -> bool {
         !self.is_busy && matches!(self.child.try_wait(), Ok(None))
     }
 
@@ -83,15 +83,8 @@ impl HostProcess {
         self.is_busy
     }
 
-    /// Sends a command for a node, and serves the host until it answers. `counts` says whether
-    /// reads of the storage count, and fail at times.
-    pub(super) fn exchange(
-        &mut self,
-        node: u64,
-        disk: &Disk,
-        counts: bool,
-        command: impl FnOnce(&mut Writer),
-    ) -> Answer {
+    /// Sends a command for a node, and serves the host until it answers.
+    pub(super) fn exchange(&mut self, node: u64, disk: &Disk, command: impl FnOnce(&mut Writer)) -> Answer {
         assert!(!std::mem::replace(&mut self.is_busy, true), "the host did not finish its last command");
         self.writer.begin();
         command(&mut self.writer);
@@ -110,12 +103,7 @@ impl HostProcess {
                         broken("it reads another node's storage");
                     }
                     self.writer.begin();
-                    let result = if counts {
-                        serve(disk, &mut frame, &mut self.writer)
-                    } else {
-                        disk.aside(|| serve(disk, &mut frame, &mut self.writer))
-                    };
-                    if let Err(error) = result {
+                    if let Err(error) = serve(disk, &mut frame, &mut self.writer) {
                         self.writer.begin();
                         self.writer.byte(code_of(&error));
                         failed_read = Some(error);
