@@ -270,7 +270,7 @@ fn read_ready(value: &mut Reader, is_async: bool) -> Ready {
     ready.soft_state = value.flag().then(|| SoftState { leader: value.number(), role: read_role(value) });
     ready.hard_state = value.flag().then(|| value.hard_state());
     ready.entries = value.list(Reader::entry).into();
-    ready.snapshot = value.flag().then(|| read_snapshot(value));
+    ready.snapshot = value.flag().then(|| Box::new(read_snapshot(value)));
     ready.committed_entries = value.list(Reader::entry).into();
     ready.read_states = value.list(|value| ReadState { index: value.number(), context: value.bytes() });
     let messages = value.list(|value| (value.flag(), read_message(value)));
