@@ -17,11 +17,12 @@ MINUTES ?= 15
 SEED ?=
 FUZZ_SECONDS ?= 60
 SCRIPTS ?= 150
+HOST_SEEDS ?= 0..60
 # Bounds the memory that a search takes: about 100 bytes each.
 TRANSITIONS ?= 40000000
 EXPLORE = $(CARGO_TARGET_DIR)/release/explore
 
-TESTS := test-rust test-c test-asan test-python wheel test-scripts test-kvd test-interop test-kill test-model
+TESTS := test-rust test-c test-asan test-python test-hosts wheel test-scripts test-kvd test-interop test-kill test-model
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +78,18 @@ valgrind: build-c ## Only the tests under valgrind
 test-python: build-python ## Test the Python package, and its types against the module
 	@$(ENV) pytest -c python/pyproject.toml python/tests
 
+hosts: build-python build/build.ninja ## Build the simulator's hosts in C and Python
+	@$(ENV) cmake --build build --target sim_host
+
+# Each run waits for its host most of the time: both at once. The simulator is not optimised here, and the hosts'
+# libraries are, so that this compares builds, too.
+test-hosts: hosts ## Test that C and Python do what Rust does, seed by seed, in the simulator
+	@$(ENV) cargo build --quiet --locked -p raftcore-testkit --bin sim
+	@$(MAKE) --jobs=2 --output-sync=target test-host-c test-host-python
+
+test-host-%:
+	@$(ENV) $(CARGO_TARGET_DIR)/debug/sim --host $* --seeds $(HOST_SEEDS) --steps 2000
+
 wheel: setup ## Build the wheel into build/wheels, and try it in an environment of its own
 	@$(ENV) cd python && maturin build --quiet --release --locked --out ../build/wheels
 	@$(ENV) python -m venv --clear build/wheel-venv
@@ -124,13 +137,13 @@ verify: build-python ## Check formats, lints and generated files; change nothing
 	@$(ENV) cargo fmt --check
 	@$(ENV) cargo clippy --quiet --workspace --all-targets --locked -- -D warnings
 	@$(ENV) cargo test --quiet --locked -p raftcore-ffi --test header
-	@$(ENV) ruff check --quiet python scripts
-	@$(ENV) ruff format --quiet --check python scripts
+	@$(ENV) ruff check --quiet python scripts testkit/hosts
+	@$(ENV) ruff format --quiet --check python scripts testkit/hosts
 	@$(ENV) python python/tools/stub_docs.py --check
 
 fix: build-python ## Format, and regenerate the C header and the docstrings of the Python stubs
 	@$(ENV) cargo fmt
-	@$(ENV) ruff format --quiet python scripts
+	@$(ENV) ruff format --quiet python scripts testkit/hosts
 	@$(ENV) UPDATE_HEADER=1 cargo test --quiet --locked -p raftcore-ffi --test header
 	@$(ENV) python python/tools/stub_docs.py
 
@@ -140,4 +153,4 @@ install: ## Install library, headers, pkg-config and CMake files (after make bui
 clean: ## Remove what was built; .venv and installed packages stay
 	@rm -rf build
 
-.PHONY: help demo test setup build build-c build-python hello $(TESTS) asan valgrind soak soak-model fuzz verify fix install clean
+.PHONY: help demo test setup build build-c build-python hosts hello $(TESTS) test-recorded asan valgrind soak soak-model fuzz verify fix install clean
