@@ -148,9 +148,16 @@ fix: build-python ## Format, and regenerate the C header and the docstrings of t
 	@$(ENV) python python/tools/stub_docs.py
 
 install: ## Install library, headers, pkg-config and CMake files (after make build)
-	@cmake --install build --prefix $(PREFIX)
+	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(abspath $(PREFIX))
+
+deb: setup ## Build Debian packages into build/deb, and check them beside Debian's libraft-dev
+	@$(ENV) cmake -S . -B build/deb -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX=/usr -DRAFTCORE_DEB=ON \
+	  -DRAFTCORE_CARGO_DIR=$(CARGO_TARGET_DIR) -DRAFTCORE_BUILD_EXAMPLES=OFF -DBUILD_TESTING=OFF
+	@$(ENV) cmake --build build/deb
+	@rm -f build/deb/*.deb && cd build/deb && cpack -G DEB >cpack.log || { cat cpack.log; exit 1; }
+	@scripts/check_deb.sh build/deb
 
 clean: ## Remove what was built; .venv and installed packages stay
 	@rm -rf build
 
-.PHONY: help demo test setup build build-c build-python hosts hello $(TESTS) test-recorded asan valgrind soak soak-model fuzz verify fix install clean
+.PHONY: help demo test setup build build-c build-python hosts hello $(TESTS) test-recorded asan valgrind soak soak-model fuzz verify fix install deb docs clean

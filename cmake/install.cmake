@@ -3,11 +3,9 @@
 # Library, headers, pkg-config file and CMake package.
 include(CMakePackageConfigHelpers)
 
-install(FILES ${raftcore_lib_dir}/${raftcore_shared_file}
-  ${raftcore_lib_dir}/${raftcore_soname} ${raftcore_lib_dir}/libraftcore.so
-  DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library
-  PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
-install(FILES ${raftcore_lib_dir}/libraftcore.a
+install(FILES ${raftcore_lib_dir}/${raftcore_shared_file} ${raftcore_lib_dir}/${raftcore_soname}
+  DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library)
+install(FILES ${raftcore_lib_dir}/libraftcore.so ${raftcore_lib_dir}/libraftcore.a
   DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development)
 install(FILES include/raftcore.h include/raftcore.hpp
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
