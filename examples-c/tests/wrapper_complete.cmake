@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# raftcore.hpp offers every function that raftcore.h declares.
+#   cmake -DHEADER=raftcore.h -DWRAPPER=raftcore.hpp -P wrapper_complete.cmake
+file(READ ${HEADER} header)
+file(READ ${WRAPPER} wrapper)
+string(REGEX MATCHALL "\nRAFT_API[^(]*\\(" declarations "${header}")
+foreach(declaration ${declarations})
+  string(REGEX REPLACE ".*[ \n*](raft_[a-z0-9_]+)\\($" "\\1" function "${declaration}")
+  if(NOT wrapper MATCHES "${function}[^a-z0-9_]")
+    list(APPEND missing ${function})
+  endif()
+endforeach()
+# Plain functions that a wrapper would only rename; and a view of what encode() gives.
+list(REMOVE_ITEM missing raft_version raft_abi_version raft_entry_encoded_len raft_conf_state_buffer_encoded)
+list(LENGTH declarations count)
+if(missing OR count LESS 40)
+  message(FATAL_ERROR "not in raftcore.hpp: ${missing}")
+endif()
+message(STATUS "${count} functions")
