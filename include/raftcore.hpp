@@ -189,6 +189,11 @@ inline raft_entry decode_entry(std::string_view encoded) {
   return entry;
 }
 
+// How many of the first entries fit `max_bytes` of encoded size; at least one if there is one.
+inline std::size_t fitting(Span<raft_entry> entries, std::uint64_t max_bytes) noexcept {
+  return raft_entries_fitting(entries.data(), entries.size(), max_bytes);
+}
+
 inline std::string encode(const raft_conf_state &state) {
   return detail::sized([&](std::uint8_t *to, std::size_t room, std::size_t *needed) {
     return raft_conf_state_encode(&state, to, room, needed);

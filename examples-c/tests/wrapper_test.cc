@@ -349,6 +349,8 @@ TEST(Wrapper, EncodingsComeBackAsTheyWere) {
   entry.data = raftcore::slice(payload);
   const std::string encoded = raftcore::encode(entry);
   EXPECT_EQ(encoded.size(), raft_entry_encoded_len(&entry));
+  const std::vector<raft_entry> three(3, entry);
+  EXPECT_EQ(raftcore::fitting(three, 2 * encoded.size()), 2u);
   EXPECT_EQ(raftcore::view(raftcore::decode_entry(encoded).data), payload);
 
   const raftcore::Members members({1, 2, 3});
