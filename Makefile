@@ -160,4 +160,4 @@ deb: setup ## Build Debian packages into build/deb, and check them beside Debian
 clean: ## Remove what was built; .venv and installed packages stay
 	@rm -rf build
 
-.PHONY: help demo test setup build build-c build-python hosts hello $(TESTS) test-recorded asan valgrind soak soak-model fuzz verify fix install deb docs clean
+.PHONY: help demo test setup build build-c build-python hosts hello $(TESTS) test-recorded asan valgrind soak soak-model fuzz verify fix install deb clean
