@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::group::Transport;
 use crate::report::{Measurement, grouped, median};
 use crate::workload::Workload;
-use crate::{Failure, catch_up, idle, payload, replicate};
+use crate::{Failure, catch_up, idle, payload, replicate, restart};
 
 #[derive(Parser)]
 #[command(name = "raftcore-bench", version, about)]
@@ -26,6 +26,8 @@ enum Command {
     Idle(Idle),
     /// How fast an empty follower gets a long log.
     CatchUp(CatchUp),
+    /// What raftcore reads of a long log when it is restarted.
+    Restart(Restart),
 }
 
 /// What is compared.
@@ -133,6 +135,18 @@ struct CatchUp {
     common: Common,
 }
 
+#[derive(Args)]
+struct Restart {
+    /// Entries in the log.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    entries: u64,
+    /// Bytes of a payload.
+    #[arg(long, default_value_t = 256, value_parser = at_least::<{ payload::MIN_LEN }>)]
+    payload: usize,
+    #[command(flatten)]
+    common: Common,
+}
+
 fn at_least<const LEAST: usize>(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number) if number >= LEAST => Ok(number),
@@ -147,6 +161,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Command::Replicate(options) => replicate(&options),
         Command::Idle(options) => idle(&options),
         Command::CatchUp(options) => catch_up(&options),
+        Command::Restart(options) => restart(&options),
     }
 }
 
@@ -284,6 +299,43 @@ fn catch_up(options: &CatchUp) -> Result<(), Failure> {
     compare(&mut results, |result| result.entries_per_second);
     print(&results, &options.common, |result| {
         format!("{:>12} entries/s", grouped(result.entries_per_second.unwrap_or_default()))
+    })
+}
+
+fn restart(options: &Restart) -> Result<(), Failure> {
+    let mut results = Vec::new();
+    for case in restart::Case::ALL {
+        let mut seconds = Vec::new();
+        let mut counts = (0, 0);
+        for round in 1..=options.common.rounds {
+            progress(format_args!("{}, round {round} of {}", case.name(), options.common.rounds));
+            let cost = restart::measure(case, options.entries, options.payload, options.common.clock)?;
+            seconds.push(cost.seconds);
+            counts = (cost.entries_read, cost.calls);
+        }
+        let (seconds, spread) = median(&seconds).ok_or("nothing was measured")?;
+        results.push(Measurement {
+            command: "restart",
+            implementation: Impl::Core.name(),
+            case: Some(case.name()),
+            payload: Some(options.payload),
+            entries: Some(options.entries),
+            entries_read: Some(counts.0),
+            storage_calls: Some(counts.1),
+            seconds: Some(seconds),
+            rounds: options.common.rounds as usize,
+            spread,
+            ..Measurement::default()
+        });
+    }
+    print(&results, &options.common, |result| {
+        format!(
+            "{:<28} {:>9} entries read in {:>4} calls, {:.6} s",
+            result.case.unwrap_or_default(),
+            grouped(result.entries_read.unwrap_or_default() as f64),
+            result.storage_calls.unwrap_or_default(),
+            result.seconds.unwrap_or_default(),
+        )
     })
 }
 

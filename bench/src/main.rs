@@ -11,6 +11,7 @@ mod payload;
 mod peer;
 mod replicate;
 mod report;
+mod restart;
 mod workload;
 
 use std::process::ExitCode;

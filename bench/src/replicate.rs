@@ -145,3 +145,66 @@ pub(crate) fn check(applied: &[Sequence], expected: &Sequence) -> Result<(), Fai
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::group::Transport;
+
+    /// Replicates, but not quite.
+    struct Faulty {
+        limit: Limit,
+        fault: fn(&mut Vec<Bytes>),
+    }
+
+    impl Replicator for Faulty {
+        fn replicate(&mut self, batch: &[Bytes], at_once: bool) -> Result<(), Failure> {
+            let mut batch = batch.to_vec();
+            (self.fault)(&mut batch);
+            self.limit.replicate(&batch, at_once)
+        }
+
+        fn compact(&mut self) -> Result<(), Failure> {
+            self.limit.compact()
+        }
+
+        fn messages(&self) -> u64 {
+            0
+        }
+
+        fn applied(&self) -> &[Sequence] {
+            self.limit.applied()
+        }
+    }
+
+    fn outcome(look: Look, fault: fn(&mut Vec<Bytes>)) -> Result<(), String> {
+        let workload = Workload {
+            nodes: 3,
+            batch: 5,
+            payload: 32,
+            proposals: 100,
+            transport: Transport::Memory,
+            at_once: false,
+            clock: Clock::Cpu,
+        };
+        let mut faulty = Faulty { limit: Limit::new(3, look), fault };
+        let mut totals = Totals::default();
+        laps(&mut faulty, &workload, 100, look, &mut totals).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn wrong_replication_is_noticed() {
+        let damage = |batch: &mut Vec<Bytes>| {
+            let mut bytes = batch[3].to_vec();
+            bytes[17] ^= 1;
+            batch[3] = bytes.into();
+        };
+        for look in [Look::Ends, Look::All] {
+            assert_eq!(outcome(look, |_| ()), Ok(()));
+            assert!(outcome(look, |batch| batch.swap(0, 1)).unwrap_err().contains("order"));
+            assert!(outcome(look, |batch| drop(batch.pop())).unwrap_err().contains("80 payloads, 100"));
+        }
+        assert!(outcome(Look::All, damage).unwrap_err().contains("wrong replication"));
+    }
+}

@@ -50,7 +50,7 @@ pub(crate) struct Measurement {
     /// Entries that were read from the storage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) entries_read: Option<u64>,
-    /// Other calls of the storage.
+    /// Calls of the storage, those that read entries included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) storage_calls: Option<u64>,
     /// What was restarted, and how far.
