@@ -22,7 +22,7 @@ HOST_SEEDS ?= 0..60
 TRANSITIONS ?= 40000000
 EXPLORE = $(CARGO_TARGET_DIR)/release/explore
 
-TESTS := test-rust test-c test-asan test-python test-hosts wheel test-scripts test-kvd test-interop test-kill test-model
+TESTS := test-rust test-c test-asan test-python test-hosts wheel test-scripts test-kvd test-interop test-kill test-model test-view
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -130,6 +130,15 @@ soak-model: test-model ## The same within wider bounds, for MINUTES
 	@$(EXPLORE) --terms 1 --crashes 1 --pre-vote --transitions $(TRANSITIONS) --minutes $$(( $(MINUTES) / 3 + 1 ))
 	@$(EXPLORE) --terms 2 --proposals 1 --crashes 1 --transitions $(TRANSITIONS) --minutes $$(( $(MINUTES) / 3 + 1 ))
 
+test-view: setup ## Test the page that shows a simulated run, where there is a chromium (scripts/setup.sh --browser)
+	@$(ENV) cargo build --release --locked --quiet -p raftcore-testkit --bin sim --bin view
+	@$(ENV) pytest -rs testkit/view_tests || [ $$? -eq 5 ]
+
+view: setup ## Make a page of what a simulated run did: SEED
+	@$(ENV) cargo build --release --locked --quiet -p raftcore-testkit --bin sim --bin view
+	@$(CARGO_TARGET_DIR)/release/sim --seed $(or $(SEED),7) --steps 4000 --trace build/run.jsonl
+	@$(CARGO_TARGET_DIR)/release/view build/run.jsonl
+
 fuzz: setup ## Fuzz the core for FUZZ_SECONDS (installs cargo-fuzz if it is missing)
 	@fuzz/run.sh --seconds $(FUZZ_SECONDS)
 
@@ -137,13 +146,13 @@ verify: build-python ## Check formats, lints and generated files; change nothing
 	@$(ENV) cargo fmt --check
 	@$(ENV) cargo clippy --quiet --workspace --all-targets --locked -- -D warnings
 	@$(ENV) cargo test --quiet --locked -p raftcore-ffi --test header
-	@$(ENV) ruff check --quiet python scripts testkit/hosts
-	@$(ENV) ruff format --quiet --check python scripts testkit/hosts
+	@$(ENV) ruff check --quiet python scripts testkit
+	@$(ENV) ruff format --quiet --check python scripts testkit
 	@$(ENV) python python/tools/stub_docs.py --check
 
 fix: build-python ## Format, and regenerate the C header and the docstrings of the Python stubs
 	@$(ENV) cargo fmt
-	@$(ENV) ruff format --quiet python scripts testkit/hosts
+	@$(ENV) ruff format --quiet python scripts testkit
 	@$(ENV) UPDATE_HEADER=1 cargo test --quiet --locked -p raftcore-ffi --test header
 	@$(ENV) python python/tools/stub_docs.py
 
@@ -160,4 +169,4 @@ deb: setup ## Build Debian packages into build/deb, and check them beside Debian
 clean: ## Remove what was built; .venv and installed packages stay
 	@rm -rf build
 
-.PHONY: help demo test setup build build-c build-python hosts hello $(TESTS) test-recorded asan valgrind soak soak-model fuzz verify fix install deb clean
+.PHONY: help demo test setup build build-c build-python hosts hello $(TESTS) test-recorded asan valgrind soak soak-model view fuzz verify fix install deb clean

@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/setup.sh [--check]
+Usage: scripts/setup.sh [--check | --browser]
 
 Installs what is missing, and says what it installs:
   - Debian or Ubuntu packages (apt-get, with sudo unless you are root)
@@ -16,13 +16,16 @@ Installs what is missing, and says what it installs:
 When nothing is missing it does nothing, needs no network and no root.
 
   --check   only say what is missing; exit 1 if something is
+  --browser also what the test of the simulator's page needs: chromium (400 MB), and playwright in .venv
 TEXT
 }
 
 check_only=false
+browser=false
 case "${1:-}" in
   "") ;;
   --check) check_only=true ;;
+  --browser) browser=true ;;
   -h | --help) usage; exit 0 ;;
   *) usage >&2; exit 2 ;;
 esac
@@ -144,6 +147,7 @@ install_python() {
 # --- All of it -------------------------------------------------------------------------------------------------------
 
 mapfile -t missing < <(missing_packages)
+if $browser && ! has_command chromium; then missing+=(chromium); fi
 # shellcheck source=scripts/env.sh
 . scripts/env.sh
 
@@ -159,3 +163,4 @@ fi
 if [ "${#missing[@]}" -gt 0 ]; then install_packages "${missing[@]}"; fi
 if ! raftcore_rust_is_new_enough; then install_rust; fi
 if ! python_is_ready; then install_python; fi
+if $browser; then .venv/bin/python -m pip install -q --disable-pip-version-check -r testkit/view_tests/requirements.txt; fi

@@ -4,8 +4,10 @@
 //!   cluster does, message by message, as text that a reviewer can read.
 //! - [`exhaustive`] looks at every state that a group of three can be in, within bounds.
 //! - [`sim`] runs groups of nodes under faults and checks what must hold, all from one seed.
+//! - [`view`] makes a page of what happened in such a run.
 
 pub mod exhaustive;
 pub mod interaction;
 mod rng;
 pub mod sim;
+pub mod view;

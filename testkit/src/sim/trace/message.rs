@@ -19,7 +19,26 @@ pub(crate) fn describe(message: &Message) -> String {
         }
         Body::Snapshot(snapshot) => format!("Snapshot {}", id(snapshot.id)),
         Body::Propose(propose) => format!("Propose, {} entries", propose.entries.len()),
-        other => format!("{other:?}"),
+        Body::AppendReply(reply) => match reply.reject {
+            None => format!("AppendReply, matches up to {}", reply.index),
+            Some(reject) => format!("AppendReply, rejects {}, try {}", reply.index, id(reject.hint)),
+        },
+        Body::Vote(vote) => {
+            let (name, last) = (if vote.pre { "PreVote" } else { "Vote" }, id(vote.last));
+            format!("{name}, log ends at {last}{}", if vote.transfer { ", transfer" } else { "" })
+        }
+        Body::VoteReply(reply) => {
+            let name = if reply.pre { "PreVoteReply" } else { "VoteReply" };
+            format!("{name}, {}", if reply.granted { "granted" } else { "refused" })
+        }
+        Body::Heartbeat(heartbeat) => format!("Heartbeat, commit {}", heartbeat.commit),
+        Body::HeartbeatReply(_) => "HeartbeatReply".to_owned(),
+        Body::TransferLeader(_) => "TransferLeader".to_owned(),
+        Body::TimeoutNow => "TimeoutNow".to_owned(),
+        Body::ReadIndex(read) => format!("ReadIndex, context {}", hex(&read.context)),
+        Body::ReadIndexReply(reply) => {
+            format!("ReadIndexReply, index {}, context {}", reply.index, hex(&reply.context))
+        }
     };
     format!("{}->{} term {}: {body}", message.from, message.to, message.term)
 }
