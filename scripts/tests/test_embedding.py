@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The programs in docs/embedding.md compile, run, and do what the page says."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PAGE = (REPOSITORY / "docs/embedding.md").read_text()
+LIBRARY = Path(os.environ.get("RAFTCORE_LIBRARY_DIR", REPOSITORY / "build/lib"))
+PATIENCE_SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    """A folder with the page's files, compiled."""
+    folder = tmp_path_factory.mktemp("embedding")
+    files = dict(re.findall(r"```cpp (\S+)\n(.*?)```", PAGE, re.DOTALL))
+    assert set(files) == {"one.cc", "file_storage.h", "check.cc", "server.cc"}
+    assert len(re.findall("```cpp", PAGE)) == len(files), "a block without a file's name is not tested"
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    warnings = ["-Wall", "-Wextra", "-Werror"]
+    link = [f"-I{REPOSITORY / 'include'}", f"-L{LIBRARY}", f"-Wl,-rpath,{LIBRARY}", "-lraftcore"]
+    compiler = os.environ.get("CXX", "c++")
+    compiling = []
+    for name in files:
+        if name.endswith(".cc"):
+            command = [compiler, "-std=c++17", *warnings, name, "-o", name.removesuffix(".cc"), *link]
+            compiling.append(subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True))
+    for process in compiling:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+    return folder
+
+
+@pytest.mark.parametrize("name", ["one", "check"])
+def test_a_program_prints_what_is_written_below_it(programs, name):
+    printed = re.search(rf"```cpp {name}\.cc\n.*?```\n\n```text\n(.*?)```", PAGE, re.DOTALL)[1]
+    result = subprocess.run(
+        [programs / name], cwd=programs, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
+    assert (result.stdout, result.returncode) == (printed, 0), result.stderr
+
+
+def first_port():
+    """A port in front of three that nobody uses."""
+    while True:
+        sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3)]
+        try:
+            sockets[0].bind(("127.0.0.1", 0))
+            first = sockets[0].getsockname()[1] - 1
+            for offset in (2, 3):
+                sockets[offset - 1].bind(("127.0.0.1", first + offset))
+            return first
+        except (OSError, OverflowError):
+            continue
+        finally:
+            for each in sockets:
+                each.close()
+
+
+class Server:
+    def __init__(self, folder, number, port):
+        self.command = [folder / "server", str(number), str(port), folder / f"{number}.log"]
+        self.start()
+
+    def start(self):
+        self.printed = []
+        self.process = subprocess.Popen(
+            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        self.reader = threading.Thread(target=self.read, args=(self.process.stdout,))
+        self.reader.start()
+
+    def read(self, output):
+        for line in output:
+            self.printed.append(line.rstrip("\n"))
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.reader.join()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        self.process.stdout.close()
+
+    def propose(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def lines(self):
+        """What its state machine holds, as far as it told."""
+        held = []
+        inside = False
+        for line in list(self.printed):
+            if line == "snapshot":
+                held, inside = [], True
+            elif line == "end of snapshot":
+                inside = False
+            elif inside:
+                held.append(line)
+            elif line.startswith("applied "):
+                held.append(line.removeprefix("applied "))
+        return held
+
+
+def wait_for(condition, servers):
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < end, [server.printed[-5:] for server in servers]
+        time.sleep(0.02)
+
+
+def agree_on(line, by, servers):
+    """Has a server propose the line until all have applied it: it may be lost while there is no leader."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not all(line in server.lines() for server in servers):
+        assert time.monotonic() < end, [server.printed[-5:] for server in servers]
+        by.propose(line)
+        time.sleep(0.3)
+
+
+def test_three_servers_lose_nothing(programs):
+    port = first_port()
+    servers = [Server(programs, number, port) for number in (1, 2, 3)]
+    try:
+        agree_on("first", servers[0], servers)
+        leader = next(s for s in servers if f"leader {servers.index(s) + 1}" in " ".join(s.printed[-200:]))
+        leader.kill()
+        alive = [server for server in servers if server is not leader]
+        agree_on("without one", alive[0], alive)
+        # More than the log that is kept: the one that was away is sent a snapshot.
+        for number in range(250):
+            alive[1].propose(f"line {number}")
+        agree_on("last", alive[1], alive)
+        held = alive[0].lines()
+        leader.start()
+        wait_for(lambda: leader.lines()[-1:] == ["last"], servers)
+        assert leader.printed.count("snapshot") > 1, "its own, and one that it was sent"
+        assert leader.lines() == held == alive[1].lines()
+        # All of them are killed at once, and find everything again.
+        for server in servers:
+            server.kill()
+        for server in servers:
+            server.start()
+        agree_on("after all", servers[0], servers)
+        for server in servers:
+            lines = server.lines()
+            assert lines[: lines.index("after all")][: len(held)] == held
+    finally:
+        for server in servers:
+            server.kill()
