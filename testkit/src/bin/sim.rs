@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use raftcore_testkit::etcd_trace;
 use raftcore_testkit::sim::{self, Compared, Failure, Tally};
 
 /// Simulate groups of nodes under faults and check that Raft's invariants hold.
@@ -32,6 +33,10 @@ struct Args {
     /// Write what happens, in JSON lines, to this file: of the one seed, or of the first that fails.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Instead, write the trace of a small group to this file, for etcd/raft's TLA+ specification: of
+    /// the one seed, or of the first; with at most 900 lines, or as many as --steps if that is fewer.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["trace", "host"])]
+    etcd_trace: Option<PathBuf>,
     /// Run each seed in Rust and in this host too, and compare everything observed: c, python, or a
     /// program with its arguments.
     #[arg(long, value_name = "HOST", conflicts_with = "trace")]
@@ -58,6 +63,12 @@ fn main() -> io::Result<ExitCode> {
         return compare(&mut out, host, &args);
     }
     let seeds = args.seed.map_or_else(|| args.seeds.clone(), |seed| seed..seed + 1);
+    if let Some(path) = &args.etcd_trace {
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        let mut file = BufWriter::new(File::create(path).map_err(named)?);
+        etcd_trace::record(seeds.start, args.steps.min(900) as usize, &mut file).map_err(named)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let count = seeds.end - seeds.start;
     let start = Instant::now();
     let (mut events, mut violations, mut dead_ends) = (0, 0, 0);
