@@ -73,8 +73,8 @@ mod tests {
 
     #[test]
     fn what_does_not_count_is_cut_out_whole() {
-        let text = "Node { config: Config { id: 1, list: [1, (2, 3)] }, term: 5, number: 7 }";
-        assert_eq!(canonical(text), "Node { config: , term: 5, number:  }");
+        let text = "Node { config: Config { id: 1, list: [1, (2, 3)] }, term: 5, ticket: 7 }";
+        assert_eq!(canonical(text), "Node { config: , term: 5, ticket:  }");
     }
 
     #[test]
