@@ -159,7 +159,12 @@ fix: build-python ## Format, and regenerate the C header and the docstrings of t
 install: ## Install library, headers, pkg-config and CMake files (after make build)
 	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(abspath $(PREFIX))
 
+docs: build-python ## Render the references (C, Rust, Python) and the guides into build/docs
+	@scripts/setup.sh --docs
+	@$(ENV) scripts/docs.py
+
 deb: setup ## Build Debian packages into build/deb, and check them beside Debian's libraft-dev
+	@scripts/setup.sh --deb
 	@$(ENV) cmake -S . -B build/deb -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX=/usr -DRAFTCORE_DEB=ON \
 	  -DRAFTCORE_CARGO_DIR=$(CARGO_TARGET_DIR) -DRAFTCORE_BUILD_EXAMPLES=OFF -DBUILD_TESTING=OFF
 	@$(ENV) cmake --build build/deb
@@ -169,4 +174,4 @@ deb: setup ## Build Debian packages into build/deb, and check them beside Debian
 clean: ## Remove what was built; .venv and installed packages stay
 	@rm -rf build
 
-.PHONY: help demo test setup build build-c build-python hosts hello $(TESTS) test-recorded asan valgrind soak soak-model view fuzz verify fix install deb clean
+.PHONY: help demo test setup build build-c build-python hosts hello $(TESTS) test-recorded asan valgrind soak soak-model view fuzz verify fix install deb docs clean

@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/setup.sh [--check | --browser]
+Usage: scripts/setup.sh [--check | --browser | --docs | --deb]
 
 Installs what is missing, and says what it installs:
   - Debian or Ubuntu packages (apt-get, with sudo unless you are root)
@@ -17,15 +17,21 @@ When nothing is missing it does nothing, needs no network and no root.
 
   --check   only say what is missing; exit 1 if something is
   --browser also what the test of the simulator's page needs: chromium (400 MB), and playwright in .venv
+  --docs    also what make docs needs: doxygen, and pdoc in .venv
+  --deb     also what make deb needs: dpkg-dev, lintian, fakeroot and mmdebstrap
 TEXT
 }
 
 check_only=false
 browser=false
+docs=false
+deb=false
 case "${1:-}" in
   "") ;;
   --check) check_only=true ;;
   --browser) browser=true ;;
+  --docs) docs=true ;;
+  --deb) deb=true ;;
   -h | --help) usage; exit 0 ;;
   *) usage >&2; exit 2 ;;
 esac
@@ -148,6 +154,13 @@ install_python() {
 
 mapfile -t missing < <(missing_packages)
 if $browser && ! has_command chromium; then missing+=(chromium); fi
+if $docs && ! has_command doxygen; then missing+=(doxygen); fi
+if $deb; then
+  if ! has_command dpkg-shlibdeps; then missing+=(dpkg-dev); fi
+  for command in lintian fakeroot mmdebstrap; do
+    has_command "$command" || missing+=("$command")
+  done
+fi
 # shellcheck source=scripts/env.sh
 . scripts/env.sh
 
@@ -164,3 +177,4 @@ if [ "${#missing[@]}" -gt 0 ]; then install_packages "${missing[@]}"; fi
 if ! raftcore_rust_is_new_enough; then install_rust; fi
 if ! python_is_ready; then install_python; fi
 if $browser; then .venv/bin/python -m pip install -q --disable-pip-version-check -r testkit/view_tests/requirements.txt; fi
+if $docs; then .venv/bin/python -m pip install -q --disable-pip-version-check -r docs/site/requirements.txt; fi

@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Renders the documentation into build/docs: the references of the C header (Doxygen), of the Rust crates (rustdoc)
+and of the Python package (pdoc), the guides in docs/, and an index. Any warning, and any dead link between the pages
+made here, is an error."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SITE = REPOSITORY / "docs" / "site"
+PYTHON_MODULES = ["raftcore", "raftcore.aio", "raftcore.sqlite"]  # and those that raftcore itself names
+LINK = re.compile(r'href="([^"#:]+)(?:#[^"]*)?"')
+
+
+def say(text: str) -> None:
+    print(f"docs: {text}", flush=True)
+
+
+def fail(text: str) -> None:
+    sys.exit(f"docs: {text}")
+
+
+def run(command: list[str | Path], **variables: str) -> None:
+    result = subprocess.run(command, cwd=REPOSITORY, env=os.environ | variables, check=False)
+    if result.returncode != 0:
+        fail(f"failed: {' '.join(map(str, command))}")
+
+
+def render_c(output: Path) -> None:
+    if shutil.which("doxygen") is None:
+        fail("doxygen is missing: scripts/setup.sh --docs")
+    settings = (SITE / "Doxyfile").read_text() + f"\nOUTPUT_DIRECTORY = {output}\n"
+    result = subprocess.run(["doxygen", "-"], cwd=REPOSITORY, input=settings, text=True, check=False)
+    if result.returncode != 0 or not (output / "c" / "raftcore_8h.html").is_file():
+        fail("Doxygen has found something wrong with raftcore.h")
+
+
+def render_rust(output: Path) -> None:
+    target = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
+    command = ["cargo", "doc", "--quiet", "--no-deps", "--locked", "-p", "raftcore", "-p", "raftcore-ffi"]
+    run(command, RUSTDOCFLAGS="-D warnings")
+    shutil.copytree(target / "doc", output / "rust")
+
+
+def render_python(output: Path) -> None:
+    run(
+        [
+            sys.executable,
+            "-W",
+            "error",
+            "-m",
+            "pdoc",
+            "-d",
+            "restructuredtext",
+            "-o",
+            output / "python",
+            *PYTHON_MODULES,
+        ]
+    )
+
+
+def page(title: str, markdown: str) -> str:
+    """A guide as HTML. Links to files of the repository that are no pages here become plain text."""
+    import markdown2  # here: --help works without it
+
+    markdown = re.sub(r"\[([^]]*)\]\(\.\./[^)]*\)", r"\1", markdown)
+    markdown = re.sub(r"(\]\([^):/]*)\.md([)#])", r"\1.html\2", markdown)
+    markdown = re.sub(r"^```(\w+) \S+$", r"```\1", markdown, flags=re.MULTILINE)
+    body = markdown2.markdown(markdown, extras=["fenced-code-blocks", "tables", "header-ids"])
+    return (SITE / "page.html").read_text().replace("@TITLE@", title).replace("@BODY@", body)
+
+
+def render_guides(output: Path) -> None:
+    guides = []
+    for source in sorted((REPOSITORY / "docs").glob("*.md")):
+        text = source.read_text()
+        title = text.splitlines()[0].removeprefix("# ")
+        (output / f"{source.stem}.html").write_text(page(title, text))
+        guides.append(f"- [{title}]({source.stem}.html)")
+    if (REPOSITORY / "docs" / "images").is_dir():
+        shutil.copytree(REPOSITORY / "docs" / "images", output / "images")
+    index = (SITE / "index.md").read_text().replace("@GUIDES@", "\n".join(guides))
+    (output / "index.html").write_text(page("Documentation", index))
+
+
+def check_links(output: Path) -> None:
+    for made in output.glob("*.html"):
+        for target in LINK.findall(made.read_text()):
+            if not (output / target).exists():
+                fail(f"{made.name} links to {target}, which is not there")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, default=REPOSITORY / "build" / "docs", help="default: build/docs")
+    output = parser.parse_args().output.resolve()
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
+    for name, render in [("C", render_c), ("Rust", render_rust), ("Python", render_python), ("guides", render_guides)]:
+        say(name)
+        render(output)
+    check_links(output)
+    say(f"written: {output / 'index.html'}")
+
+
+if __name__ == "__main__":
+    main()
