@@ -136,6 +136,7 @@ fn compare(out: &mut impl Write, host: &str, args: &Args) -> io::Result<ExitCode
             }
         }
     }
+    embedding.finish().map_err(io::Error::other)?;
     let rate = count as f64 / start.elapsed().as_secs_f64();
     writeln!(
         out,

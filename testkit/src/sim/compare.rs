@@ -69,6 +69,11 @@ impl Embedding {
         })))
     }
 
+    /// Lets the host end. Fails if it ends with an error: its own, or one of a tool that watches over it.
+    pub fn finish(self) -> Result<(), String> {
+        self.process.borrow_mut().finish()
+    }
+
     fn run(&mut self, seed: u64, steps: u64, tell: Option<usize>) -> Result<Run, String> {
         if !self.process.borrow_mut().is_usable() {
             self.process = Rc::new(RefCell::new(HostProcess::start(&self.command)?));

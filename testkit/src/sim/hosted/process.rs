@@ -19,7 +19,8 @@ const READ: u8 = 1;
 #[derive(Debug)]
 pub(in super::super) struct HostProcess {
     child: Child,
-    input: ChildStdin,
+    /// None: closed, so that the host ends.
+    input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
     writer: Writer,
     /// Numbers the nodes, over all runs.
@@ -63,10 +64,11 @@ impl HostProcess {
             .spawn()
             .map_err(problem)?;
         let (input, output) = (child.stdin.take(), child.stdout.take());
-        let (Some(input), Some(output)) = (input, output) else { return Err("no pipes".into()) };
+        let Some(output) = output else { return Err("no pipes".into()) };
         let (output, writer) = (BufReader::new(output), Writer::default());
         let mut host = Self { child, input, output, writer, nodes: 0, is_busy: false };
-        let mut hello = Reader::new(host.receive().map_err(problem)?);
+        let silent = |error| format!("the host `{}` does not speak: {error}", command.join(" "));
+        let mut hello = Reader::new(host.receive().map_err(silent)?);
         match hello.number() {
             VERSION => Ok(host),
             other => Err(format!("the host speaks version {other} of the protocol, expected {VERSION}")),
@@ -76,6 +78,17 @@ impl HostProcess {
     /// Whether the process can be used for another run.
     pub(in super::super) fn is_usable(&mut self) -> bool {
         !self.is_busy && matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Lets the process end by itself, which says at that whether it found anything wrong (its memory
+    /// is leaking, say). The error is for people.
+    pub(in super::super) fn finish(&mut self) -> Result<(), String> {
+        self.input = None;
+        match self.child.wait() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(format!("the host ended with {status}")),
+            Err(error) => Err(format!("the host did not end: {error}")),
+        }
     }
 
     /// Whether a command is unfinished.
@@ -117,9 +130,9 @@ impl HostProcess {
     }
 
     fn send(&mut self) {
-        if let Err(error) = self.input.write_all(self.writer.finish()) {
-            self.died(&error);
-        }
+        let closed = || Err(io::ErrorKind::BrokenPipe.into());
+        let sent = self.input.as_mut().map_or_else(closed, |input| input.write_all(self.writer.finish()));
+        sent.unwrap_or_else(|error| self.died(&error));
     }
 
     fn receive(&mut self) -> io::Result<Vec<u8>> {
