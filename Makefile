@@ -33,6 +33,19 @@ demo: setup build/build.ninja ## Run three servers, kill the leader under load, 
 	@$(ENV) cmake --build build --target kvd
 	@$(ENV) python scripts/demo.py
 
+bench: bench-programs ## Measure raftcore beside raft-rs and etcd/raft (QUICK=1: in a minute; CLOCK=cpu: on a busy machine)
+	@$(ENV) python -m pip install --quiet --disable-pip-version-check --requirement scripts/requirements-bench.txt
+	@$(ENV) python scripts/bench.py --clock $(or $(CLOCK),wall) $(if $(QUICK),--quick)
+
+# The program itself, the one in C and, where there are Go and protoc, two more peers.
+bench-programs: setup build/build.ninja
+	@$(ENV) cmake --build build --target bench
+	@$(ENV) cargo build --release --locked -p raftcore-bench
+	@if command -v protoc >/dev/null; then $(ENV) \
+	  cargo build --release --locked -p raftcore-bench --no-default-features --features raft-rs-prost \
+	    --target-dir build/cargo-prost && cp build/cargo-prost/release/raftcore-bench build/bench-raft-rs-prost; fi
+	@if command -v go >/dev/null; then cd interop/go && CGO_ENABLED=0 go build -o ../../build/bench-etcd ./cmd/bench; fi
+
 test: build ## Run every test
 	@scripts/run_tests.py $(TESTS)
 
@@ -174,4 +187,4 @@ deb: setup ## Build Debian packages into build/deb, and check them beside Debian
 clean: ## Remove what was built; .venv and installed packages stay
 	@rm -rf build
 
-.PHONY: help demo test setup build build-c build-python hosts hello $(TESTS) test-recorded asan valgrind soak soak-model view fuzz verify fix install deb docs clean
+.PHONY: help demo bench bench-programs bench-check bench-baseline test setup build build-c build-python hosts hello $(TESTS) test-recorded asan valgrind soak soak-model view fuzz verify fix install deb docs clean

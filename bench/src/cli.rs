@@ -41,6 +41,8 @@ pub(crate) enum Impl {
     RaftRs,
     /// raft-rs 0.7 with its option `batch_append`.
     RaftRsMerged,
+    /// raft-rs 0.7 with its prost codec: this program, built with the feature `raft-rs-prost`.
+    RaftRsProst,
     /// etcd/raft v3.7, a Go program (interop/go/cmd/bench).
     Etcd,
     /// Copying each payload once per node and counting one reference to it: no protocol at all.
@@ -57,6 +59,7 @@ impl Impl {
     pub(crate) fn program(self) -> Option<PathBuf> {
         let (variable, usual) = match self {
             Impl::Ffi => ("RAFTCORE_BENCH_C", "build/examples-c/bench/bench"),
+            Impl::RaftRsProst => ("RAFTCORE_BENCH_PROST", "build/bench-raft-rs-prost"),
             Impl::Etcd => ("RAFTCORE_BENCH_GO", "build/bench-etcd"),
             _ => return None,
         };
@@ -79,8 +82,9 @@ struct Common {
 
 #[derive(Args)]
 struct Replicate {
-    /// What to compare, separated by commas. `ffi` and `etcd` are programs of their own: build/examples-c/bench/bench
-    /// and build/bench-etcd, or what RAFTCORE_BENCH_C and RAFTCORE_BENCH_GO name.
+    /// What to compare, separated by commas. `ffi`, `etcd` and `raft-rs-prost` are programs of their own:
+    /// build/examples-c/bench/bench, build/bench-etcd and build/bench-raft-rs-prost, or what RAFTCORE_BENCH_C,
+    /// RAFTCORE_BENCH_GO and RAFTCORE_BENCH_PROST name.
     #[arg(long = "impl", value_enum, value_delimiter = ',', default_value = "core,raft-rs")]
     implementations: Vec<Impl>,
     /// Members of the group.

@@ -22,7 +22,7 @@ const COUNTED: u64 = 16 * LAP as u64;
 /// One run: how long it took.
 pub(crate) fn time(implementation: Impl, workload: &Workload) -> Result<Sample, Failure> {
     if let Some(program) = implementation.program() {
-        return external::replicate(program, workload);
+        return external::replicate(implementation, program, workload);
     }
     let mut group = group(implementation, workload, Look::Ends)?;
     let spent = run(&mut *group, workload, workload.proposals, Look::Ends)?;
@@ -73,7 +73,7 @@ fn group(implementation: Impl, workload: &Workload, look: Look) -> Result<Box<dy
         Impl::Core => boxed::<Ours>(settings, workload, look),
         Impl::RaftRs | Impl::RaftRsMerged => boxed::<RaftRs>(settings, workload, look),
         Impl::Limit => Ok(Box::new(Limit::new(workload.nodes, look))),
-        Impl::Ffi | Impl::Etcd => Err("runs as a program of its own".into()),
+        Impl::Ffi | Impl::RaftRsProst | Impl::Etcd => Err("runs as a program of its own".into()),
     }
 }
 

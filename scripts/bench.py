@@ -1,0 +1,310 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Measures raftcore beside its peers, prints one table with the targets, and writes it into docs/benchmarks.md.
+
+All implementations of a row run in turns, several rounds; the table has the medians. The programs must be built:
+`make bench` does that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+DOCUMENT = ROOT / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- table: begin (make bench) -->", "<!-- table: end -->"
+NAMES = {
+    "core": "raftcore",
+    "ffi": "raftcore from C",
+    "raft-rs": "raft-rs 0.7",
+    "raft-rs-merged": "raft-rs, `batch_append`",
+    "raft-rs-prost": "raft-rs, prost codec",
+    "etcd": "etcd/raft v3.7",
+    "limit": "limit",
+}
+
+# What may be absent: the variable that names its program, where `make bench` puts it, and why it may be absent.
+OPTIONAL = {
+    "etcd": ("RAFTCORE_BENCH_GO", "build/bench-etcd", "Go is not installed here"),
+    "raft-rs-prost": (
+        "RAFTCORE_BENCH_PROST",
+        "build/bench-raft-rs-prost",
+        "protoc is not installed here (Debian: protobuf-compiler)",
+    ),
+}
+
+Result = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Replication with some settings, by some implementations."""
+
+    nodes: int
+    batch: int
+    encode: bool
+    impls: tuple[str, ...]
+
+    def title(self) -> str:
+        return f"{self.nodes} nodes, batch {self.batch}{', encoded' if self.encode else ''}"
+
+
+_MEMORY = ("core", "raft-rs", "raft-rs-merged", "raft-rs-prost", "etcd", "limit")
+_ENCODED = ("core", "ffi", "raft-rs", "raft-rs-merged", "raft-rs-prost", "etcd")
+ROWS = (
+    *(Row(3, batch, False, _MEMORY) for batch in (1, 16, 64, 256)),
+    Row(5, 64, False, _MEMORY),
+    Row(3, 1, True, _ENCODED),
+    Row(3, 64, True, _ENCODED),
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A figure that has to be reached."""
+
+    what: str
+    wanted: float
+    at_least: bool
+    figure: Callable[[Figures], float]
+    unit: str = ""
+
+    def line(self, figures: Figures) -> str:
+        """The target as a line of a table."""
+        value = self.figure(figures)
+        met = value >= self.wanted if self.at_least else value <= self.wanted
+        sign = "≥" if self.at_least else "≤"
+        wanted, measured = f"{sign} {self.wanted:g}{self.unit}", f"{value:.3g}{self.unit}"
+        return f"| {self.what} | {wanted} | {measured} | {'yes' if met else '**no**'} |"
+
+
+class Figures:
+    """All that was measured."""
+
+    def __init__(self) -> None:
+        self.rows: dict[Row, dict[str, Result]] = {}
+        self.others: dict[str, list[Result]] = {}
+
+    def of(self, nodes: int, batch: int, encode: bool, impl: str, field: str = "proposals_per_second") -> float:
+        for row, results in self.rows.items():
+            if (row.nodes, row.batch, row.encode) == (nodes, batch, encode):
+                return float(results[impl][field])  # type: ignore[arg-type]
+        raise KeyError((nodes, batch, encode))
+
+    def ratio(self, nodes: int, batch: int, encode: bool, impl: str = "core", to: str = "raft-rs") -> float:
+        return self.of(nodes, batch, encode, impl) / self.of(nodes, batch, encode, to)
+
+    def other(self, command: str, field: str, impl: str = "core", case: str | None = None) -> float:
+        for result in self.others[command]:
+            if result["impl"] == impl and (case is None or result["case"] == case):
+                return float(result[field])  # type: ignore[arg-type]
+        raise KeyError((command, field, impl))
+
+
+# Against raft-rs means: as fast as it can be had with its default settings.
+TARGETS = (
+    Target("proposals/s against raft-rs, 3 nodes, batch 1", 5, True, lambda f: f.ratio(3, 1, False), " x"),
+    Target("the same, batch 64", 20, True, lambda f: f.ratio(3, 64, False), " x"),
+    Target("the same, 5 nodes, batch 64", 20, True, lambda f: f.ratio(5, 64, False), " x"),
+    Target("the same, 3 nodes, batch 64, messages encoded", 5, True, lambda f: f.ratio(3, 64, True), " x"),
+    Target("C against Rust, encoded, batch 64", 0.9, True, lambda f: f.ratio(3, 64, True, "ffi", "core"), " x"),
+    Target("C against Rust, encoded, batch 1", 0.7, True, lambda f: f.ratio(3, 1, True, "ffi", "core"), " x"),
+    Target(
+        "messages per proposal, 3 nodes, batch 64",
+        0.15,
+        False,
+        lambda f: f.of(3, 64, False, "core", "messages_per_proposal"),
+    ),
+    Target(
+        "allocations per proposal, batch 64, payload excluded",
+        0.1,
+        False,
+        lambda f: f.of(3, 64, False, "core", "allocations_per_proposal"),
+    ),
+    Target("bytes of an idle follower", 512, False, lambda f: f.other("idle", "bytes_per_group")),
+    Target("tick of an idle follower", 10, False, lambda f: f.other("idle", "tick_ns"), " ns"),
+    Target(
+        "entries read at a restart",
+        0,
+        False,
+        lambda f: f.other("restart", "entries_read", case="restart and lead"),
+    ),
+    Target(
+        "catch-up against raft-rs",
+        10,
+        True,
+        lambda f: f.other("catch-up", "entries_per_second") / f.other("catch-up", "entries_per_second", "raft-rs"),
+        " x",
+    ),
+)
+
+
+def program(variable: str, usual: str) -> pathlib.Path:
+    return pathlib.Path(os.environ.get(variable, ROOT / usual))
+
+
+def run(program: pathlib.Path, arguments: list[str], what: str) -> list[Result]:
+    """One command of the benchmark; its progress goes to the terminal."""
+    print(f"  {what} ...", file=sys.stderr, flush=True)
+    done = subprocess.run([program, *arguments, "--json"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"bench: failed: {what}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def measure(options: argparse.Namespace, absent: set[str]) -> Figures:
+    figures = Figures()
+    quick = options.quick
+    common = ["--rounds", str(options.rounds), "--clock", options.clock]
+    for row in ROWS:
+        impls = [impl for impl in row.impls if impl not in absent]
+        arguments = ["replicate", "--impl", ",".join(impls), "--nodes", str(row.nodes), "--batch", str(row.batch)]
+        arguments += ["--proposals", "20000" if quick else "400000", *common]
+        results = run(options.program, arguments + ["--encode"] * row.encode, f"replicate, {row.title()}")
+        figures.rows[row] = {str(result["impl"]): result for result in results}
+    groups, entries = ("20000", "50000") if quick else ("200000", "1000000")
+    figures.others["idle"] = run(options.program, ["idle", "--groups", groups, *common], "idle")
+    arguments = ["catch-up", "--entries", entries, "--impl", "core,raft-rs", *common]
+    figures.others["catch-up"] = run(options.program, arguments, "catch-up")
+    figures.others["restart"] = run(options.program, ["restart", "--entries", entries, *common], "restart")
+    return figures
+
+
+def machine(options: argparse.Namespace) -> str:
+    """What it was measured on, and when."""
+    model = platform.machine()
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    date = datetime.datetime.now(tz=datetime.UTC).date()
+    kind = "virtual machine" if "hypervisor" in pathlib.Path("/proc/cpuinfo").read_text() else "machine"
+    clock = "processor time" if options.clock == "cpu" else "wall time"
+    return f"{model}, {os.cpu_count()}-core {kind}, {date}, {clock}, load {os.getloadavg()[1]:.1f}"
+
+
+def speeds(figures: Figures) -> list[str]:
+    """The table of proposals per second."""
+    shown = [impl for impl in NAMES if any(impl in results for results in figures.rows.values())]
+    lines = ["| proposals/s | " + " | ".join(NAMES[impl] for impl in shown) + " | raftcore : raft-rs | : limit |"]
+    lines.append("|---" + "|---:" * (len(shown) + 2) + "|")
+    for row, results in figures.rows.items():
+        cells = []
+        for impl in shown:
+            result = results.get(impl)
+            rate = f"{float(result['proposals_per_second']):,.0f}" if result else ""  # type: ignore[arg-type]
+            cells.append(f"{rate} ±{float(result['spread']) * 50:.0f}%" if result else "")  # type: ignore[arg-type]
+        to_limit = f"{figures.ratio(row.nodes, row.batch, row.encode, to='limit'):.2f} x" if "limit" in results else ""
+        ratio = figures.ratio(row.nodes, row.batch, row.encode)
+        lines.append(f"| {row.title()} | " + " | ".join(cells) + f" | {ratio:.1f} x | {to_limit} |")
+    return lines
+
+
+def others(figures: Figures) -> list[str]:
+    """The table of everything else."""
+    lines = ["| | raftcore | raft-rs 0.7 |", "|---|---:|---:|"]
+
+    def line(what: str, command: str, field: str, form: str) -> None:
+        values = [figures.other(command, field, impl) for impl in ("core", "raft-rs")]
+        lines.append(f"| {what} | " + " | ".join(format(value, form) for value in values) + " |")
+
+    line("bytes of an idle follower, 3 voters, storage excluded", "idle", "bytes_per_group", ",.0f")
+    line("ns per tick of an idle follower", "idle", "tick_ns", ".1f")
+    line("entries/s of a follower that catches up", "catch-up", "entries_per_second", ",.0f")
+    for what, field in (("messages", "messages_per_proposal"), ("allocations", "allocations_per_proposal")):
+        values = (f"{figures.of(3, 64, False, impl, field):.3f}" for impl in ("core", "raft-rs"))
+        lines.append(f"| {what} per proposal, 3 nodes, batch 64 | " + " | ".join(values) + " |")
+    for result in figures.others["restart"]:
+        lines.append(f"| entries read: {result['case']} | {result['entries_read']:,} | |")
+    return lines
+
+
+def report(figures: Figures, where: str, absent: set[str]) -> str:
+    """Everything, as Markdown."""
+    lines = [f"Measured on: {where}. Medians; ± is half the distance from the slowest to the fastest round.", ""]
+    for impl in sorted(absent):
+        lines += [f"{NAMES[impl]} was left out: {OPTIONAL[impl][2]}.", ""]
+    lines += [*speeds(figures), "", *others(figures), ""]
+    lines += ["| target | wanted | measured | met |", "|---|---:|---:|---|"]
+    lines += [target.line(figures) for target in TARGETS]
+    return "\n".join(lines)
+
+
+def plot(figures: Figures, where: str) -> None:
+    """Proposals per second by batch size, into docs/benchmarks.svg and .png."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "raftcore"
+    from matplotlib import pyplot
+
+    rows = [row for row in figures.rows if row.nodes == 3 and not row.encode]
+    shown = [impl for impl in _MEMORY if impl in figures.rows[rows[0]]]
+    figure, axes = pyplot.subplots(figsize=(8, 4.5))
+    for impl in shown:
+        rates = [figures.of(3, row.batch, False, impl) for row in rows]
+        style = "--" if impl == "limit" else "-"
+        axes.plot([row.batch for row in rows], rates, style, marker="o", label=NAMES[impl].replace("`", ""))
+        axes.annotate(
+            f"{rates[2]:,.0f}", (rows[2].batch, rates[2]), textcoords="offset points", xytext=(0, 6), fontsize=7
+        )
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xticks([row.batch for row in rows], [str(row.batch) for row in rows])
+    axes.set_xlabel("proposals per batch")
+    axes.set_ylabel("proposals per second (log)")
+    axes.set_title("Three nodes in one thread, 256-byte payloads, storage in memory", fontsize=10)
+    axes.grid(visible=True, which="both", alpha=0.2)
+    axes.legend(fontsize=8)
+    figure.text(0.01, 0.01, where, fontsize=6)
+    figure.tight_layout(rect=(0, 0.03, 1, 1))
+    figure.savefig(DOCUMENT.with_suffix(".svg"), metadata={"Date": None})
+    figure.savefig(DOCUMENT.with_suffix(".png"), dpi=120)
+
+
+def write_document(text: str) -> None:
+    document = DOCUMENT.read_text()
+    head, begin, rest = document.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"bench: {DOCUMENT} has no place for the table ({BEGIN} ... {END})")
+    DOCUMENT.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    cargo = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    parser.add_argument("--program", type=pathlib.Path, default=cargo / "release" / "raftcore-bench")
+    parser.add_argument("--rounds", type=int, default=None, help="rounds of each measurement (5; quick: 1)")
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: steadier on a busy machine")
+    parser.add_argument("--quick", action="store_true", help="small numbers, and no file is written")
+    options = parser.parse_args()
+    options.rounds = options.rounds or (1 if options.quick else 5)
+    absent = {impl for impl, (variable, usual, _) in OPTIONAL.items() if not program(variable, usual).exists()}
+    for impl in sorted(absent):
+        print(f"{NAMES[impl]} is left out: {OPTIONAL[impl][2]}.", file=sys.stderr)
+    where = machine(options)
+    figures = measure(options, absent)
+    text = report(figures, where, absent)
+    print(text)
+    if not options.quick:
+        write_document(text)
+        plot(figures, where)
+        print(f"\nwritten: {DOCUMENT.relative_to(ROOT)}, its .svg and its .png", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
