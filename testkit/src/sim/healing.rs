@@ -25,8 +25,8 @@ struct Progress {
 }
 
 impl World {
-    /// Stops the faults; the group must elect a leader, commit, bring every member up to date, and
-    /// answer a read on every member.
+    /// Stops the faults; the group must elect a leader, commit, leave a joint membership that is to be
+    /// left by itself, bring every member up to date, and answer a read on every member.
     pub(super) fn heal(&mut self) -> Check {
         self.tell(|| Happening::Calm);
         self.is_stormy = false;
@@ -102,7 +102,13 @@ impl World {
             members.iter().all(|id| self.host(*id).is_some_and(|host| host.machine.index() >= goal.index))
         };
         let everybody_read = members.iter().all(|id| progress.readers.contains(id));
-        Ok(everybody_read && progress.goal.is_some_and(has_arrived))
+        let has_arrived = everybody_read && progress.goal.is_some_and(has_arrived);
+        let is_to_be_left = self.oracle.newest_membership().auto_leave;
+        if has_arrived && is_to_be_left {
+            // Something may have been in the way; whatever is applied next leads there again.
+            self.propose(leader)?;
+        }
+        Ok(has_arrived && !is_to_be_left)
     }
 
     /// Starts all members, and switches off removed nodes, but not before all members know that they
