@@ -125,7 +125,8 @@ impl Host {
             let Ok(context) = context else {
                 return Invariant::LinearizableReads.broken(format!("{} reads {read:?}", self.id));
             };
-            around.oracle.check_read(self.id, context, read.index)?;
+            let is_for_comparison = self.life.config.eager_append;
+            around.oracle.check_read(self.id, context, read.index, is_for_comparison)?;
             self.reads.push((context, read.index));
         }
         Ok(())
