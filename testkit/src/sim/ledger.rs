@@ -22,6 +22,8 @@ pub(super) struct Ledger {
     /// How many messages besides Appends it may put into the next Ready: an input is good for one
     /// to each member.
     allowance: usize,
+    /// Whether messages wait for the next Ready that were made in another state of their receivers.
+    has_leftovers: bool,
 }
 
 #[derive(Debug, Default)]
@@ -67,7 +69,7 @@ impl Ledger {
             }
             member.matched = matched;
             member.state = progress.state;
-            let mine = member.update_window();
+            let mine = member.update_window(self.has_leftovers);
             let theirs = (progress.inflight_messages, progress.inflight_bytes);
             let agree = mine.is_none_or(|mine| mine == theirs) || config.eager_append;
             let bounded = theirs.0 <= config.max_inflight_messages as usize;
@@ -87,13 +89,16 @@ impl Ledger {
 
     /// A Ready could not be taken; what it would have sent comes with a later one.
     pub(super) fn ready_failed(&mut self) {
-        for member in self.members.values_mut() {
-            member.window = None;
-        }
+        self.has_leftovers = true;
+        self.members.values_mut().for_each(|member| member.window = None);
     }
 
     /// A Ready was taken. A node sends, hands out and keeps on its way no more than it may.
     pub(super) fn ready(&mut self, ready: &Ready, config: &Config, members: usize) -> Check {
+        let has_leftovers = std::mem::take(&mut self.has_leftovers);
+        if has_leftovers {
+            self.members.values_mut().for_each(|member| member.window = None);
+        }
         let mut appends: BTreeMap<NodeId, usize> = BTreeMap::new();
         let mut others = 0;
         let deferred = ready.storage_append.iter().flat_map(|append| &append.responses);
@@ -115,8 +120,9 @@ impl Ledger {
         let bounded = Invariant::BoundedWork;
         // One more than the window, empty; and each Ready may begin a round of heartbeats.
         let most = config.max_inflight_messages as usize + 1;
-        let too_many = appends.iter().find(|(_, count)| **count > most && !config.eager_append);
-        bounded.require(too_many.is_none(), || format!("{} sends {appends:?} Appends at once", config.id))?;
+        let is_known = !config.eager_append && !has_leftovers;
+        let too_many = is_known && appends.values().any(|count| *count > most);
+        bounded.require(!too_many, || format!("{} sends {appends:?} Appends at once", config.id))?;
         let allowance = std::mem::take(&mut self.allowance) + members;
         bounded.require(others <= allowance || config.eager_append, || {
             format!("{} sends {others} messages at once, besides Appends, and may {allowance}", config.id)
@@ -152,9 +158,9 @@ impl Ledger {
 
 impl Member {
     /// Takes what was answered out of the window. Gives how much is left, if that is known.
-    fn update_window(&mut self) -> Option<(usize, u64)> {
+    fn update_window(&mut self, has_leftovers: bool) -> Option<(usize, u64)> {
         if self.state != ProgressState::Replicate {
-            self.window = Some(VecDeque::new());
+            self.window = (!has_leftovers).then(VecDeque::new);
         }
         let matched = self.matched;
         let window = self.window.as_mut()?;
