@@ -22,7 +22,7 @@ HOST_SEEDS ?= 0..60
 TRANSITIONS ?= 40000000
 EXPLORE = $(CARGO_TARGET_DIR)/release/explore
 
-TESTS := test-rust test-c test-asan test-python test-hosts wheel test-scripts test-kvd test-interop test-kill test-model test-view
+TESTS := test-rust test-c test-asan test-python test-hosts wheel test-scripts test-kvd test-interop test-kill test-model test-view test-mutants
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -152,6 +152,12 @@ view: setup ## Make a page of what a simulated run did: SEED
 	@$(CARGO_TARGET_DIR)/release/sim --seed $(or $(SEED),7) --steps 4000 --trace build/run.jsonl
 	@$(CARGO_TARGET_DIR)/release/view build/run.jsonl
 
+test-mutants: setup ## Break the core in two ways and see whether the simulator notices
+	@$(ENV) python scripts/mutants.py --only commit-of-an-older-term --only vote-twice --ranges 1 --seeds 300
+
+mutants: setup ## Break the core in every way listed; the table goes into docs/verification.md
+	@$(ENV) python scripts/mutants.py --write
+
 fuzz: setup ## Fuzz the core for FUZZ_SECONDS (installs cargo-fuzz if it is missing)
 	@fuzz/run.sh --seconds $(FUZZ_SECONDS)
 
@@ -187,4 +193,4 @@ deb: setup ## Build Debian packages into build/deb, and check them beside Debian
 clean: ## Remove what was built; .venv and installed packages stay
 	@rm -rf build
 
-.PHONY: help demo bench bench-programs bench-check bench-baseline test setup build build-c build-python hosts hello $(TESTS) test-recorded asan valgrind soak soak-model view fuzz verify fix install deb docs clean
+.PHONY: help demo bench bench-programs bench-check bench-baseline test setup build build-c build-python hosts hello $(TESTS) test-recorded asan valgrind soak soak-model view mutants fuzz verify fix install deb docs clean
