@@ -1,5 +1,6 @@
 //! Runs the deterministic simulation; see [`raftcore_testkit::sim`].
 
+use std::error::Error;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::ops::Range;
@@ -60,7 +61,10 @@ fn main() -> io::Result<ExitCode> {
     let mut out = io::stdout().lock();
     let args = Args::parse();
     if let Some(host) = &args.host {
-        return compare(&mut out, host, &args);
+        return compare(&mut out, host, &args).or_else(|problem| {
+            eprintln!("sim: {problem}");
+            Ok(ExitCode::from(2))
+        });
     }
     let seeds = args.seed.map_or_else(|| args.seeds.clone(), |seed| seed..seed + 1);
     if let Some(path) = &args.etcd_trace {
@@ -113,13 +117,13 @@ fn main() -> io::Result<ExitCode> {
 }
 
 /// Runs every seed in Rust and in a host.
-fn compare(out: &mut impl Write, host: &str, args: &Args) -> io::Result<ExitCode> {
-    let mut embedding = sim::host_command(host).and_then(sim::Embedding::start).map_err(io::Error::other)?;
+fn compare(out: &mut impl Write, host: &str, args: &Args) -> Result<ExitCode, Box<dyn Error>> {
+    let mut embedding = sim::host_command(host).and_then(sim::Embedding::start)?;
     let seeds = args.seed.map_or_else(|| args.seeds.clone(), |seed| seed..seed + 1);
     let (count, start) = (seeds.end - seeds.start, Instant::now());
     let (mut events, mut violations, mut differences) = (0, 0, 0);
     for seed in seeds {
-        match embedding.compare(seed, args.steps).map_err(io::Error::other)? {
+        match embedding.compare(seed, args.steps)? {
             Compared::Same(Ok(report)) => {
                 events += report.events;
                 if args.verbose {
@@ -136,7 +140,7 @@ fn compare(out: &mut impl Write, host: &str, args: &Args) -> io::Result<ExitCode
             }
         }
     }
-    embedding.finish().map_err(io::Error::other)?;
+    embedding.finish()?;
     let rate = count as f64 / start.elapsed().as_secs_f64();
     writeln!(
         out,
