@@ -167,13 +167,13 @@ impl<S: Storage> RawNode<S> {
     pub fn has_ready(&self) -> bool {
         let shared = &self.raft.shared;
         let hard_state = shared.hard_state();
-        self.raft.soft_state() != self.told_soft_state
-            || (hard_state != self.told_hard_state && !hard_state.is_empty())
-            || shared.log.snapshot_to_store().is_some()
-            || !shared.outbox.is_empty()
+        !shared.outbox.is_empty()
             || shared.log.has_entries_to_store()
             || shared.log.has_entries_to_apply(self.may_apply_unstable())
+            || (hard_state != self.told_hard_state && !hard_state.is_empty())
+            || self.raft.soft_state() != self.told_soft_state
             || !shared.read_states.is_empty()
+            || shared.log.snapshot_to_store().is_some()
             || self.raft.has_messages_due()
     }
 

@@ -64,9 +64,11 @@ impl Runs {
 
     /// Place of the run that holds `index`. It is nearly always one of the last.
     fn run_of(&self, index: Index) -> usize {
-        let after = self.runs.iter().rev().take(4).take_while(|run| run.first > index).count();
-        if after < 4 {
-            return (self.runs.len() - after).saturating_sub(1);
+        for back in 1..=4 {
+            let place = self.runs.len().saturating_sub(back);
+            if self.runs.get(place).is_none_or(|run| run.first <= index) {
+                return place;
+            }
         }
         self.runs.partition_point(|run| run.first <= index).saturating_sub(1)
     }
@@ -142,6 +144,11 @@ impl Runs {
         debug_assert!(self.first <= low && high <= self.next, "not here");
         if low >= high {
             return Entries::new();
+        }
+        // What came last is asked for most often.
+        if let Some(last) = self.runs.back().filter(|run| run.first <= low) {
+            let slice = last.entries.slice((low - last.first) as usize..(high - last.first) as usize);
+            return slice.fitting(max_bytes);
         }
         let place = self.run_of(low);
         let Some(run) = self.runs.get(place) else { return Entries::new() };

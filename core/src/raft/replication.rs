@@ -253,7 +253,8 @@ pub(crate) fn accepted<S: Storage>(
         }
         ProgressState::Snapshot => {}
     }
-    if commit(shared, leader)? {
+    // What is committed anyway commits nothing more.
+    if index > shared.log.committed() && commit(shared, leader)? {
         read_index::release(shared, leader);
         broadcast(shared, leader, Due::Append);
     }

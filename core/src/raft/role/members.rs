@@ -21,12 +21,17 @@ impl Members {
         self.sorted.binary_search_by_key(&id, |(member, _)| *member)
     }
 
+    /// Groups are small: looking at one member after the other is the fastest way.
+    fn find(&self, id: NodeId) -> Option<usize> {
+        self.sorted.iter().position(|(member, _)| *member == id)
+    }
+
     pub(crate) fn get(&self, id: NodeId) -> Option<&Progress> {
-        self.sorted.get(self.place(id).ok()?).map(|(_, progress)| progress)
+        self.sorted.get(self.find(id)?).map(|(_, progress)| progress)
     }
 
     pub(crate) fn get_mut(&mut self, id: NodeId) -> Option<&mut Progress> {
-        let place = self.place(id).ok()?;
+        let place = self.find(id)?;
         self.sorted.get_mut(place).map(|(_, progress)| progress)
     }
 
