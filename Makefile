@@ -17,6 +17,7 @@ MINUTES ?= 15
 SEED ?=
 FUZZ_SECONDS ?= 60
 SCRIPTS ?= 150
+BENCH_KVD ?=
 HOST_SEEDS ?= 0..60
 # Bounds the memory that a search takes: about 100 bytes each.
 TRANSITIONS ?= 40000000
@@ -129,6 +130,14 @@ test-recorded: setup ## Record SCRIPTS random scripts from etcd/raft (from seed 
 
 test-kill: build-c ## Kill and restart kvd's nodes 100 times while clients write and read
 	@$(ENV) python scripts/kill_loop.py --rounds 100 --minutes 5
+
+.PHONY: setup-bench bench-kvd
+setup-bench: setup ## Install what bench-kvd compares with: etcd, redis, a library for plots; the load for etcd (needs Go)
+	@scripts/setup_bench.sh
+
+bench-kvd: build-c ## Measure kvd beside etcd and redis, and write docs/benchmarks.md (BENCH_KVD="--rounds 1 --realtime")
+	@$(ENV) cmake --build build --target kvd_load
+	@$(ENV) python scripts/bench_kvd.py --write $(BENCH_KVD)
 
 soak: build-c ## The same, ROUNDS times or for MINUTES, whichever ends first
 	@$(ENV) python scripts/kill_loop.py --rounds $(ROUNDS) --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))

@@ -22,10 +22,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kvd_harness import Cluster, wait_until
+from kvd_harness import Cluster, kvd_binary, wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
-LOAD = ROOT / "build/examples-c/kvd/kvd_load"
+LOAD = Path(kvd_binary()).parent / "kvd_load"
 ETCD_LOAD = ROOT / "build/etcd-load"
 DOCUMENT = ROOT / "docs/benchmarks.md"
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
