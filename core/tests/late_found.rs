@@ -6,7 +6,7 @@
 //! | a context used twice confirms a stale read | `reads.rs`: contexts_used_twice_and_answers_repeated_confirm_nothing_new |
 //! | a read before the term's first commit | `reads.rs`: nothing_is_read_before_the_first_commit_of_the_term |
 //! | a lease read during a leadership transfer | `reads.rs`: a_leader_that_gives_its_lease_away_confirms_reads_by_a_round |
-//! | term or vote not stored before answering | `elections.rs`: a_vote_is_handed_out_with_the_hard_state_that_it_promises |
+//! | term or vote not stored before answering | `elections.rs`: a_vote_is_handed_out_with_the_hard_state_that_it_promises; here for asynchronous writes |
 //! | a joint configuration never left after a leader change | `membership.rs`: a_joint_configuration_is_left_by_the_next_leader_too |
 //! | a voter that a snapshot restores as a learner | `snapshots.rs`: a_voter_that_a_snapshot_makes_a_learner_stays_reachable |
 //! | a snapshot that keeps a conflicting tail | `snapshots.rs`: a_snapshot_leaves_no_conflicting_tail |
@@ -38,6 +38,47 @@ fn a_granted_pre_vote_is_no_vote() {
         let reply = &ready.messages.last().unwrap().body;
         assert_eq!(reply, &Body::VoteReply(VoteReply { pre: false, granted }));
         node.advance(ready).unwrap();
+    }
+}
+
+#[test]
+fn a_granted_pre_vote_takes_no_vote_back() {
+    let mut node = RawNode::new(config(1), stored(3, 1, &[1])).unwrap();
+    let last = EntryId::new(1, 1);
+    let vote = |from, term, pre| message(from, 1, term, Body::Vote(Vote { pre, last, ..Vote::default() }));
+    node.step(vote(3, 2, false)).unwrap();
+    node.step(vote(2, 3, true)).unwrap();
+    assert_eq!((node.hard_state().term, node.hard_state().vote), (2, 3));
+    node.step(vote(2, 2, false)).unwrap();
+    let reply = node.ready().unwrap().messages.pop().unwrap();
+    assert_eq!(reply.body, Body::VoteReply(VoteReply { pre: false, granted: false }));
+}
+
+#[test]
+fn a_pre_candidate_with_an_old_term_learns_of_the_later_one() {
+    // Else it asks for ever: nobody may be disturbed by it, and nobody would tell it why.
+    let mut node = RawNode::new(config(1), stored(3, 5, &[1])).unwrap();
+    let last = EntryId::new(1, 1);
+    node.step(message(2, 1, 3, Body::Vote(Vote { pre: true, last, ..Vote::default() }))).unwrap();
+    let reply = node.ready().unwrap().messages.pop().unwrap();
+    let refusal = Body::VoteReply(VoteReply { pre: true, granted: false });
+    assert_eq!((reply.term, reply.body), (5, refusal));
+}
+
+#[test]
+fn with_asynchronous_writes_no_answer_leaves_before_what_it_promises_is_durable() {
+    let config = || Config { async_storage_writes: true, ..config(1) };
+    let vote = Body::Vote(Vote { last: EntryId::new(1, 1), ..Vote::default() });
+    let entries = vec![Entry::new(EntryId::new(2, 2), EntryKind::Normal, "x".into())];
+    let append = Body::Append(Append { prev: EntryId::new(1, 1), commit: 1, entries: entries.into() });
+    for request in [vote, append] {
+        let mut node = RawNode::new(config(), stored(3, 1, &[1])).unwrap();
+        node.step(message(2, 1, 2, request)).unwrap();
+        let ready = node.ready().unwrap();
+        assert!(ready.must_sync && ready.messages.is_empty(), "{ready:?}");
+        let responses = ready.storage_append.unwrap().responses;
+        let is_answer = |response: &&Response| matches!(response, Response::Send(m) if m.is_reply());
+        assert_eq!(responses.iter().filter(is_answer).count(), 1);
     }
 }
 
@@ -100,6 +141,9 @@ fn nobody_campaigns_with_a_committed_change_to_apply() {
 fn a_snapshot_of_a_disjoint_membership_does_not_win_over_what_is_committed() {
     let mut storage = stored(3, 2, &[1, 1, 2]);
     storage.set_hard_state(HardState { term: 2, vote: 0, commit: 3 });
+    // The log does not tell any more whether it had the snapshot's last entry.
+    storage.create_snapshot(3, ConfState::new([1, 2, 3], []), "").unwrap();
+    storage.compact(3).unwrap();
     let mut node = RawNode::new(config(1), storage).unwrap();
     let old = Snapshot { id: EntryId::new(1, 2), conf_state: ConfState::new([1, 7, 8], []), data: "".into() };
     node.step(message(2, 1, 2, Body::Snapshot(Box::new(old)))).unwrap();

@@ -209,6 +209,19 @@ fn section_5_3_a_leader_brings_the_logs_of_figure_7_into_line_with_its_own() {
 }
 
 #[test]
+fn section_5_3_only_what_conflicts_is_deleted() {
+    // An Append that arrives late tells nothing about the entries after its own.
+    let mut node = node(2, &[1, 2, 2, 2]);
+    let late = Append { prev: EntryId::new(1, 1), commit: 0, entries: log(&[1, 2])[1..].to_vec().into() };
+    node.step(to_1(2, Body::Append(late))).unwrap();
+    assert_eq!(node.status().last, EntryId::new(2, 4));
+    let conflicting =
+        Append { prev: EntryId::new(1, 1), commit: 0, entries: log(&[1, 3])[1..].to_vec().into() };
+    node.step(to_1(3, Body::Append(conflicting))).unwrap();
+    assert_eq!(node.status().last, EntryId::new(3, 2));
+}
+
+#[test]
 fn section_5_4_1_only_candidates_with_all_committed_entries_are_elected() {
     // Nodes 1 and 2 share an entry that node 3 lacks.
     let mut group = Group::new(3);

@@ -108,6 +108,9 @@ std::unique_ptr<Engine> Engine::open(const std::string &directory, const std::st
   }
   const auto cache = rocksdb::NewLRUCache(256 << 20);
   rocksdb::ColumnFamilyOptions data_options = family_options(cache);
+  // A slot's versions lie in one list until they are flushed: a small memtable keeps that short.
+  data_options.write_buffer_size = 16 << 20;
+  data_options.level0_file_num_compaction_trigger = 8;
   hash_by_slot(data_options);
   if (supports(rocksdb::kLZ4Compression)) data_options.compression = rocksdb::kLZ4Compression;
   rocksdb::ColumnFamilyOptions raft_options = family_options(cache);
