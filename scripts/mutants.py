@@ -159,9 +159,16 @@ class Workshop:
                 (self.tree / file).write_text(text)
 
 
+def options(program: Path) -> list[str]:
+    """What makes the simulator run seeds in order and only say which fail; of that, what this one knows."""
+    known = subprocess.run([str(program), "--help"], capture_output=True, text=True, check=True).stdout
+    wanted = {"--story": ["0"], "--jobs": ["1"], "--no-shrink": []}
+    return [word for option, values in wanted.items() if option in known for word in [option, *values]]
+
+
 def hunt(program: Path, first: int, seeds: int, timeout: float) -> tuple[int, str, str] | None:
     """Runs seeds until an invariant breaks; after how many, which one, and the detail. Hanging counts as breaking."""
-    command = [str(program), "--seeds", f"{first}..{first + seeds}", "--story", "0"]
+    command = [str(program), "--seeds", f"{first}..{first + seeds}", *options(program)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         timer = threading.Timer(timeout, process.kill)

@@ -38,9 +38,13 @@ def test_the_row_counts_what_was_not_found_as_the_limit():
 
 def fake_simulator(tmp_path, text):
     program = tmp_path / "sim"
-    program.write_text(f"#!/bin/sh\n{text}\n")
+    program.write_text(f"#!/bin/sh\n[ $1 = --help ] && exec echo --jobs\n{text}\n")
     program.chmod(0o755)
     return program
+
+
+def test_only_options_that_the_simulator_knows_are_used(tmp_path):
+    assert mutants.options(fake_simulator(tmp_path, "")) == ["--jobs", "1"]
 
 
 def test_the_hunt_reads_what_the_simulator_prints(tmp_path):
