@@ -38,6 +38,14 @@ bench: bench-programs ## Measure raftcore beside raft-rs and etcd/raft (QUICK=1:
 	@$(ENV) python -m pip install --quiet --disable-pip-version-check --requirement scripts/requirements-bench.txt
 	@$(ENV) python scripts/bench.py --clock $(or $(CLOCK),wall) $(if $(QUICK),--quick)
 
+bench-check: setup ## Count the instructions of the hot paths; fails if one has grown by more than 5%
+	@$(ENV) cargo build --quiet --release --locked -p raftcore-bench
+	@$(ENV) python scripts/bench_check.py
+
+bench-baseline: setup ## Make what is counted now the figures that bench-check compares with
+	@$(ENV) cargo build --quiet --release --locked -p raftcore-bench
+	@$(ENV) python scripts/bench_check.py --renew
+
 # The program itself, the one in C and, where there are Go and protoc, two more peers.
 bench-programs: setup build/build.ninja
 	@$(ENV) cmake --build build --target bench

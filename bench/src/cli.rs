@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::clock::Clock;
 use crate::group::Transport;
+use crate::paths::{self, Path};
 use crate::report::{Measurement, grouped, median};
 use crate::workload::Workload;
 use crate::{Failure, catch_up, idle, payload, replicate, restart};
@@ -28,6 +29,8 @@ enum Command {
     CatchUp(CatchUp),
     /// What raftcore reads of a long log when it is restarted.
     Restart(Restart),
+    /// One hot path of raftcore again and again, for a profiler (scripts/bench_check.py).
+    Path(PathOptions),
 }
 
 /// What is compared.
@@ -151,6 +154,16 @@ struct Restart {
     common: Common,
 }
 
+#[derive(Args)]
+struct PathOptions {
+    /// Which.
+    #[arg(value_enum)]
+    path: Path,
+    /// How often.
+    #[arg(long, default_value_t = 10_000)]
+    count: u64,
+}
+
 fn at_least<const LEAST: usize>(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number) if number >= LEAST => Ok(number),
@@ -166,6 +179,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Command::Idle(options) => idle(&options),
         Command::CatchUp(options) => catch_up(&options),
         Command::Restart(options) => restart(&options),
+        Command::Path(options) => paths::walk(options.path, options.count),
     }
 }
 

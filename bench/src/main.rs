@@ -7,6 +7,7 @@ mod clock;
 mod external;
 mod group;
 mod idle;
+mod paths;
 mod payload;
 mod peer;
 mod replicate;

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `make bench` and `make bench-check` conclude from figures."""
+
+import bench
+import bench_check
+import pytest
+
+
+@pytest.mark.parametrize(("now", "fine"), [(1000.0, True), (1049.0, True), (1051.0, False), (500.0, True)])
+def test_growth_of_more_than_five_percent_is_an_error(now, fine):
+    assert bench_check.compare({"propose": 1000.0}, {"propose": now}) == fine
+
+
+def test_a_path_without_a_figure_is_no_growth(capsys):
+    assert bench_check.compare({}, {"propose": 1.0})
+    assert "new" in capsys.readouterr().out
+
+
+def figures(core, messages):
+    """Figures in which raft-rs does 100 proposals a second, and 3 nodes at batch 64 are all there is."""
+    measured = bench.Figures()
+    row = bench.Row(3, 64, False, ("core", "raft-rs"))
+    measured.rows[row] = {
+        "core": {"proposals_per_second": core, "messages_per_proposal": messages},
+        "raft-rs": {"proposals_per_second": 100.0, "messages_per_proposal": 8.0},
+    }
+    return measured
+
+
+@pytest.mark.parametrize(("core", "messages", "met"), [(2000.0, 0.15, "yes"), (1999.0, 0.16, "**no**")])
+def test_targets(core, messages, met):
+    measured = figures(core, messages)
+    speed = next(target for target in bench.TARGETS if target.what == "the same, batch 64")
+    few = next(target for target in bench.TARGETS if target.what.startswith("messages per proposal"))
+    assert speed.line(measured).endswith(f"| {met} |")
+    assert few.line(measured).endswith(f"| {met} |")
+
+
+def test_the_document_has_a_place_for_the_table():
+    text = bench.DOCUMENT.read_text()
+    assert text.count(bench.BEGIN) == text.count(bench.END) == 1
