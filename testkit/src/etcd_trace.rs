@@ -72,16 +72,21 @@ impl Group {
         self.network.drain(..excess);
     }
 
+    /// The oldest message on a link, as a connection delivers it.
     fn take_message(&mut self) -> Option<Message> {
-        let count = self.network.len() as u64;
-        (count > 0).then(|| self.network.swap_remove(self.rng.below(count) as usize))
+        let link = |message: &Message| (message.from, message.to);
+        let chosen = self.network.get(self.rng.below(self.network.len() as u64) as usize).map(link)?;
+        let oldest = self.network.iter().position(|message| link(message) == chosen)?;
+        Some(self.network.remove(oldest))
     }
 
     fn deliver(&mut self) {
         let Some(message) = self.take_message() else { return };
-        let node = &mut self.nodes[message.to as usize - 1];
-        node.receives(&message, &mut self.lines);
         let place = message.to as usize - 1;
+        if self.nodes[place].is_stricter_than_specified(&message) {
+            return;
+        }
+        self.nodes[place].receives(&message, &mut self.lines);
         self.work(place, |node| node.step(message));
     }
 

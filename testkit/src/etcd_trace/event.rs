@@ -119,7 +119,10 @@ pub(super) fn translate(message: &Message) -> Option<(Rpc, Msg)> {
             Rpc::AppendEntriesRequest
         }
         Body::AppendReply(reply) => {
-            (msg.kind, msg.index, msg.reject) = ("MsgAppResp", reply.index, reply.reject.is_some());
+            // A leader of an old term is told the later one by a reply that matches nothing; to the
+            // specification that is a refusal.
+            let refuses = reply.reject.is_some() || reply.index == 0;
+            (msg.kind, msg.index, msg.reject) = ("MsgAppResp", reply.index, refuses);
             if let Some(reject) = reply.reject {
                 (msg.reject_hint, msg.log_term) = (reject.hint.index, reject.hint.term);
             }

@@ -2,7 +2,7 @@
 //! looked at before and after each call, and the difference has one explanation.
 
 use raftcore::{
-    AppendReply, Body, Error, HardState, MemoryStorage, Message, RawNode, Ready, RoleKind, VoteReply,
+    AppendReply, Body, Error, HardState, MemoryStorage, Message, NO_NODE, RawNode, Ready, RoleKind, VoteReply,
 };
 
 use super::event::{Line, Moment, translate};
@@ -23,6 +23,14 @@ impl Observer {
         let status = self.raft.status();
         let role = status.soft_state.role;
         Moment { id: status.id, hard: status.hard_state, role, last: status.last.index }
+    }
+
+    /// Whether the node refuses what the specification grants, as etcd/raft does: a vote in a term
+    /// whose leader it knows, although it has voted for nobody in it. Such a message is lost instead.
+    pub(super) fn is_stricter_than_specified(&self, message: &Message) -> bool {
+        let (hard, soft) = (self.raft.hard_state(), self.raft.soft_state());
+        let has_leader = soft.leader != NO_NODE && hard.vote == NO_NODE && hard.term == message.term;
+        has_leader && matches!(message.body, Body::Vote(_))
     }
 
     /// Tells that a message is about to be stepped.
