@@ -4,7 +4,7 @@
 set -euo pipefail
 
 readonly VERSION=0.13.2
-readonly TARGETS=(step_bytes inputs entries_decode)
+readonly TARGETS=(step_bytes inputs entries_decode simulation)
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly here
 

@@ -125,6 +125,11 @@ fn no_input_breaks_what_must_hold() {
 }
 
 #[test]
+fn no_choice_of_a_simulated_run_breaks_what_must_hold() {
+    hammer("simulation", 150);
+}
+
+#[test]
 fn whatever_can_be_decoded_is_the_same_after_encoding() {
     hammer("entries_decode", 60_000);
 }

@@ -1,19 +1,44 @@
 //! The one source of chance.
 
-/// SplitMix64: small, fast, and good enough to choose test cases. Not for secrets.
+use std::sync::Arc;
+
+/// SplitMix64: small, fast, and good enough to choose test cases. Not for secrets. A fuzzer's bytes
+/// may take the place of chance, as far as they reach.
 #[derive(Clone, Debug)]
 pub(crate) struct Rng {
     state: u64,
+    bytes: Option<Bytes>,
+}
+
+/// A fuzzer's input, and how much of it has been used.
+#[derive(Clone, Debug)]
+struct Bytes {
+    all: Arc<[u8]>,
+    used: usize,
 }
 
 impl Rng {
     /// The sequence that belongs to `seed`.
     pub(crate) fn new(seed: u64) -> Self {
-        Self { state: seed }
+        Self { state: seed, bytes: None }
+    }
+
+    /// The sequence that begins with what `bytes` say, two of them for each number: its highest bits,
+    /// which are what choices depend on. The rest follows from `seed`.
+    pub(crate) fn from_bytes(bytes: &[u8], seed: u64) -> Self {
+        Self { state: seed, bytes: Some(Bytes { all: bytes.into(), used: 0 }) }
     }
 
     /// Any number.
     pub(crate) fn next_u64(&mut self) -> u64 {
+        let chance = self.chance_u64();
+        match &mut self.bytes {
+            None => chance,
+            Some(bytes) => bytes.next().map_or(chance, |high| u64::from(high) << 48 | chance >> 16),
+        }
+    }
+
+    fn chance_u64(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -60,9 +85,25 @@ impl Rng {
     }
 }
 
+impl Bytes {
+    fn next(&mut self) -> Option<u16> {
+        let two = self.all.get(self.used..self.used + 2)?;
+        self.used += 2;
+        Some(u16::from_be_bytes([two[0], two[1]]))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_choose_as_far_as_they_reach() {
+        let mut rng = Rng::from_bytes(&[0, 0, 0xff, 0xff, 0x80, 0, 7], 1);
+        assert_eq!([(); 3].map(|()| rng.below(1000)), [0, 999, 500]);
+        let mut chance = Rng::new(1);
+        assert_eq!(Some(rng.next_u64()), [(); 4].map(|()| chance.next_u64()).last().copied());
+    }
 
     #[test]
     fn numbers_stay_in_range_and_reach_its_ends() {

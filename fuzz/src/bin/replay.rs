@@ -8,7 +8,7 @@ const HELP: &str = "\
 Runs a fuzz target on inputs, as a fuzzer found them. Panics where a property does not hold.
 
 Usage: replay [--explain] TARGET INPUT...
-  TARGET      step_bytes, inputs or entries_decode
+  TARGET      step_bytes, inputs, entries_decode or simulation
   INPUT       a file, or hex:BYTES
   --explain   print what happens, action by action (inputs only)";
 

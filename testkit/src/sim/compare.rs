@@ -1,5 +1,6 @@
 //! The same run on two embeddings of the library: everything observed must be the same.
 
+use crate::rng::Rng;
 use std::cell::RefCell;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -111,7 +112,7 @@ impl Run {
     fn new(seed: u64, steps: u64, driver: Box<dyn Driver>, tell: Option<usize>) -> Self {
         let record = Calls::new(tell);
         let driver = Box::new(Recorded::new(driver, &record));
-        let (end, _) = run_once(seed, steps, driver, Trace::default());
+        let (end, _) = run_once((Rng::new(seed), seed), steps, driver, Trace::default());
         let end = end.map(|report| Report { digest: digest(report.digest, &record), ..report });
         Self { record, end }
     }

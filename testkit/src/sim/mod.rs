@@ -44,6 +44,8 @@ use trace::{Happening, Trace};
 use violation::Check;
 use world::World;
 
+use crate::rng::Rng;
+
 /// What a run without a breach was like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Report {
@@ -75,9 +77,11 @@ pub struct Failure {
 /// Runs the simulation that belongs to `seed`: so many events under faults, and the recovery. If it
 /// fails, runs it again to tell the story of its last `story_lines` events.
 pub fn run(seed: u64, steps: u64, story_lines: usize) -> Result<Report, Box<Failure>> {
-    let (first, _) = run_once(seed, steps, Box::new(Native), Trace::default());
+    let (first, _) = run_once((Rng::new(seed), seed), steps, Box::new(Native), Trace::default());
     match first {
-        Err(_) if story_lines > 0 => run_once(seed, steps, Box::new(Native), Trace::new(story_lines, None)).0,
+        Err(_) if story_lines > 0 => {
+            run_once((Rng::new(seed), seed), steps, Box::new(Native), Trace::new(story_lines, None)).0
+        }
         other => other,
     }
 }
@@ -90,18 +94,33 @@ pub fn trace(
     story_lines: usize,
     file: Box<dyn Write>,
 ) -> io::Result<Result<Report, Box<Failure>>> {
-    let (result, written) = run_once(seed, steps, Box::new(Native), Trace::new(story_lines, Some(file)));
+    let (result, written) =
+        run_once((Rng::new(seed), seed), steps, Box::new(Native), Trace::new(story_lines, Some(file)));
     written.map(|()| result)
 }
 
+/// Runs the simulation that a fuzzer's bytes choose, with `bytes` in the place of chance as far as
+/// they reach: as many events under faults as there are bytes, and the recovery.
+pub fn run_bytes(bytes: &[u8], story_lines: usize) -> Result<Report, Box<Failure>> {
+    let run = |trace| {
+        let rng = Rng::from_bytes(bytes, 0);
+        run_once((rng, 0), bytes.len() as u64, Box::new(Native), trace).0
+    };
+    match run(Trace::default()) {
+        Err(_) if story_lines > 0 => run(Trace::new(story_lines, None)),
+        other => other,
+    }
+}
+
+/// Runs what a source of chance determines; its seed is for people.
 fn run_once(
-    seed: u64,
+    (rng, seed): (Rng, u64),
     steps: u64,
     driver: Box<dyn Driver>,
     trace: Trace,
 ) -> (Result<Report, Box<Failure>>, io::Result<()>) {
     let failure = |violation, events, story| Box::new(Failure { seed, events, violation, story });
-    let mut world = match caught(|| World::new(seed, driver, trace)) {
+    let mut world = match caught(|| World::new(rng, seed, driver, trace)) {
         Ok(world) => world,
         Err(violation) => return (Err(failure(violation, 0, Vec::new())), Ok(())),
     };

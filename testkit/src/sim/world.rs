@@ -83,8 +83,7 @@ struct Scheduled {
 }
 
 impl World {
-    pub(super) fn new(seed: u64, driver: Box<dyn Driver>, trace: Trace) -> Check<Self> {
-        let mut rng = Rng::new(seed);
+    pub(super) fn new(mut rng: Rng, seed: u64, driver: Box<dyn Driver>, trace: Trace) -> Check<Self> {
         let plan = Plan::draw(&mut rng);
         let voters: Vec<_> = (1..=plan.voters).collect();
         let start = Snapshot {
