@@ -60,6 +60,7 @@ enum Flaw {
     WriteErrorSwallowed,
     ReadErrorIsUnavailable,
     FailedWriteIsHalfDone,
+    FailedWriteIsHalfDurable,
 }
 
 /// The first rule that each of them breaks.
@@ -111,6 +112,7 @@ const BROKEN: &[(Flaw, &str)] = &[
     (Flaw::WriteErrorSwallowed, "failure_reported"),
     (Flaw::ReadErrorIsUnavailable, "failure_reported"),
     (Flaw::FailedWriteIsHalfDone, "failure_passes"),
+    (Flaw::FailedWriteIsHalfDurable, "crash_failed_write"),
 ];
 
 /// What a disk holds.
@@ -339,6 +341,9 @@ impl CheckedStorage for Host {
             if let Some(first) = write.entries.first().filter(|_| self.is(Flaw::FailedWriteIsHalfDone)) {
                 self.now.entries.retain(|index, _| *index < first.index());
                 self.now.last = self.now.last.min(first.index() - 1);
+            }
+            if let Some(hard_state) = write.hard_state.filter(|_| self.is(Flaw::FailedWriteIsHalfDurable)) {
+                self.synced.hard_state = hard_state;
             }
             return if self.is(Flaw::WriteErrorSwallowed) { Ok(()) } else { self.check_reads() };
         }

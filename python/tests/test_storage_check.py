@@ -61,7 +61,8 @@ class CheckedSqlite(SqliteStorage):
         # What the files hold while the database is open: a process that was killed.
         copy = path.with_name(path.name + "-copy")
         for end in ("", "-wal"):
-            shutil.copy(f"{path}{end}", f"{copy}{end}")
+            if Path(f"{path}{end}").exists():
+                shutil.copy(f"{path}{end}", f"{copy}{end}")
         return type(self)(copy)
 
     def set_failing(self, failing: bool) -> None:

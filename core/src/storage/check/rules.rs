@@ -51,4 +51,5 @@ pub(super) const RULES: &[Rule] = &[
     ("crash_whole_writes", "a crash loses the latest writes, and each of them whole", restart::crash_whole_writes),
     ("failure_reported", "a storage that cannot read or write says so, and not that it has nothing", restart::failure_reported),
     ("failure_passes", "what failed can be repeated, and nothing is lost meanwhile", restart::failure_passes),
+    ("crash_failed_write", "a write that failed is there as a whole after a crash, or not at all", restart::crash_failed_write),
 ];

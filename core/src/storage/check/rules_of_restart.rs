@@ -160,21 +160,23 @@ pub(super) fn crash_synced(subject: &mut Subject<'_>) -> Checked {
     })
 }
 
-/// The commit index is that of one of the writes since the last sync, and not beyond the log.
+/// The state is that after one of the writes since the last sync.
 pub(super) fn crash_whole_writes(subject: &mut Subject<'_>) -> Checked {
-    crashes(subject, |subject, when, allowed| {
-        let (got, _) = answer("initial_state()", subject.storage.initial_state())?;
-        let whole =
-            allowed.iter().any(|(_, log, hard_state)| *hard_state == got && subject.holds(when, log).is_ok());
-        if whole {
-            return Ok(());
-        }
-        let states: Vec<_> = allowed.iter().map(|(_, _, hard_state)| hard_state).collect();
-        Err(broken(
-            format_args!("{when}: the state after one of the last writes, with a hard state of {states:?}"),
-            format_args!("{got:?}, last_index() = {:?}", subject.storage.last_index()),
-        ))
-    })
+    crashes(subject, is_whole)
+}
+
+fn is_whole(subject: &Subject<'_>, when: &str, allowed: &[Step]) -> Checked {
+    let (got, _) = answer("initial_state()", subject.storage.initial_state())?;
+    let whole =
+        allowed.iter().any(|(_, log, hard_state)| *hard_state == got && subject.holds(when, log).is_ok());
+    if whole {
+        return Ok(());
+    }
+    let states: Vec<_> = allowed.iter().map(|(_, _, hard_state)| hard_state).collect();
+    Err(broken(
+        format_args!("{when}: the state after one of the last writes, with a hard state of {states:?}"),
+        format_args!("{got:?}, last_index() = {:?}", subject.storage.last_index()),
+    ))
 }
 
 // ---- Failures ------------------------------------------------------------------------------------
@@ -226,4 +228,26 @@ pub(super) fn failure_passes(subject: &mut Subject<'_>) -> Checked {
     subject.persist(&write)?;
     subject.holds("after the same write again", &log)?;
     subject.has_hard_state("after the same write again", write.hard_state.unwrap_or_default())
+}
+
+/// Both at once: the write stops somewhere, and then the power goes.
+pub(super) fn crash_failed_write(subject: &mut Subject<'_>) -> Checked {
+    let script = script(subject);
+    for count in 1..script.len() {
+        let (written, rest) = script.split_at(count);
+        let Some((failing, _, _)) = rest.first() else { break };
+        subject.renew()?;
+        for (write, _, _) in written {
+            subject.persist(write)?;
+        }
+        break_down(subject)?;
+        let _ = subject.storage.persist(failing);
+        let reopened = subject.reopen(Reopen::Crashed);
+        let _ = subject.storage.set_failing(false);
+        reopened?;
+        let synced = written.iter().rposition(|(write, _, _)| write.must_sync).unwrap_or(0);
+        let allowed = script.get(synced..=count).unwrap_or_default();
+        is_whole(subject, &format!("after {count} writes, one that failed, and a crash"), allowed)?;
+    }
+    Ok(())
 }
