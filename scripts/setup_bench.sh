@@ -25,7 +25,7 @@ if ((${#missing[@]})); then
   "${as_root[@]}" env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
 fi
 . scripts/env.sh
-python -c 'import matplotlib' 2>/dev/null || { say "installing matplotlib"; pip install --quiet 'matplotlib==3.10.0'; }
+python -m pip install --quiet --disable-pip-version-check --requirement scripts/requirements-bench.txt
 if command -v go >/dev/null; then
   mkdir -p build
   say "building the load for etcd"

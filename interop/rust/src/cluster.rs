@@ -114,6 +114,7 @@ impl Cluster {
             check_quorum: random.one_in(2),
             max_message_bytes: random.pick(&[0, 64, 1 << 20]),
             max_inflight_messages: random.pick(&[1, 3, 256]),
+            async_storage_writes: random.one_in(2),
         };
         let mut cluster = Self {
             random,

@@ -5,11 +5,13 @@ use std::fmt::Display;
 use raft::eraftpb;
 use raftcore::wire::{self, Dialect};
 use raftcore::{
-    Bytes, ConfChangeV2, ConfState, Config, Entry, EntryKind, Error, MemoryStorage, NodeId, RawNode,
-    ReadState, Ready, RoleKind, Snapshot, SnapshotStatus, Storage,
+    Bytes, ConfChangeV2, ConfState, Entry, EntryKind, MemoryStorage, NodeId, ReadState, Snapshot, Storage,
 };
 
 use crate::convert;
+use ours::Ours;
+
+mod ours;
 
 /// Which library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub struct Settings {
     pub max_message_bytes: u64,
     /// Messages on their way to a peer.
     pub max_inflight_messages: u32,
+    /// Whether our nodes go on while their disks write. raft-rs has nothing like it.
+    pub async_storage_writes: bool,
 }
 
 /// What is looked at from outside.
@@ -120,140 +124,8 @@ pub fn start(
     })
 }
 
-/// A node of raftcore.
-struct Ours {
-    node: RawNode<MemoryStorage>,
-    ready: Option<Ready>,
-}
-
 fn text(error: impl Display) -> String {
     error.to_string()
-}
-
-/// Refusals are part of a node's life.
-fn tolerate<T>(result: Result<T, Error>) -> Outcome {
-    match result {
-        Ok(_)
-        | Err(
-            Error::PeerNotFound(_)
-            | Error::ProposalDropped(_)
-            | Error::NoLeader
-            | Error::InvalidTransferee(_),
-        ) => Ok(()),
-        Err(error) => Err(text(error)),
-    }
-}
-
-impl Ours {
-    fn new(id: NodeId, disk: MemoryStorage, applied: u64, set: Settings, seed: u64) -> Outcome<Self> {
-        let config = Config {
-            seed,
-            applied,
-            dialect: Dialect::Tikv,
-            pre_vote: set.pre_vote,
-            check_quorum: set.check_quorum,
-            max_message_bytes: set.max_message_bytes,
-            max_inflight_messages: set.max_inflight_messages,
-            ..Config::new(id)
-        };
-        Ok(Self { node: RawNode::new(config, disk).map_err(text)?, ready: None })
-    }
-}
-
-impl Peer for Ours {
-    fn tick(&mut self) -> Outcome {
-        self.node.tick().map_err(text)
-    }
-
-    fn step(&mut self, bytes: &Bytes) -> Outcome {
-        let message = wire::decode(bytes).map_err(text)?;
-        tolerate(self.node.step(message))
-    }
-
-    fn propose(&mut self, data: Vec<u8>) -> Outcome {
-        tolerate(self.node.propose(data))
-    }
-
-    fn propose_conf_change(&mut self, change: &ConfChangeV2) -> Outcome {
-        tolerate(self.node.propose_conf_change(change))
-    }
-
-    fn apply_conf_change(&mut self, entry: &Entry) -> Outcome<ConfState> {
-        let change = wire::decode_conf_change(entry, Dialect::Tikv).map_err(text)?;
-        self.node.apply_conf_change(&change).map_err(text)
-    }
-
-    fn campaign(&mut self) -> Outcome {
-        self.node.campaign().map_err(text)
-    }
-
-    fn transfer_leader(&mut self, to: NodeId) -> Outcome {
-        tolerate(self.node.transfer_leader(to))
-    }
-
-    fn read_index(&mut self, context: Vec<u8>) -> Outcome {
-        tolerate(self.node.read_index(context))
-    }
-
-    fn report_snapshot(&mut self, to: NodeId, delivered: bool) {
-        let status = if delivered { SnapshotStatus::Delivered } else { SnapshotStatus::Failed };
-        self.node.report_snapshot(to, status);
-    }
-
-    fn take_work(&mut self) -> Outcome<Option<Work>> {
-        if !self.node.has_ready() {
-            return Ok(None);
-        }
-        let ready = self.node.ready().map_err(text)?;
-        let disk = self.node.storage_mut();
-        if let Some(snapshot) = ready.snapshot.as_deref() {
-            disk.apply_snapshot(snapshot.clone()).map_err(text)?;
-        }
-        disk.append(&ready.entries).map_err(text)?;
-        if let Some(hard_state) = ready.hard_state {
-            disk.set_hard_state(hard_state);
-        }
-        let work = Work {
-            messages: ready.messages.iter().map(envelope).collect(),
-            snapshot: ready.snapshot.as_deref().cloned(),
-            committed: ready.committed_entries.to_vec(),
-            reads: ready.read_states.clone(),
-        };
-        self.ready = Some(ready);
-        Ok(Some(work))
-    }
-
-    fn finish_work(&mut self, _: u64) -> Outcome {
-        match self.ready.take() {
-            Some(ready) => self.node.advance(ready).map_err(text),
-            None => Ok(()),
-        }
-    }
-
-    fn view(&self) -> View {
-        let (soft, hard) = (self.node.soft_state(), self.node.hard_state());
-        View {
-            leads: soft.role == RoleKind::Leader,
-            leader: soft.leader,
-            term: hard.term,
-            commit: hard.commit,
-        }
-    }
-
-    fn disk(&mut self) -> &mut MemoryStorage {
-        self.node.storage_mut()
-    }
-}
-
-fn envelope(message: &raftcore::Message) -> Envelope {
-    let mut bytes = Vec::new();
-    wire::encode(message, &mut bytes);
-    Envelope {
-        to: message.to,
-        bytes: bytes.into(),
-        is_snapshot: matches!(message.body, raftcore::Body::Snapshot(_)),
-        is_proposal: matches!(message.body, raftcore::Body::Propose(_)),
-    }
 }
 
 /// A node of raft-rs.
