@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The headers compile alone, twice over and without a warning, by each compiler that is there and for each
+# standard.
+#   cmake -DINCLUDE=<include> -DWORK=<scratch> -P headers.cmake
+file(MAKE_DIRECTORY ${WORK})
+set(warnings -Wall -Wextra -Wpedantic -Werror -Wconversion -Wsign-conversion -Wshadow -Wundef -Wcast-qual)
+
+function(compile compiler language standard header)
+  set(source ${WORK}/${standard}.${language})
+  file(WRITE ${source} "#include \"${header}\"\n#include \"${header}\"\nint main(void) { return 0; }\n")
+  execute_process(COMMAND ${compiler} -std=${standard} ${warnings} ${ARGN} -I${INCLUDE} -fsyntax-only ${source}
+    ERROR_VARIABLE errors RESULT_VARIABLE result)
+  if(NOT result EQUAL 0)
+    message(FATAL_ERROR "${compiler} -std=${standard}: ${header}\n${errors}")
+  endif()
+  math(EXPR count "${count} + 1")
+  set(count ${count} PARENT_SCOPE)
+endfunction()
+
+set(count 0)
+foreach(pair gcc:g++ clang:clang++)
+  string(REPLACE ":" ";" pair ${pair})
+  list(GET pair 0 c)
+  list(GET pair 1 cxx)
+  find_program(found_${c} ${c})
+  find_program(found_${cxx} ${cxx})
+  if(NOT found_${c} OR NOT found_${cxx})
+    message(STATUS "${c} is not installed: not tried")
+    continue()
+  endif()
+  foreach(standard c99 c11 c17 c2x)
+    compile(${c} c ${standard} raftcore.h -Wstrict-prototypes)
+  endforeach()
+  foreach(standard c++11 c++14 c++17 c++20)
+    compile(${cxx} cc ${standard} raftcore.h)
+  endforeach()
+  foreach(standard c++17 c++20)
+    compile(${cxx} cc ${standard} raftcore.hpp)
+  endforeach()
+endforeach()
+if(count LESS 10)
+  message(FATAL_ERROR "no compiler was found")
+endif()
+message(STATUS "${count} times")
