@@ -23,7 +23,7 @@ HOST_SEEDS ?= 0..60
 TRANSITIONS ?= 40000000
 EXPLORE = $(CARGO_TARGET_DIR)/release/explore
 
-TESTS := test-rust test-c test-asan test-python test-hosts wheel test-scripts test-kvd test-interop test-kill test-model test-view test-mutants
+TESTS := test-rust test-c test-asan test-tsan test-python test-hosts wheel test-scripts test-kvd test-interop test-kill test-model test-view test-mutants
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +88,22 @@ test-asan asan: setup
 	  -DRAFTCORE_SANITIZE=address -DRAFTCORE_BUILD_KVD=$(ASAN_KVD)
 	@$(ENV) cmake --build build/asan
 	@$(ENV) ctest --test-dir build/asan --output-on-failure --no-tests=error --parallel $(shell nproc)
+
+test-tsan: setup ## Test the C interface with ThreadSanitizer, the Rust inside too
+	@$(ENV) cmake -S . -B build/tsan -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+	  -DRAFTCORE_SANITIZE=thread -DRAFTCORE_BUILD_KVD=OFF
+	@$(ENV) cmake --build build/tsan
+	@$(ENV) ctest --test-dir build/tsan --output-on-failure --no-tests=error --tests-regex 'threads|planted'
+
+miri: setup ## Run the C interface's tests in Rust under Miri, where a toolchain has it
+	@$(ENV) if cargo miri --version >/dev/null 2>&1; then \
+	    cargo miri test -p raftcore-ffi; \
+	  elif cargo +nightly miri --version >/dev/null 2>&1; then \
+	    cargo +nightly miri test -p raftcore-ffi; \
+	  else echo "Miri is not installed (rustup +nightly component add miri): not run"; fi
+
+abi-baseline: ## Renew the baseline of the binary interface after a compatible change
+	@$(ENV) python3 scripts/abi.py --renew
 
 test-asan: ## Test the C and C++ interfaces with AddressSanitizer and UBSan, the Rust inside too
 
@@ -210,4 +226,4 @@ deb: setup ## Build Debian packages into build/deb, and check them beside Debian
 clean: ## Remove what was built; .venv and installed packages stay
 	@rm -rf build
 
-.PHONY: help demo bench bench-programs bench-check bench-baseline test setup build build-c build-python hosts hello $(TESTS) test-recorded asan valgrind soak soak-model view mutants fuzz verify fix install deb docs clean
+.PHONY: help demo bench bench-programs bench-check bench-baseline test setup build build-c build-python hosts hello $(TESTS) test-recorded asan valgrind miri abi-baseline soak soak-model view mutants fuzz verify fix install deb docs clean

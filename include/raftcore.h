@@ -132,6 +132,9 @@ extern "C" {
 /// There is no memory for what a caller asked to have copied.
 #define RAFT_ERR_NO_MEMORY (-23)
 
+/// The node's state contradicts itself: a defect of the library, or damaged memory.
+#define RAFT_ERR_INVARIANT (-24)
+
 /// An error for which this version of the interface has no code. raft_node_last_error explains it.
 #define RAFT_ERR_OTHER (-39)
 
@@ -690,10 +693,21 @@ typedef struct raft_persist {
 
 /// What a host does for a node that raft_drive drives.
 ///
-/// Callbacks are called by the thread that called raft_drive, one at a time. The node is not locked
-/// meanwhile: they, and other threads, may propose, step and tick; raft_drive in them answers
-/// RAFT_ERR_REENTRANT. What their arguments point to is borrowed until they return. They answer
-/// RAFT_OK, or any other status, which ends the raft_drive. They must not throw, and not longjmp.
+/// Callbacks are called by the thread that called raft_drive, one at a time, in the order that its
+/// comment tells. What their arguments point to is borrowed until they return.
+///
+/// What may be called inside: everything but raft_drive, raft_ready, raft_advance and raft_node_free of
+/// the same node. The node is not locked meanwhile: callbacks, and other threads, may propose, step and
+/// tick. raft_drive answers RAFT_ERR_REENTRANT, raft_ready RAFT_ERR_READY_OUTSTANDING; raft_node_free
+/// does nothing.
+///
+/// What happens when one fails, that is answers anything but RAFT_OK: the raft_drive ends with
+/// RAFT_ERR_CALLBACK. Nothing is forgotten and nothing was promised too early.
+///
+/// When it is called again: the next raft_drive calls the callback that failed with the same arguments,
+/// and not those before it. So each must do all of its work or none, or not mind doing it again (sending
+/// twice is harmless, storing the same entries too; applying twice is not). They must not throw, and not
+/// longjmp.
 ///
 /// send and apply are required, persist too unless the node is in memory. Set unused bytes to zero.
 typedef struct raft_host {
@@ -1736,6 +1750,14 @@ raft_status raft_node_progress(raft_node *node,
                                raft_progress *out,
                                size_t capacity,
                                size_t *len);
+
+/// Checks everything that must hold within a node, whatever peers and hosts do; for tests, and for
+/// hosts that would rather stop than go on with a defect. Takes time in proportion to the number of
+/// members.
+///
+/// Any thread. Errors: RAFT_ERR_INVARIANT (raft_node_last_error names the condition),
+/// RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
+RAFT_API RAFT_NODISCARD raft_status raft_node_check_invariants(raft_node *node);
 
 /// Tells the membership in force. `out` is not NULL; on success `*out` is to be freed with
 /// raft_conf_state_buffer_free.

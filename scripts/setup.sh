@@ -50,6 +50,7 @@ packages() {
   cat <<'TABLE'
 gcc             has_command gcc
 g++             has_command g++
+clang           has_command clang
 cmake           has_command cmake
 ninja-build     has_command ninja
 pkg-config      has_command pkg-config

@@ -39,6 +39,7 @@ CASE(status_null, NULL, RAFT_ERR_INVALID_ARGUMENT, "`node`", raft_node_status(NU
 CASE(status_json_null, NULL, RAFT_ERR_INVALID_ARGUMENT, "`node`", raft_node_status_json(NULL, f->text, sizeof f->text, &f->len))
 CASE(progress_null, NULL, RAFT_ERR_INVALID_ARGUMENT, "`node`", raft_node_progress(NULL, &f->progress, 1, &f->len))
 CASE(conf_state_null, NULL, RAFT_ERR_INVALID_ARGUMENT, "`node`", raft_node_conf_state(NULL, &f->members))
+CASE(check_invariants_null, NULL, RAFT_ERR_INVALID_ARGUMENT, "`node`", raft_node_check_invariants(NULL))
 CASE(config_null, NULL, RAFT_ERR_INVALID_ARGUMENT, "`node`", raft_node_config(NULL, &f->config))
 CASE(hard_state_null, NULL, RAFT_ERR_INVALID_ARGUMENT, "`node`", raft_node_hard_state(NULL, &f->hard_state))
 CASE(soft_state_null, NULL, RAFT_ERR_INVALID_ARGUMENT, "`node`", raft_node_soft_state(NULL, &f->soft_state))

@@ -43,10 +43,21 @@ pub struct raft_persist {
 
 /// What a host does for a node that raft_drive drives.
 ///
-/// Callbacks are called by the thread that called raft_drive, one at a time. The node is not locked
-/// meanwhile: they, and other threads, may propose, step and tick; raft_drive in them answers
-/// RAFT_ERR_REENTRANT. What their arguments point to is borrowed until they return. They answer
-/// RAFT_OK, or any other status, which ends the raft_drive. They must not throw, and not longjmp.
+/// Callbacks are called by the thread that called raft_drive, one at a time, in the order that its
+/// comment tells. What their arguments point to is borrowed until they return.
+///
+/// What may be called inside: everything but raft_drive, raft_ready, raft_advance and raft_node_free of
+/// the same node. The node is not locked meanwhile: callbacks, and other threads, may propose, step and
+/// tick. raft_drive answers RAFT_ERR_REENTRANT, raft_ready RAFT_ERR_READY_OUTSTANDING; raft_node_free
+/// does nothing.
+///
+/// What happens when one fails, that is answers anything but RAFT_OK: the raft_drive ends with
+/// RAFT_ERR_CALLBACK. Nothing is forgotten and nothing was promised too early.
+///
+/// When it is called again: the next raft_drive calls the callback that failed with the same arguments,
+/// and not those before it. So each must do all of its work or none, or not mind doing it again (sending
+/// twice is harmless, storing the same entries too; applying twice is not). They must not throw, and not
+/// longjmp.
 ///
 /// send and apply are required, persist too unless the node is in memory. Set unused bytes to zero.
 #[repr(C)]

@@ -356,6 +356,20 @@ pub unsafe extern "C" fn raft_node_progress(
     }
 }
 
+/// Checks everything that must hold within a node, whatever peers and hosts do; for tests, and for
+/// hosts that would rather stop than go on with a defect. Takes time in proportion to the number of
+/// members.
+///
+/// Any thread. Errors: RAFT_ERR_INVARIANT (raft_node_last_error names the condition),
+/// RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_node_check_invariants(node: *mut raft_node) -> raft_status {
+    let check = |state: &mut State| state.raw.check_invariants().map_err(Failure::Invariant);
+    // SAFETY: the header demands NULL or a live node.
+    unsafe { call(node, |node| node.lock(check)) }
+}
+
 /// Tells the membership in force. `out` is not NULL; on success `*out` is to be freed with
 /// raft_conf_state_buffer_free.
 ///

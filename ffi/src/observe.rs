@@ -157,7 +157,7 @@ impl raft_node {
     pub(crate) fn log_failure(&self, failure: &Failure) {
         let Some(observer) = self.watcher() else { return };
         let level = match failure {
-            Failure::Panic(_) => RAFT_LOG_ERROR,
+            Failure::Panic(_) | Failure::Invariant(_) => RAFT_LOG_ERROR,
             Failure::Core(_) => match failure.status() {
                 RAFT_ERR_COMMIT_BEYOND_LOG | RAFT_ERR_COMMITTED_CONFLICT => RAFT_LOG_ERROR,
                 crate::status::RAFT_ERR_STORAGE => RAFT_LOG_WARN,

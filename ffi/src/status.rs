@@ -64,6 +64,8 @@ pub const RAFT_ERR_BUSY: i32 = -21;
 pub const RAFT_ERR_INVALID_TRANSFEREE: i32 = -22;
 /// There is no memory for what a caller asked to have copied.
 pub const RAFT_ERR_NO_MEMORY: i32 = -23;
+/// The node's state contradicts itself: a defect of the library, or damaged memory.
+pub const RAFT_ERR_INVARIANT: i32 = -24;
 /// An error for which this version of the interface has no code. raft_node_last_error explains it.
 pub const RAFT_ERR_OTHER: i32 = -39;
 
@@ -111,6 +113,7 @@ pub(crate) fn message(status: raft_status) -> &'static CStr {
         RAFT_ERR_BUSY => c"another thread is driving this node",
         RAFT_ERR_INVALID_TRANSFEREE => c"the node is not a voter and cannot lead",
         RAFT_ERR_NO_MEMORY => c"there is not enough memory",
+        RAFT_ERR_INVARIANT => c"the node's state contradicts itself",
         RAFT_ERR_OTHER => c"an error without a code of its own",
         RAFT_ERR_COMPACTED => c"the entry was compacted",
         RAFT_ERR_UNAVAILABLE => c"the entry is not there",
@@ -133,6 +136,7 @@ pub(crate) enum Failure {
     Callback { name: &'static str, status: raft_status },
     TooLarge { needed: usize },
     NoMemory { needed: usize },
+    Invariant(&'static str),
     Busy,
 }
 
@@ -152,6 +156,7 @@ impl Failure {
             Self::Callback { .. } => RAFT_ERR_CALLBACK,
             Self::TooLarge { .. } => RAFT_ERR_TOO_LARGE,
             Self::NoMemory { .. } => RAFT_ERR_NO_MEMORY,
+            Self::Invariant(_) => RAFT_ERR_INVARIANT,
             Self::Busy => RAFT_ERR_BUSY,
         }
     }
@@ -213,6 +218,7 @@ impl fmt::Display for Failure {
                 write!(f, "the host's callback `{name}` answered {status} ({meaning})")
             }
             Self::NoMemory { needed } => write!(f, "there is no memory for {needed} bytes"),
+            Self::Invariant(condition) => write!(f, "it does not hold: {condition}"),
             Self::TooLarge { needed } => write!(f, "the buffer is too small: {needed} are needed"),
             other => f.write_str(&message(other.status()).to_string_lossy()),
         }
@@ -254,7 +260,7 @@ mod tests {
 
     #[test]
     fn each_code_has_words_of_its_own() {
-        let codes = (RAFT_ERR_NO_MEMORY..=RAFT_OK).chain(RAFT_ERR_IO..=RAFT_ERR_OTHER);
+        let codes = (RAFT_ERR_INVARIANT..=RAFT_OK).chain(RAFT_ERR_IO..=RAFT_ERR_OTHER);
         let mut words: Vec<_> = codes.map(message).collect();
         let count = words.len();
         assert!(!words.contains(&message(i32::MIN)));

@@ -269,6 +269,7 @@ fn a_node_tells_its_id_and_configuration() {
         assert_eq!((raft_node_id(server.node), raft_node_id(ptr::null_mut())), (7, 0));
         assert_eq!((told.id, told.priority, told.election_ticks), (7, -3, 30));
         assert!(told.lend_snapshots && !told.async_storage_writes);
+        ok(raft_node_check_invariants(server.node));
     }
 }
 
