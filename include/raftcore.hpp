@@ -717,6 +717,9 @@ class Node {
     return info;
   }
 
+  // Throws if something does not hold that must hold within every node: a defect of the library.
+  void check_invariants() const { check(raft_node_check_invariants(handle()), handle()); }
+
   std::string status_json() const {
     std::string text(1024, '\0');
     std::size_t needed = 0;
