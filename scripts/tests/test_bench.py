@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `make bench` and `make bench-check` conclude from figures."""
 
+import pytest
+
 import bench
 import bench_check
-import pytest
 
 
 @pytest.mark.parametrize(("now", "fine"), [(1000.0, True), (1049.0, True), (1051.0, False), (500.0, True)])
