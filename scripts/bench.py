@@ -168,7 +168,7 @@ def measure(options: argparse.Namespace, absent: set[str]) -> Figures:
     for row in ROWS:
         impls = [impl for impl in row.impls if impl not in absent]
         arguments = ["replicate", "--impl", ",".join(impls), "--nodes", str(row.nodes), "--batch", str(row.batch)]
-        arguments += ["--proposals", "20000" if quick else "400000", *common]
+        arguments += ["--proposals", str(options.proposals), *common]
         results = run(options.program, arguments + ["--encode"] * row.encode, f"replicate, {row.title()}")
         figures.rows[row] = {str(result["impl"]): result for result in results}
     groups, entries = ("20000", "50000") if quick else ("200000", "1000000")
@@ -228,9 +228,10 @@ def others(figures: Figures) -> list[str]:
     return lines
 
 
-def report(figures: Figures, where: str, absent: set[str]) -> str:
+def report(figures: Figures, where: str, options: argparse.Namespace, absent: set[str]) -> str:
     """Everything, as Markdown."""
-    lines = [f"Measured on: {where}. Medians; ± is half the distance from the slowest to the fastest round.", ""]
+    rounds = f"{options.rounds} rounds of {options.proposals:,} proposals"
+    lines = [f"Measured on: {where}. Medians of {rounds}; ± is half the distance from the slowest to the fastest.", ""]
     for impl in sorted(absent):
         lines += [f"{NAMES[impl]} was left out: {OPTIONAL[impl][2]}.", ""]
     lines += [*speeds(figures), "", *others(figures), ""]
@@ -285,16 +286,18 @@ def main() -> int:
     cargo = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     parser.add_argument("--program", type=pathlib.Path, default=cargo / "release" / "raftcore-bench")
     parser.add_argument("--rounds", type=int, default=None, help="rounds of each measurement (5; quick: 1)")
+    parser.add_argument("--proposals", type=int, default=None, help="proposals of a round (400000; quick: 20000)")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: steadier on a busy machine")
     parser.add_argument("--quick", action="store_true", help="small numbers, and no file is written")
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.quick else 5)
+    options.proposals = options.proposals or (20_000 if options.quick else 400_000)
     absent = {impl for impl, (variable, usual, _) in OPTIONAL.items() if not program(variable, usual).exists()}
     for impl in sorted(absent):
         print(f"{NAMES[impl]} is left out: {OPTIONAL[impl][2]}.", file=sys.stderr)
     where = machine(options)
     figures = measure(options, absent)
-    text = report(figures, where, absent)
+    text = report(figures, where, options, absent)
     print(text)
     if not options.quick:
         write_document(text)
