@@ -16,6 +16,8 @@ ROUNDS ?= 100
 MINUTES ?= 15
 SEED ?=
 FUZZ_SECONDS ?= 60
+SIM_SEEDS ?= 1500
+SIM_STATE ?= build/sim/soak.json
 SCRIPTS ?= 150
 BENCH_KVD ?=
 HOST_SEEDS ?= 0..60
@@ -23,12 +25,12 @@ HOST_SEEDS ?= 0..60
 TRANSITIONS ?= 40000000
 EXPLORE = $(CARGO_TARGET_DIR)/release/explore
 
-TESTS := test-rust test-c test-asan test-tsan test-python test-hosts wheel test-scripts test-kvd test-interop test-kill test-model test-view test-mutants
+TESTS := test-rust test-sim test-c test-asan test-tsan test-python test-hosts wheel test-scripts test-kvd test-interop test-kill test-model test-view test-mutants
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "  Variables: install PREFIX=$(PREFIX) DESTDIR=; soak ROUNDS=$(ROUNDS) MINUTES=$(MINUTES) SEED=; fuzz FUZZ_SECONDS=$(FUZZ_SECONDS); test-recorded SCRIPTS=$(SCRIPTS) SEED=1"
+	@echo "  Variables: install PREFIX=$(PREFIX) DESTDIR=; test-sim SIM_SEEDS=$(SIM_SEEDS); soak ROUNDS=$(ROUNDS) MINUTES=$(MINUTES) SEED=; fuzz FUZZ_SECONDS=$(FUZZ_SECONDS); test-recorded SCRIPTS=$(SCRIPTS) SEED=1"
 
 demo: setup build/build.ninja ## Run three servers, kill the leader under load, show that nothing is lost
 	@$(ENV) cmake --build build --target kvd
@@ -78,6 +80,20 @@ hello: setup build/build.ninja ## Run the first program: three nodes in one C fi
 
 test-rust: setup ## Test the core, the C interface and the simulator
 	@$(ENV) cargo test --workspace --locked
+
+SIM = $(CARGO_TARGET_DIR)/release/sim
+
+build-sim:
+	@$(ENV) cargo build --release --locked --quiet -p raftcore-testkit --bin sim
+
+# The seeds that once failed, the scenarios, and seeds that nobody has tried; every rare situation has to occur.
+test-sim: setup build-sim ## Simulate SIM_SEEDS fresh seeds for 5,000 ticks each, and all that once failed
+	@$(SIM) --seed-file testkit/testdata/seeds.txt --failures build/sim
+	@$(SIM) --scenario testkit/testdata/scenarios/*.scenario --seeds 0..500 --all-situations --failures build/sim
+	@$(SIM) --random $(SIM_SEEDS) --ticks 5000 --failures build/sim
+
+soak-sim: setup build-sim ## Simulate seed after seed for MINUTES; goes on where the last call stopped
+	@$(SIM) --minutes $(MINUTES) --ticks 5000 --state $(SIM_STATE) --failures build/sim
 
 test-c: build-c ## Test the C and C++ interfaces, kvd's parts, and all of it under valgrind
 	@$(ENV) ctest --test-dir build --output-on-failure --no-tests=error --parallel $(shell nproc)
@@ -163,8 +179,9 @@ bench-kvd: build-c ## Measure kvd beside etcd and redis, and write docs/benchmar
 	@$(ENV) cmake --build build --target kvd_load
 	@$(ENV) python scripts/bench_kvd.py --write $(BENCH_KVD)
 
-soak: build-c ## The same, ROUNDS times or for MINUTES, whichever ends first
+soak: build-c build-sim ## The same, ROUNDS times or for MINUTES, whichever ends first; then simulate for MINUTES
 	@$(ENV) python scripts/kill_loop.py --rounds $(ROUNDS) --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+	@$(MAKE) soak-sim
 
 test-model: setup ## Look at every state of three nodes, within small bounds
 	@$(ENV) cargo build --release --locked --quiet -p raftcore-testkit --bin explore
@@ -226,4 +243,4 @@ deb: setup ## Build Debian packages into build/deb, and check them beside Debian
 clean: ## Remove what was built; .venv and installed packages stay
 	@rm -rf build
 
-.PHONY: help demo bench bench-programs bench-check bench-baseline test setup build build-c build-python hosts hello $(TESTS) test-recorded asan valgrind miri abi-baseline soak soak-model view mutants fuzz verify fix install deb docs clean
+.PHONY: build-sim soak-sim help demo bench bench-programs bench-check bench-baseline test setup build build-c build-python hosts hello $(TESTS) test-recorded asan valgrind miri abi-baseline soak soak-model view mutants fuzz verify fix install deb docs clean

@@ -4,12 +4,14 @@
 //!   cluster does, message by message, as text that a reviewer can read.
 //! - [`etcd_trace`] writes traces that etcd/raft's TLA+ specification can check.
 //! - [`exhaustive`] looks at every state that a group of three can be in, within bounds.
+//! - [`linearizability`] checks histories of what clients saw.
 //! - [`sim`] runs groups of nodes under faults and checks what must hold, all from one seed.
 //! - [`view`] makes a page of what happened in such a run.
 
 pub mod etcd_trace;
 pub mod exhaustive;
 pub mod interaction;
+pub mod linearizability;
 mod rng;
 pub mod sim;
 pub mod view;

@@ -29,6 +29,12 @@ impl Rng {
         Self { state: seed, bytes: Some(Bytes { all: bytes.into(), used: 0 }) }
     }
 
+    /// A sequence of its own for something that `salt` stands for.
+    pub(crate) fn derived(seed: u64, salt: u64) -> Self {
+        let mut rng = Self::new(seed ^ salt.wrapping_mul(0xd6e8_feb8_6659_fd93));
+        Self::new(rng.next_u64())
+    }
+
     /// Any number.
     pub(crate) fn next_u64(&mut self) -> u64 {
         let chance = self.chance_u64();

@@ -5,6 +5,10 @@ use raftcore::{
     Transition,
 };
 
+use super::action::{Action, Target};
+use super::host::Host;
+use super::plan::Bug;
+use super::situations::Situation;
 use super::trace::Happening;
 use super::violation::Check;
 use super::world::{Event, World};
@@ -22,44 +26,24 @@ impl World {
         self.schedule(delay, Event::Client);
         let Some(id) = self.client_choice() else { return Ok(()) };
         let requests = self.plan.requests;
-        self.rng.weighted::<fn(&mut Self, NodeId) -> Check>(&[
-            (requests.proposals, Self::propose),
-            (requests.reads, Self::read),
-            (requests.compactions, Self::compact),
-            (requests.busy_snapshots, Self::toggle_snapshots),
-            (requests.membership_changes, Self::change_membership),
-            (requests.transfers, Self::transfer),
-            (requests.campaigns, Self::campaign),
-            (requests.forgotten_leaders, Self::forget_leader),
-        ])(self, id)
-    }
-
-    fn transfer(&mut self, id: NodeId) -> Check {
-        let to = self.rng.between(1, self.replicas.len() as u64);
-        self.tell_request(id, || format!("is asked to make {to} leader"));
-        self.input(id, |raft| raft.transfer_leader(to)).map(drop)
-    }
-
-    fn campaign(&mut self, id: NodeId) -> Check {
-        self.tell_request(id, || "is to campaign".to_owned());
-        self.input(id, |raft| raft.campaign()).map(drop)
-    }
-
-    fn forget_leader(&mut self, id: NodeId) -> Check {
-        self.tell_request(id, || "is to forget its leader".to_owned());
-        self.input(id, |raft| raft.forget_leader()).map(drop)
-    }
-
-    fn toggle_snapshots(&mut self, id: NodeId) -> Check {
-        let busy = self.rng.chance(500);
-        if let Some(replica) = self.replicas.get(&id) {
-            replica.disk.set_snapshot_busy(busy);
-        }
-        Ok(())
-    }
-
-    fn tell_request(&mut self, node: NodeId, text: impl FnOnce() -> String) {
-        self.tell(|| Happening::Request { node, text: text() });
+        let draw = self.rng.weighted::<fn(&mut Self, NodeId) -> Action>(&[
+            (requests.proposals, |world, id| world.draw_proposal(Target::Node(id))),
+            (requests.reads, |world, id| world.draw_read(Target::Node(id))),
+            (requests.compactions, |world, id| world.draw_compaction(Target::Node(id))),
+            (requests.busy_snapshots, |world, id| Action::SnapshotBusy {
+                node: Target::Node(id),
+                busy: world.rng.chance(500),
+            }),
+            (requests.membership_changes, Self::draw_change),
+            (requests.transfers, |world, id| {
+                let to = world.rng.between(1, world.replicas.len() as u64);
+                Action::Transfer { node: Target::Node(id), to: Target::Node(to) }
+            }),
+            (requests.campaigns, |_, id| Action::Campaign { node: Target::Node(id) }),
+            (requests.forgotten_leaders, |_, id| Action::ForgetLeader { node: Target::Node(id) }),
+        ]);
+        let action = draw(self, id);
+        self.act(action)
     }
 
     /// A node to ask: mostly one that leads, at times any.
@@ -69,84 +53,167 @@ impl World {
         leader.or_else(|| self.rng.pick(&self.running()))
     }
 
-    pub(super) fn propose(&mut self, id: NodeId) -> Check {
+    fn draw_proposal(&mut self, node: Target) -> Action {
         let count = if self.rng.chance(200) { self.rng.between(2, 6) } else { 1 };
-        let payloads: Vec<_> = (0..count).map(|_| self.payload()).collect();
-        self.tell_request(id, || format!("is to propose {count} entries"));
-        let batch = payloads.clone();
-        let proposed = self.input(id, |raft| raft.propose_batch(batch))?;
-        let Some(Proposed::Appended(first)) = proposed else {
-            if proposed.is_none() {
-                self.oracle.observe_refusal(&payloads);
-            }
-            return Ok(());
-        };
-        for (place, payload) in payloads.into_iter().enumerate() {
-            let id = EntryId::new(first.term, first.index + place as u64);
-            self.oracle.observe_proposal(id, payload)?;
-        }
-        Ok(())
+        Action::Propose { node, count }
     }
 
-    /// Different each time.
-    fn payload(&mut self) -> Bytes {
-        let length = self.rng.choose([8, 8, 30, 300]);
-        let mut payload = vec![0; length];
-        payload[..8].copy_from_slice(&self.rng.next_u64().to_le_bytes());
-        payload.into()
+    fn draw_read(&mut self, node: Target) -> Action {
+        if self.rng.chance(20) { Action::ReadAgain { node } } else { Action::Read { node } }
     }
 
-    pub(super) fn read(&mut self, id: NodeId) -> Check {
-        let Some(replica) = self.replicas.get_mut(&id) else { return Ok(()) };
-        // Unique on the node, over all incarnations; other nodes use the same ones.
-        replica.reads += 1;
-        let context = replica.reads;
-        self.oracle.observe_read_request(id, context);
-        self.tell_request(id, || format!("is to read, context {context}"));
-        let bytes = Bytes::copy_from_slice(&context.to_le_bytes());
-        self.input(id, |raft| raft.read_index(bytes)).map(drop)
-    }
-
-    fn compact(&mut self, id: NodeId) -> Check {
-        let host = self.replicas.get_mut(&id).and_then(|replica| replica.host.as_mut());
-        if let Some(host) = host {
-            host.make_snapshot();
-            if self.rng.chance(700) {
-                host.compact(&mut self.rng);
-            }
-        }
-        Ok(())
+    fn draw_compaction(&mut self, node: Target) -> Action {
+        let keep = self.rng.chance(700).then(|| self.rng.between(0, 20));
+        Action::Compact { node, keep }
     }
 
     /// Mostly what makes sense, so that much changes: out of a joint membership, or into another.
-    fn change_membership(&mut self, id: NodeId) -> Check {
+    fn draw_change(&mut self, id: NodeId) -> Action {
+        use Transition::{Auto, Explicit, Implicit};
+        let node = Target::Node(id);
         let is_joint = self.host(id).is_some_and(|host| !host.machine.conf_state.voters_outgoing.is_empty());
         if is_joint == self.rng.chance(900) {
-            self.tell_request(id, || "is to leave a joint membership".to_owned());
-            return self.input(id, |raft| raft.propose_conf_change(&ConfChangeV2::default())).map(drop);
+            return Action::LeaveJoint { node };
+        }
+        let transition = self.rng.choose([Auto, Implicit, Explicit]);
+        if self.rng.chance(30) {
+            return Action::Change { node, transition, ops: self.replace_all_voters() };
         }
         let count = self.rng.choose([1, 1, 1, 2, 3]);
         let ops: Vec<_> = (0..count).map(|_| self.operation()).collect();
-        for op in &ops {
-            if !self.replicas.contains_key(&op.node) {
-                self.add_replica(op.node, Snapshot::default())?;
-            }
+        match ops[..] {
+            [op] if self.rng.chance(300) => Action::ChangeV1 { node, op },
+            _ => Action::Change { node, transition, ops },
         }
-        self.tell_request(id, || format!("is to propose {ops:?}"));
-        if let [op] = ops[..] {
-            if self.rng.chance(300) {
-                let change = ConfChange { op, context: Bytes::new() };
-                return self.input(id, |raft| raft.propose_conf_change_v1(&change)).map(drop);
-            }
-        }
-        let transition = self.rng.choose([Transition::Auto, Transition::Implicit, Transition::Explicit]);
-        let change = ConfChangeV2 { transition, ops, context: Bytes::new() };
-        self.input(id, |raft| raft.propose_conf_change(&change)).map(drop)
     }
 
     fn operation(&mut self) -> ConfChangeOp {
         use ConfChangeKind::{AddLearner, AddVoter, Remove, Update};
         let kind = self.rng.choose([AddVoter, AddVoter, AddVoter, AddLearner, Remove, Remove, Update]);
         ConfChangeOp { kind, node: self.rng.between(1, MOST_NODES) }
+    }
+
+    /// Removes all voters and adds others.
+    fn replace_all_voters(&mut self) -> Vec<ConfChangeOp> {
+        let voters = self.oracle.newest_membership().voters.clone();
+        let others: Vec<_> = (1..=MOST_NODES).filter(|id| !voters.contains(id)).collect();
+        let count = self.rng.between(1, 3) as usize;
+        let add = |node: &NodeId| ConfChangeOp { kind: ConfChangeKind::AddVoter, node: *node };
+        let remove = |node: &NodeId| ConfChangeOp { kind: ConfChangeKind::Remove, node: *node };
+        let mut ops: Vec<_> = others.iter().take(count).map(add).collect();
+        if !ops.is_empty() {
+            ops.extend(voters.iter().map(remove));
+        }
+        ops
+    }
+
+    /// Clients write through a node; gives what became of the batch.
+    pub(super) fn propose(&mut self, id: NodeId, count: u64) -> Check {
+        if self.host(id).is_none() {
+            return Ok(());
+        }
+        let calls = (0..count).map(|_| self.oracle.workload.call_write(id, self.now));
+        let calls = calls.collect::<Check<Vec<_>>>()?;
+        let payloads: Vec<_> = calls.iter().map(|(_, payload)| payload.clone()).collect();
+        self.tell(|| Happening::Request { node: id, text: format!("is to propose {count} entries") });
+        let batch = payloads.clone();
+        let proposed = self.input(id, |raft| raft.propose_batch(batch))?;
+        if proposed.is_none() {
+            self.oracle.observe_refusal(&payloads);
+        }
+        for (place, (number, payload)) in calls.into_iter().enumerate() {
+            match proposed {
+                Some(Proposed::Appended(first)) => {
+                    let id = EntryId::new(first.term, first.index + place as u64);
+                    self.oracle.workload.is_placed(number, id);
+                    self.oracle.observe_proposal(id, payload)?;
+                    if self.plan.bug == Some(Bug::EarlyAnswers) {
+                        self.oracle.workload.answer_early(number)?;
+                    }
+                }
+                Some(_) => {}
+                None => self.oracle.workload.is_refused(number)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A client reads through a node.
+    pub(super) fn read(&mut self, id: NodeId) -> Check {
+        let Some(replica) = self.replicas.get_mut(&id).filter(|replica| replica.host.is_some()) else {
+            return Ok(());
+        };
+        // As in the model, a group of one answers at once, though it may have forgotten what it committed.
+        let is_alone = |host: &Host| host.machine.conf_state.voters.len() <= 1;
+        if self.plan.is_for_comparison() && replica.host.as_ref().is_some_and(is_alone) {
+            replica.has_read = true;
+            return Ok(());
+        }
+        // Unique on the node, over all incarnations; other nodes use the same ones.
+        replica.reads += 1;
+        let context = replica.reads;
+        self.oracle.observe_read_request(id, context);
+        let number = self.oracle.workload.call_read(id, context, self.now)?;
+        if self.ask_to_read(id, context)?.is_none() {
+            self.oracle.workload.is_refused(number)?;
+        }
+        Ok(())
+    }
+
+    /// Asks once more with the latest context, as a host that got no answer may.
+    pub(super) fn read_again(&mut self, id: NodeId) -> Check {
+        let Some(context) = self.replicas.get(&id).map(|replica| replica.reads).filter(|reads| *reads > 0)
+        else {
+            return Ok(());
+        };
+        self.meet(Situation::RepeatedContext);
+        self.ask_to_read(id, context).map(drop)
+    }
+
+    fn ask_to_read(&mut self, id: NodeId, context: u64) -> Check<Option<()>> {
+        self.tell(|| Happening::Request { node: id, text: format!("is to read, context {context}") });
+        let bytes = Bytes::copy_from_slice(&context.to_le_bytes());
+        self.input(id, |raft| raft.read_index(bytes))
+    }
+
+    pub(super) fn compact(&mut self, id: NodeId, keep: Option<u64>) {
+        let now = self.now;
+        let Some(replica) = self.replicas.get_mut(&id).filter(|replica| replica.disk_full_until <= now)
+        else {
+            return;
+        };
+        if let Some(host) = &mut replica.host {
+            host.make_snapshot();
+            if let Some(keep) = keep {
+                host.compact(keep);
+            }
+        }
+    }
+
+    pub(super) fn change_membership(
+        &mut self,
+        id: NodeId,
+        transition: Transition,
+        ops: Vec<ConfChangeOp>,
+    ) -> Check {
+        self.add_replicas(&ops)?;
+        let change = ConfChangeV2 { transition, ops, context: Bytes::new() };
+        self.input(id, |raft| raft.propose_conf_change(&change)).map(drop)
+    }
+
+    pub(super) fn change_membership_v1(&mut self, id: NodeId, op: ConfChangeOp) -> Check {
+        self.add_replicas(&[op])?;
+        let change = ConfChange { op, context: Bytes::new() };
+        self.input(id, |raft| raft.propose_conf_change_v1(&change)).map(drop)
+    }
+
+    /// Starts nodes that are to become members and have never run.
+    fn add_replicas(&mut self, ops: &[ConfChangeOp]) -> Check {
+        for op in ops {
+            if !self.replicas.contains_key(&op.node) {
+                self.add_replica(op.node, Snapshot::default())?;
+            }
+        }
+        Ok(())
     }
 }

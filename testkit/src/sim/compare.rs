@@ -1,6 +1,5 @@
 //! The same run on two embeddings of the library: everything observed must be the same.
 
-use crate::rng::Rng;
 use std::cell::RefCell;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -9,6 +8,7 @@ use std::rc::Rc;
 use super::calls::{Calls, Recorded, SharedCalls};
 use super::hosted::{HostProcess, Hosted};
 use super::node::{Driver, Native};
+use super::scenario::Course;
 use super::trace::Trace;
 use super::{Failure, Report, run_once};
 
@@ -52,19 +52,19 @@ impl Embedding {
         Ok(Self { command, process: Rc::new(RefCell::new(process)) })
     }
 
-    /// Runs a seed in Rust and in the host, and compares. The answer is how both ended, or the first
+    /// Makes a run in Rust and in the host, and compares. The answer is how both ended, or the first
     /// difference; to tell that one, both are run again. Fails if the host cannot be started again
     /// after its process has ended in a run.
-    pub fn compare(&mut self, seed: u64, steps: u64) -> Result<Compared, String> {
-        let (native, hosted) = (Run::native(seed, steps, None), self.run(seed, steps, None)?);
+    pub fn compare(&mut self, course: &Course) -> Result<Compared, String> {
+        let (native, hosted) = (Run::native(course, None), self.run(course, None)?);
         let call = first_difference(&native.record.borrow().hashes, &hosted.record.borrow().hashes);
         if call.is_none() && native.essence() == hosted.essence() {
-            return Ok(Compared::Same(native.end));
+            return Ok(Compared::Same(Box::new(native.end)));
         }
         Ok(Compared::Differs(Box::new(Difference {
             call: call.unwrap_or_else(|| native.record.borrow().hashes.len()),
-            native: Run::native(seed, steps, call).told(),
-            hosted: self.run(seed, steps, call)?.told(),
+            native: Run::native(course, call).told(),
+            hosted: self.run(course, call)?.told(),
             native_end: native.describe_end(),
             hosted_end: hosted.describe_end(),
         })))
@@ -75,27 +75,27 @@ impl Embedding {
         self.process.borrow_mut().finish()
     }
 
-    fn run(&mut self, seed: u64, steps: u64, tell: Option<usize>) -> Result<Run, String> {
+    fn run(&mut self, course: &Course, tell: Option<usize>) -> Result<Run, String> {
         if !self.process.borrow_mut().is_usable() {
             self.process = Rc::new(RefCell::new(HostProcess::start(&self.command)?));
         }
-        Ok(Run::new(seed, steps, Box::new(Hosted(Rc::clone(&self.process))), tell))
+        Ok(Run::new(course, Box::new(Hosted(Rc::clone(&self.process))), tell))
     }
 }
 
-/// How two runs of a seed compare.
+/// How two runs compare.
 #[derive(Debug)]
 pub enum Compared {
     /// They are the same: every call's outcome, every Ready, every state, and this end.
-    Same(Result<Report, Box<Failure>>),
+    Same(Box<Result<Report, Box<Failure>>>),
     /// They are not.
     Differs(Box<Difference>),
 }
 
-/// Runs a seed in Rust, so that the report's digest depends on everything that nodes were told and
+/// Makes a run in Rust, so that the report's digest depends on everything that nodes were told and
 /// gave: the same in every build, and in every language.
-pub fn run_recorded(seed: u64, steps: u64) -> Result<Report, Box<Failure>> {
-    Run::native(seed, steps, None).end
+pub fn run_recorded(course: &Course) -> Result<Report, Box<Failure>> {
+    Run::native(course, None).end
 }
 
 /// A run and its record.
@@ -105,14 +105,14 @@ struct Run {
 }
 
 impl Run {
-    fn native(seed: u64, steps: u64, tell: Option<usize>) -> Self {
-        Self::new(seed, steps, Box::new(Native), tell)
+    fn native(course: &Course, tell: Option<usize>) -> Self {
+        Self::new(course, Box::new(Native), tell)
     }
 
-    fn new(seed: u64, steps: u64, driver: Box<dyn Driver>, tell: Option<usize>) -> Self {
+    fn new(course: &Course, driver: Box<dyn Driver>, tell: Option<usize>) -> Self {
         let record = Calls::new(tell);
         let driver = Box::new(Recorded::new(driver, &record));
-        let (end, _) = run_once((Rng::new(seed), seed), steps, driver, Trace::default());
+        let end = run_once(course, driver, Trace::default(), false).result;
         let end = end.map(|report| Report { digest: digest(report.digest, &record), ..report });
         Self { record, end }
     }

@@ -28,11 +28,25 @@ struct Contents {
     unsynced_machine: Option<Checkpoint>,
     /// Whether a snapshot is being made, so that none can be read.
     snapshot_busy: bool,
-    /// Of a thousand reads, how many fail, and who decides which.
+    /// Of a thousand reads, how many fail or answer no more than they must, and who decides which.
     failing_reads: u32,
     chance: Rng,
-    /// How often the library has read.
+    /// The snapshot before the newest.
+    older_snapshot: Option<Snapshot>,
+    /// Whether syncing does nothing: a planted bug.
+    never_syncs: bool,
+    /// How often the library has read, and how many of these reads failed.
     reads: u64,
+    failed_reads: u64,
+}
+
+/// What a crash did to a disk.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Damage {
+    /// Some writes are gone.
+    pub(super) lost: bool,
+    /// Of one write a part is there.
+    pub(super) torn: bool,
 }
 
 /// An atomic write to the log store.
@@ -67,6 +81,22 @@ impl Write {
     }
 }
 
+impl Write {
+    /// What a crash may leave of it: the first of its entries. Term and vote come before them, as in a
+    /// log file that begins each write with them; a commit index beyond what is there is passed over.
+    fn torn(&self, last: Index, rng: &mut Rng) -> Option<Self> {
+        match self {
+            Self::Log { hard_state, snapshot: None, entries } if !entries.is_empty() => {
+                let entries = entries.slice(0..rng.below(entries.len() as u64) as usize);
+                let last = entries.last().map_or(last, |entry| entry.id.index);
+                let cut = |state: HardState| HardState { commit: state.commit.min(last), ..state };
+                Some(Self::Log { hard_state: hard_state.map(cut), snapshot: None, entries })
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Disk {
     /// A disk with nothing but a snapshot; an empty one leaves it blank.
     pub(super) fn new(snapshot: Snapshot, seed: u64) -> Self {
@@ -82,13 +112,42 @@ impl Disk {
             failing_reads: 0,
             chance: Rng::new(seed),
             reads: 0,
+            older_snapshot: None,
+            never_syncs: false,
+            failed_reads: 0,
         })))
+    }
+
+    /// Another disk with what is visible on this one.
+    pub(super) fn copy(&self) -> Self {
+        let contents = self.0.borrow();
+        let copy = Self::new(Snapshot::default(), 0);
+        {
+            let mut copied = copy.0.borrow_mut();
+            copied.visible = contents.visible.clone();
+            copied.durable = contents.visible.clone();
+            copied.machine = contents.machine.clone();
+        }
+        copy
+    }
+
+    /// Plants a bug: what is synced is not.
+    pub(super) fn never_sync(&self) {
+        self.0.borrow_mut().never_syncs = true;
+    }
+
+    /// How many reads have failed.
+    pub(super) fn failed_reads(&self) -> u64 {
+        self.0.borrow().failed_reads
     }
 
     /// Writes, so that reads see it; it is durable after the next sync.
     pub(super) fn write(&self, write: Write) -> Result<(), StorageError> {
         let mut contents = self.0.borrow_mut();
+        let replaces_snapshot = matches!(write, Write::Snapshot { .. });
+        let older = if replaces_snapshot { contents.visible.snapshot().ok() } else { None };
         write.apply_to(&mut contents.visible)?;
+        contents.older_snapshot = older.or(contents.older_snapshot.take());
         contents.unsynced.push(write);
         Ok(())
     }
@@ -96,8 +155,10 @@ impl Disk {
     /// Makes durable what was written to the log store.
     pub(super) fn sync(&self) {
         let mut contents = self.0.borrow_mut();
-        let all = contents.unsynced.len();
-        contents.make_durable(all);
+        if !contents.never_syncs {
+            let all = contents.unsynced.len();
+            contents.make_durable(all);
+        }
     }
 
     /// Saves a state of the state machine in its own store; durable some time later.
@@ -109,18 +170,27 @@ impl Disk {
         }
     }
 
-    /// Loses a random part of what was not durable: the log store's writes from some point on, and
-    /// perhaps the state machine's newest state.
-    pub(super) fn crash(&self, rng: &mut Rng) {
+    /// Loses a random part of what was not durable: the log store's writes from some point on (if it
+    /// `tears`, a part of the last write), and perhaps the state machine's newest state.
+    pub(super) fn crash(&self, rng: &mut Rng, tears: bool) -> Damage {
         let mut contents = self.0.borrow_mut();
-        let kept = rng.between(0, contents.unsynced.len() as u64);
+        let most = contents.unsynced.len() as u64;
+        let kept = if tears { most.saturating_sub(1) } else { rng.between(0, most) };
         contents.make_durable(kept as usize);
+        let lost = !contents.unsynced.is_empty();
+        let last = contents.durable.last_index().unwrap_or_default();
+        let rest = contents.unsynced.first().filter(|_| tears).and_then(|write| write.torn(last, rng));
+        if let Some(rest) = &rest {
+            rest.apply_to(&mut contents.durable).expect("the whole write succeeded on the visible log");
+        }
         contents.unsynced.clear();
+        contents.older_snapshot = None;
         contents.visible = contents.durable.clone();
         if rng.chance(500) {
             contents.sync_machine();
         }
         contents.unsynced_machine = None;
+        Damage { lost, torn: rest.is_some() }
     }
 
     /// The state that a restarted state machine begins with: the newer of its own and the log
@@ -150,7 +220,8 @@ impl Disk {
         {
             let contents = &mut *self.0.borrow_mut();
             contents.reads += 1;
-            if contents.failing_reads > 0 && contents.chance.chance(contents.failing_reads) {
+            if contents.is_bad_read() {
+                contents.failed_reads += 1;
                 return Err(StorageError::Host { code: 5, message: "a simulated fault".into() });
             }
         }
@@ -201,6 +272,11 @@ impl Disk {
 }
 
 impl Contents {
+    /// Whether the simulator spoils this read.
+    fn is_bad_read(&mut self) -> bool {
+        self.failing_reads > 0 && self.chance.chance(self.failing_reads)
+    }
+
     fn make_durable(&mut self, count: usize) {
         for write in self.unsynced.drain(..count) {
             write.apply_to(&mut self.durable).expect("it succeeded on the visible log");
@@ -221,7 +297,13 @@ impl Storage for Disk {
     }
 
     fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Entries, StorageError> {
-        self.read()?.entries(low, high, max_bytes)
+        let mut entries = self.read()?.entries(low, high, max_bytes)?;
+        let contents = &mut *self.0.borrow_mut();
+        if contents.is_bad_read() {
+            let kept = contents.chance.between(1, entries.len() as u64);
+            entries = entries.slice(0..kept as usize);
+        }
+        Ok(entries)
     }
 
     fn term(&self, index: Index) -> Result<Term, StorageError> {
@@ -240,6 +322,11 @@ impl Storage for Disk {
         if self.0.borrow().snapshot_busy {
             return Err(StorageError::SnapshotUnavailable);
         }
-        self.read()?.snapshot()
+        let newest = self.read()?.snapshot()?;
+        let contents = &mut *self.0.borrow_mut();
+        let is_stale = contents.is_bad_read();
+        let first = contents.visible.first_index()?;
+        let older = contents.older_snapshot.clone().filter(|older| is_stale && older.id.index + 1 >= first);
+        Ok(older.unwrap_or(newest))
     }
 }

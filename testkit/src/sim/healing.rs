@@ -1,7 +1,5 @@
 //! The end of a run: the faults stop, and the group has to recover.
 
-use std::collections::BTreeSet;
-
 use raftcore::{EntryId, NodeId};
 
 use super::host::Host;
@@ -20,8 +18,6 @@ struct Progress {
     /// What everybody has to apply: the end of the log of the leader of this term, after the faults
     /// stopped. Another leader sets another goal.
     goal: Option<EntryId>,
-    /// Members that have had a read answered.
-    readers: BTreeSet<NodeId>,
 }
 
 impl World {
@@ -34,6 +30,10 @@ impl World {
         self.network.plan = NetworkPlan::RELIABLE;
         for replica in self.replicas.values_mut() {
             replica.paused_until = 0;
+            replica.clock_stopped_until = 0;
+            replica.disk_full_until = 0;
+            replica.crash_in = None;
+            replica.has_read = false;
             replica.latencies = [TICK / 20; 3];
             replica.disk.set_snapshot_busy(false);
             replica.disk.set_failing_reads(0);
@@ -92,23 +92,26 @@ impl World {
             host.make_snapshot();
         }
         self.pursue_goal(leader, progress)?;
-        for host in self.hosts().filter(|host| !host.reads.is_empty()) {
-            progress.readers.insert(host.id);
-        }
-        for id in members.iter().filter(|id| !progress.readers.contains(id)) {
-            self.read(*id)?;
+        for id in &members {
+            if !self.has_read(*id) {
+                self.read(*id)?;
+            }
         }
         let has_arrived = |goal: EntryId| {
             members.iter().all(|id| self.host(*id).is_some_and(|host| host.machine.index() >= goal.index))
         };
-        let everybody_read = members.iter().all(|id| progress.readers.contains(id));
+        let everybody_read = members.iter().all(|id| self.has_read(*id));
         let has_arrived = everybody_read && progress.goal.is_some_and(has_arrived);
         let is_to_be_left = self.oracle.newest_membership().auto_leave;
         if has_arrived && is_to_be_left {
             // Something may have been in the way; whatever is applied next leads there again.
-            self.propose(leader)?;
+            self.propose(leader, 1)?;
         }
         Ok(has_arrived && !is_to_be_left)
+    }
+
+    fn has_read(&self, id: NodeId) -> bool {
+        self.replicas.get(&id).is_some_and(|replica| replica.has_read)
     }
 
     /// Starts all members, and switches off removed nodes, but not before all members know that they
@@ -125,7 +128,7 @@ impl World {
             if members_hosts.any(|host| host.machine.conf_state.contains(id)) {
                 self.start(id)?;
             } else {
-                self.crash(id);
+                self.crash(id)?;
             }
         }
         Ok(members)
@@ -140,7 +143,7 @@ impl World {
             progress.goal = Some(EntryId::new(term, last.index + 1));
         }
         let committed = self.oracle.last_committed().id.index;
-        if progress.goal.is_none_or(|goal| goal.index > committed) { self.propose(leader) } else { Ok(()) }
+        if progress.goal.is_none_or(|goal| goal.index > committed) { self.propose(leader, 1) } else { Ok(()) }
     }
 
     fn describe_failure(&self, progress: &Progress) -> String {

@@ -14,6 +14,7 @@ use super::log_view::{Link, LogView};
 use super::machine::{Checkpoint, chain};
 use super::node::Node;
 use super::oracle::Oracle;
+use super::situations::Situation;
 use super::violation::{Check, Invariant};
 use crate::rng::Rng;
 
@@ -176,12 +177,20 @@ impl Host {
                 return Invariant::LogMatching
                     .broken(format!("{} gets a snapshot of {:?}", self.id, snapshot.id));
             };
+            let situations = &mut oracle.tally_mut().situations;
+            let drops = self.log.last().id.index > snapshot.id.index && !self.log.contains(snapshot.id);
+            situations.add(Situation::ConflictingTailDropped, drops.into());
             self.log = LogView::new(Link { id: snapshot.id, chain });
         }
         if let Some(first) = ready.entries.first() {
             let last = self.log.last().id.index;
             let appends = first.id.index == last + 1;
             oracle.tally_mut().overwritten += (last + 1).saturating_sub(first.id.index);
+            if let Some(link) = self.log.get(first.id.index) {
+                let was_on_majority = oracle.is_on_majority(link.id);
+                let situations = &mut oracle.tally_mut().situations;
+                situations.add(Situation::MajorityOverwritten, was_on_majority.into());
+            }
             Invariant::LeaderAppendOnly.require(!self.is_leader() || appends, || {
                 format!("{} leads and replaces its entries from {:?} on", self.id, first.id)
             })?;
@@ -269,10 +278,9 @@ impl Host {
         let _ = self.disk.write(Write::Snapshot { index: applied.index, conf_state, data });
     }
 
-    /// Removes entries that a snapshot covers.
-    pub(super) fn compact(&mut self, rng: &mut Rng) {
-        let newest = self.disk.snapshot_index();
-        let target = rng.between(newest.saturating_sub(20), newest);
+    /// Removes entries that a snapshot covers, all but the last of them.
+    pub(super) fn compact(&mut self, keep: u64) {
+        let target = self.disk.snapshot_index().saturating_sub(keep);
         // Refused if it was compacted that far already.
         if self.disk.write(Write::Compact(target)).is_ok() {
             self.log.compact(target);

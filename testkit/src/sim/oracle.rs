@@ -8,8 +8,10 @@ use super::checks::{quorums_meet, voter_sets};
 use super::disk::Disk;
 use super::log_view::{Link, LogView};
 use super::machine::Checkpoint;
+use super::situations::Situation;
 use super::tally::Tally;
 use super::violation::{Check, Invariant};
+use super::workload::Workload;
 
 /// The history of a group, all nodes and incarnations together.
 #[derive(Debug)]
@@ -40,11 +42,13 @@ pub(super) struct Oracle {
     /// All disks, those of stopped nodes included.
     disks: BTreeMap<NodeId, Disk>,
     tally: Tally,
+    /// What clients do.
+    pub(super) workload: Workload,
 }
 
 impl Oracle {
     /// A history that begins with `start`, on all nodes.
-    pub(super) fn new(start: &Checkpoint) -> Self {
+    pub(super) fn new(start: &Checkpoint, workload: Workload) -> Self {
         let link = Link { id: start.applied, chain: start.chain };
         Self {
             origin: start.index(),
@@ -60,6 +64,7 @@ impl Oracle {
             reads: BTreeMap::new(),
             disks: BTreeMap::new(),
             tally: Tally::default(),
+            workload,
         }
     }
 
@@ -94,7 +99,21 @@ impl Oracle {
     /// What has happened so far.
     pub(super) fn tally(&self) -> Tally {
         let (committed, elections) = (self.committed.len() as u64 - 1, self.leaders.len() as u64);
-        Tally { committed, elections, ..self.tally }
+        let mut tally = Tally { committed, elections, operations: self.workload.outcomes, ..self.tally };
+        tally.situations.add(Situation::ProposalReplaced, tally.operations.replaced);
+        tally.situations.add(Situation::UnknownOutcome, tally.operations.unknown);
+        tally.situations.add(Situation::LateEffect, tally.operations.late);
+        tally.situations.add(Situation::RepeatedProposal, tally.operations.repeated);
+        tally
+    }
+
+    /// Whether an entry is durable on most voters (of both halves, while joint).
+    pub(super) fn is_on_majority(&self, id: EntryId) -> bool {
+        let membership = self.newest_membership();
+        [&membership.voters, &membership.voters_outgoing].into_iter().all(|voters| {
+            let holders = voters.iter().filter(|node| self.holds(**node, id)).count();
+            voters.is_empty() || holders > voters.len() / 2
+        })
     }
 
     /// Counts what is of interest only in sum.
@@ -286,7 +305,8 @@ impl Oracle {
     }
 
     /// An entry is applied: if somebody was told about it, it is what they proposed and where.
-    pub(super) fn check_proposal(&self, entry: &Entry) -> Check {
+    pub(super) fn check_proposal(&mut self, entry: &Entry) -> Check {
+        self.workload.observe_applied(entry)?;
         let place = token(&entry.data).and_then(|token| self.places.get(&token));
         Invariant::ProposalIdentity.require(place.is_none_or(|place| *place == Some(entry.id)), || {
             format!("{:?} is applied, its proposer was told {place:?}", entry.id)

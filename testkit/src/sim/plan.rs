@@ -1,8 +1,12 @@
 //! What kind of run a seed stands for: all settings are drawn before the first event.
 
+mod settings;
+
 use raftcore::{Config, NO_LIMIT, NodeId, ReadMode};
 
 use crate::rng::Rng;
+
+pub(super) use settings::CALMING;
 
 /// Units of simulated time in a tick of an average node.
 pub(super) const TICK: u64 = 100;
@@ -18,6 +22,15 @@ pub(super) struct Plan {
     config: Config,
     /// Whether nodes have different priorities.
     priorities: bool,
+    /// Whether nodes differ in what need not be the same everywhere, and change it when they restart.
+    mixed: bool,
+    /// By how much of a thousand clocks may be fast or slow.
+    drift: u64,
+    /// Whether clocks may stop and leap although reads rely on them: a breach of the contract, which
+    /// must be noticed.
+    pub(super) bad_clocks: bool,
+    /// A bug of the simulated hosts, planted to see that it is noticed.
+    pub(super) bug: Option<Bug>,
     /// Whether the state machine survives a crash by itself, or is rebuilt from the last snapshot.
     pub(super) durable_machine: bool,
     /// Whether every message is encoded and decoded on its way.
@@ -29,6 +42,17 @@ pub(super) struct Plan {
     /// Mean time between client requests.
     pub(super) client_interval: u64,
     pub(super) requests: RequestPlan,
+}
+
+/// Bugs that hosts can be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bug {
+    /// Nothing is synced before messages that need it are sent.
+    NoSync,
+    /// Reads are served before the node has applied what they must see.
+    StaleReads,
+    /// Writes are acknowledged when they are appended.
+    EarlyAnswers,
 }
 
 /// What clients and operators ask for, by how often they do compared with the others.
@@ -55,6 +79,8 @@ pub(super) struct NetworkPlan {
     /// Most time that other messages take.
     pub(super) latency: u64,
     pub(super) slow_latency: u64,
+    /// Messages with flipped, missing or additional bytes.
+    pub(super) corrupted: u32,
 }
 
 /// What goes wrong and how often.
@@ -66,21 +92,41 @@ pub(super) struct FaultPlan {
     pub(super) crash_at_work: u32,
     /// Of a thousand reads of the storage by the library, how many fail.
     pub(super) failing_reads: u32,
+    /// Of a thousand crashes, how many leave a part of the last write.
+    pub(super) torn: u32,
+}
+
+impl RequestPlan {
+    /// Clients that only write.
+    const PROPOSALS: Self = Self {
+        proposals: 1,
+        reads: 0,
+        compactions: 0,
+        busy_snapshots: 0,
+        membership_changes: 0,
+        transfers: 0,
+        campaigns: 0,
+        forgotten_leaders: 0,
+    };
 }
 
 impl NetworkPlan {
     /// A network without faults.
     pub(super) const RELIABLE: Self =
-        Self { dropped: 0, duplicated: 0, slow: 0, latency: TICK / 10, slow_latency: 0 };
+        Self { dropped: 0, duplicated: 0, slow: 0, latency: TICK / 10, slow_latency: 0, corrupted: 0 };
 }
 
 impl Plan {
     pub(super) fn draw(rng: &mut Rng) -> Self {
-        Self {
+        let mut plan = Self {
             voters: rng.choose([1, 2, 3, 3, 3, 4, 5]),
             first_index: rng.between(1, 10),
             config: draw_config(rng),
             priorities: rng.chance(200),
+            mixed: rng.chance(300),
+            drift: rng.choose([0, 20, 100, 100, 400]),
+            bad_clocks: false,
+            bug: None,
             durable_machine: rng.chance(600),
             through_wire: rng.chance(250),
             slowest_work: rng.choose([0, TICK / 20, TICK / 2, 4 * TICK, 20 * TICK, 100 * TICK]),
@@ -89,9 +135,37 @@ impl Plan {
                 interval: rng.choose([None, Some(400), Some(100), Some(20)]).map(|ticks: u64| ticks * TICK),
                 crash_at_work: rng.choose([0, 0, 1, 5]),
                 failing_reads: rng.choose([0, 0, 1, 20]),
+                torn: rng.choose([0, 500]),
             },
             client_interval: rng.choose([TICK / 10, TICK / 2, 2 * TICK]),
             requests: draw_requests(rng),
+        };
+        if plan.has_leases() {
+            // With leases, clocks differ by less than a tick in an election timeout.
+            plan.drift = 10;
+        }
+        plan
+    }
+
+    /// A group of three with the library's default settings on a reliable network, where nothing
+    /// happens that is not asked for.
+    pub(super) fn quiet(seed: u64) -> Self {
+        Self {
+            voters: 3,
+            first_index: 1,
+            config: Config { seed, ..Config::new(1) },
+            priorities: false,
+            mixed: false,
+            drift: 10,
+            bad_clocks: false,
+            bug: None,
+            durable_machine: true,
+            through_wire: false,
+            slowest_work: 0,
+            network: NetworkPlan::RELIABLE,
+            faults: FaultPlan { interval: None, crash_at_work: 0, failing_reads: 0, torn: 0 },
+            client_interval: TICK,
+            requests: RequestPlan::PROPOSALS,
         }
     }
 
@@ -99,7 +173,11 @@ impl Plan {
     pub(super) fn config(&self, id: NodeId, incarnation: u64, applied: u64) -> Config {
         let seed = self.config.seed.wrapping_add(incarnation);
         let priority = if self.priorities { (id % 3) as i64 } else { 0 };
-        Config { id, seed, applied, priority, ..self.config.clone() }
+        let mut config = Config { id, seed, applied, priority, ..self.config.clone() };
+        if self.mixed {
+            mix(&mut config, &mut Rng::derived(seed, id));
+        }
+        config
     }
 
     /// Whether the library does without its own precautions, as its model does. Then a node that was
@@ -115,8 +193,7 @@ impl Plan {
 
     /// How long a tick of some node takes.
     pub(super) fn draw_tick(&self, rng: &mut Rng) -> u64 {
-        // With leases, clocks differ by less than a tick in an election timeout.
-        let drift = if self.has_leases() { TICK / 100 } else { TICK / 10 };
+        let drift = TICK * self.drift / 1000;
         rng.between(TICK - drift, TICK + drift)
     }
 
@@ -129,6 +206,19 @@ impl Plan {
     pub(super) fn election_timeout(&self) -> u64 {
         u64::from(self.config.election_ticks) * TICK
     }
+}
+
+/// Changes what may be another on each node.
+fn mix(config: &mut Config, rng: &mut Rng) {
+    config.pre_vote = rng.chance(500);
+    // Leases need it on all nodes.
+    if config.read_mode != ReadMode::Lease {
+        config.check_quorum = rng.chance(500);
+    }
+    config.async_storage_writes = rng.chance(500);
+    config.apply_before_persist = rng.chance(200);
+    config.forward_proposals = rng.chance(700);
+    config.log_cache_bytes = rng.choose([0, 100, 2000, 1 << 20]);
 }
 
 fn draw_config(rng: &mut Rng) -> Config {
@@ -179,5 +269,6 @@ fn draw_network(rng: &mut Rng) -> NetworkPlan {
         slow: rng.choose([0, 10, 100]),
         latency: rng.choose([TICK / 10, TICK, 3 * TICK]),
         slow_latency: rng.choose([10, 100, 1000]) * TICK,
+        corrupted: rng.choose([0, 0, 2]),
     }
 }

@@ -1,7 +1,9 @@
 //! What happened in a run: a simulation that never gets to the hard cases proves nothing.
 
-use std::fmt;
 use std::ops::AddAssign;
+
+use super::situations::{Situation, Situations};
+use super::workload::Outcomes;
 
 /// How often things happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +24,10 @@ pub struct Tally {
     pub crashes: u64,
     /// Stored entries that other ones replaced.
     pub overwritten: u64,
+    /// What became of clients' operations.
+    pub operations: Outcomes,
+    /// Rare situations.
+    pub situations: Situations,
 }
 
 impl AddAssign for Tally {
@@ -34,15 +40,31 @@ impl AddAssign for Tally {
         self.reads += other.reads;
         self.crashes += other.crashes;
         self.overwritten += other.overwritten;
+        self.operations += other.operations;
+        self.situations += other.situations;
     }
 }
 
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { committed, elections, membership_changes, joint_memberships, .. } = self;
-        let Self { snapshots, reads, crashes, overwritten, .. } = self;
-        write!(f, "committed: {committed}, overwritten: {overwritten}, elections: {elections}, ")?;
-        write!(f, "membership changes: {membership_changes} ({joint_memberships} joint), ")?;
-        write!(f, "snapshots: {snapshots}, reads: {reads}, crashes: {crashes}")
+impl Tally {
+    /// Everything that is counted, by name.
+    pub fn counts(&self) -> Vec<(&'static str, u64)> {
+        let Outcomes { answered, failed, unknown, histories, .. } = self.operations;
+        let mut counts = vec![
+            ("committed", self.committed),
+            ("overwritten", self.overwritten),
+            ("elections", self.elections),
+            ("membership changes", self.membership_changes),
+            ("joint memberships", self.joint_memberships),
+            ("snapshots", self.snapshots),
+            ("reads", self.reads),
+            ("crashes", self.crashes),
+            ("operations answered", answered),
+            ("operations failed", failed),
+            ("operations unknown", unknown),
+            ("histories checked", histories),
+        ];
+        let situation = |situation: &Situation| (situation.name(), self.situations.count(*situation));
+        counts.extend(Situation::ALL.iter().map(situation));
+        counts
     }
 }

@@ -55,6 +55,12 @@ pub enum Invariant {
     /// The entry that a proposer was told about is the one it proposed, at this place and at no other,
     /// and what was refused is never applied.
     ProposalIdentity,
+    /// What a client is told about its operation is true, and the last it is told: a proposal that was
+    /// refused or replaced never takes effect, one that took effect is not said to have failed.
+    ProposalOutcome,
+    /// What the clients of an object saw can be explained by operations that took effect one at a time,
+    /// each between its call and its return.
+    LinearizableHistories,
     /// A restarted node is where its disk says.
     RestartEquivalence,
     /// The library reports no error that needs a broken storage or a broken peer to explain it.

@@ -1,11 +1,12 @@
 //! The event loop: simulated time, and everything that happens in it.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use raftcore::{Body, Bytes, ConfState, EntryId, Message, NodeId, Snapshot, SnapshotStatus, wire};
 
+use super::action::Action;
 use super::checks;
 use super::disk::Disk;
 use super::host::{Host, Lane, Life, Surroundings};
@@ -13,24 +14,39 @@ use super::machine::Checkpoint;
 use super::network::Network;
 use super::node::{Driver, Node};
 use super::oracle::Oracle;
-use super::plan::{Plan, TICK};
+use super::plan::{Bug, Plan, TICK};
+use super::scenario::Course;
+use super::situations::Situation;
 use super::tally::Tally;
 use super::trace::{self, Happening, Trace};
 use super::violation::{Check, Invariant};
+use super::workload::Workload;
 use crate::rng::Rng;
+
+/// After so many election timeouts a client gives up.
+const CLIENT_PATIENCE: u64 = 20;
 
 /// A group of nodes, the network between them, and what is going to happen.
 #[derive(Debug)]
 pub(super) struct World {
     driver: Box<dyn Driver>,
     pub(super) plan: Plan,
+    /// Decides what faults and clients do. All else has chances of its own, so that an action more or
+    /// less changes as little else as possible.
     pub(super) rng: Rng,
+    seed: u64,
+    /// What is still to be done, if that is written down.
+    script: VecDeque<(u64, Action)>,
+    /// What was done, if somebody wants to know.
+    pub(super) journal: Option<Vec<(u64, Action)>>,
+    /// Where the group was at the last mark: term, commit index.
+    pub(super) mark: (u64, u64),
     pub(super) now: u64,
     /// How many events there have been.
     pub(super) count: u64,
     scheduled: u64,
     /// Messages sent; numbers them.
-    sent: u64,
+    pub(super) sent: u64,
     events: BinaryHeap<Reverse<Scheduled>>,
     pub(super) replicas: BTreeMap<NodeId, Replica>,
     pub(super) network: Network,
@@ -47,6 +63,7 @@ pub(super) struct World {
 #[derive(Debug)]
 pub(super) struct Replica {
     pub(super) disk: Disk,
+    pub(super) rng: Rng,
     /// The running node, if it runs.
     pub(super) host: Option<Host>,
     /// How often it was started.
@@ -57,24 +74,51 @@ pub(super) struct Replica {
     pub(super) latencies: [u64; 3],
     /// Nothing happens to it until then.
     pub(super) paused_until: u64,
+    /// Its clock stands still until then.
+    pub(super) clock_stopped_until: u64,
+    /// Its disk refuses to write until then.
+    pub(super) disk_full_until: u64,
+    /// It is to crash before its next piece of work but so many, for so long.
+    pub(super) crash_in: Option<(u64, u64)>,
     /// Which lanes have their next piece of work scheduled.
     busy: [bool; 3],
     /// Reads requested so far; numbers them.
     pub(super) reads: u64,
+    /// Whether it has answered a read since the faults stopped.
+    pub(super) has_read: bool,
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum Event {
-    Tick { node: NodeId, incarnation: u64 },
-    Work { node: NodeId, incarnation: u64, lane: Lane },
-    Deliver { id: u64, message: Box<Message> },
-    SnapshotReport { node: NodeId, about: NodeId, status: SnapshotStatus },
+    Tick {
+        node: NodeId,
+        incarnation: u64,
+    },
+    Work {
+        node: NodeId,
+        incarnation: u64,
+        lane: Lane,
+    },
+    /// A message arrives that was sent in such a life of its sender's.
+    Deliver {
+        id: u64,
+        life: u64,
+        message: Box<Message>,
+    },
+    SnapshotReport {
+        node: NodeId,
+        about: NodeId,
+        status: SnapshotStatus,
+    },
     Restart(NodeId),
     Client,
     Fault,
+    /// The next line of the script.
+    Script,
 }
 
-/// An event and when it happens; ties go by order of scheduling.
+/// An event and when it happens. Of those at the same time, what is done to the group comes first; other
+/// ties go by order of scheduling.
 #[derive(Debug)]
 struct Scheduled {
     time: u64,
@@ -82,26 +126,38 @@ struct Scheduled {
     event: Event,
 }
 
+impl Scheduled {
+    fn order(&self) -> (u64, bool, u64) {
+        let comes_first = matches!(self.event, Event::Client | Event::Fault | Event::Script);
+        (self.time, !comes_first, self.number)
+    }
+}
+
 impl World {
-    pub(super) fn new(mut rng: Rng, seed: u64, driver: Box<dyn Driver>, trace: Trace) -> Check<Self> {
-        let plan = Plan::draw(&mut rng);
+    pub(super) fn new(course: &Course, driver: Box<dyn Driver>, trace: Trace) -> Check<Self> {
+        let (seed, plan) = (course.seed, course.plan.clone());
         let voters: Vec<_> = (1..=plan.voters).collect();
         let start = Snapshot {
             id: EntryId::new(1, plan.first_index),
             conf_state: ConfState::new(voters.clone(), []),
             data: Bytes::copy_from_slice(&0u64.to_le_bytes()),
         };
+        let workload = Workload::new(seed, plan.first_index, CLIENT_PATIENCE * plan.election_timeout());
         let mut world = Self {
             driver,
-            rng,
+            rng: course.rng.clone(),
+            seed,
+            script: course.script.iter().flatten().cloned().collect(),
+            journal: None,
+            mark: (0, plan.first_index),
             now: 0,
             count: 0,
             scheduled: 0,
             sent: 0,
             events: BinaryHeap::new(),
             replicas: BTreeMap::new(),
-            network: Network::new(plan.network),
-            oracle: Oracle::new(&Checkpoint::of(&start)),
+            network: Network::new(plan.network, seed),
+            oracle: Oracle::new(&Checkpoint::of(&start), workload),
             trace,
             digest: DefaultHasher::new(),
             is_stormy: true,
@@ -118,9 +174,13 @@ impl World {
         for id in voters {
             world.add_replica(id, start.clone())?;
         }
-        world.schedule(TICK, Event::Client);
-        if world.plan.faults.interval.is_some() {
-            world.schedule(10 * TICK, Event::Fault);
+        if course.script.is_some() {
+            world.schedule_script();
+        } else {
+            world.schedule(TICK, Event::Client);
+            if world.plan.faults.interval.is_some() {
+                world.schedule(10 * TICK, Event::Fault);
+            }
         }
         world.watch_nodes();
         Ok(world)
@@ -128,19 +188,28 @@ impl World {
 
     /// Creates a node that has never run, and starts it.
     pub(super) fn add_replica(&mut self, id: NodeId, snapshot: Snapshot) -> Check {
-        let disk = Disk::new(snapshot, self.rng.next_u64());
+        let mut rng = Rng::derived(self.seed, id);
+        let disk = Disk::new(snapshot, rng.next_u64());
+        if self.plan.bug == Some(Bug::NoSync) {
+            disk.never_sync();
+        }
         self.oracle.add_disk(id, disk.clone());
-        let tick = self.plan.draw_tick(&mut self.rng);
-        let latencies = self.plan.draw_work_latencies(&mut self.rng);
+        let tick = self.plan.draw_tick(&mut rng);
+        let latencies = self.plan.draw_work_latencies(&mut rng);
         let replica = Replica {
             disk,
+            rng,
             host: None,
             incarnation: 0,
             tick,
             latencies,
             paused_until: 0,
+            clock_stopped_until: 0,
+            disk_full_until: 0,
+            crash_in: None,
             busy: [false; 3],
             reads: 0,
+            has_read: false,
         };
         self.replicas.insert(id, replica);
         self.start(id)
@@ -166,7 +235,7 @@ impl World {
         let life = Life { config, durable_machine, incarnation };
         replica.host = Some(Host::start(raft, life, disk.clone(), &mut self.oracle)?);
         disk.set_failing_reads(failing_reads);
-        let delay = self.rng.between(1, replica.tick);
+        let delay = replica.rng.between(1, replica.tick);
         self.schedule(delay, Event::Tick { node: id, incarnation });
         self.tell(|| Happening::Start { node: id, incarnation });
         self.wake(id);
@@ -174,14 +243,23 @@ impl World {
     }
 
     /// Kills a node that runs: its disk loses some of what was not synced.
-    pub(super) fn crash(&mut self, id: NodeId) {
+    pub(super) fn crash(&mut self, id: NodeId) -> Check {
+        self.note_situations_of_crash(id);
         let Some(replica) = self.replicas.get_mut(&id).filter(|replica| replica.host.is_some()) else {
-            return;
+            return Ok(());
         };
-        replica.host = None;
-        self.oracle.tally_mut().crashes += 1;
-        replica.disk.crash(&mut self.rng);
+        let tears = replica.rng.chance(self.plan.faults.torn);
+        if let Some(host) = replica.host.take().filter(|_| tears) {
+            host.start_to_store();
+        }
+        replica.crash_in = None;
+        let damage = replica.disk.crash(&mut replica.rng, tears);
+        let tally = self.oracle.tally_mut();
+        tally.crashes += 1;
+        tally.situations.add(Situation::LostTail, damage.lost.into());
+        tally.situations.add(Situation::TornWrite, damage.torn.into());
         self.tell(|| Happening::Crash { node: id });
+        self.oracle.workload.node_stops(id)
     }
 
     pub(super) fn running(&self) -> Vec<NodeId> {
@@ -215,6 +293,23 @@ impl World {
         self.digest.finish()
     }
 
+    /// When the next event happens.
+    pub(super) fn next_time(&self) -> u64 {
+        self.events.peek().map_or(u64::MAX, |Reverse(next)| next.time)
+    }
+
+    fn schedule_script(&mut self) {
+        if let Some((time, _)) = self.script.front() {
+            self.schedule(time.saturating_sub(self.now), Event::Script);
+        }
+    }
+
+    fn follow_script(&mut self) -> Check {
+        let Some((_, action)) = self.script.pop_front() else { return Ok(()) };
+        self.schedule_script();
+        self.act(action)
+    }
+
     /// Lets the next event happen.
     pub(super) fn step(&mut self) -> Check {
         let Some(Reverse(Scheduled { time, event, .. })) = self.events.pop() else { return Ok(()) };
@@ -229,13 +324,14 @@ impl World {
         match event {
             Event::Tick { node, incarnation } => self.tick(node, incarnation)?,
             Event::Work { node, incarnation, lane } => self.work(node, incarnation, lane)?,
-            Event::Deliver { id, message } => self.deliver(id, *message)?,
+            Event::Deliver { id, life, message } => self.deliver(id, life, *message)?,
             Event::SnapshotReport { node, about, status } => {
                 self.input(node, |raft| raft.report_snapshot(about, status))?;
             }
             Event::Restart(node) => self.start(node)?,
             Event::Client => self.client_acts()?,
-            Event::Fault => self.something_fails(),
+            Event::Fault => self.something_fails()?,
+            Event::Script => self.follow_script()?,
         }
         self.watch_nodes();
         if self.oracle.last_committed() != committed {
@@ -260,8 +356,9 @@ impl World {
         if replica.incarnation != incarnation || replica.host.is_none() {
             return Ok(());
         }
+        let stands_still = replica.clock_stopped_until > self.now;
         self.schedule(replica.tick, Event::Tick { node, incarnation });
-        self.input(node, |raft| raft.tick()).map(drop)
+        if stands_still { Ok(()) } else { self.input(node, |raft| raft.tick()).map(drop) }
     }
 
     /// Gives a node an input, if it runs.
@@ -272,7 +369,13 @@ impl World {
     ) -> Check<Option<T>> {
         let host = self.replicas.get_mut(&id).and_then(|replica| replica.host.as_mut());
         let Some(host) = host else { return Ok(None) };
+        let (led, term) = (host.is_leader(), host.term());
         let value = host.input(&mut self.oracle, call)?;
+        let leads = host.is_leader();
+        if leads != led {
+            let same_term = host.term() == term;
+            self.note_change_of_role(id, leads, same_term);
+        }
         self.wake(id);
         Ok(value)
     }
@@ -287,7 +390,7 @@ impl World {
             }
             replica.busy[lane as usize] = true;
             let incarnation = replica.incarnation;
-            let delay = self.rng.between(0, replica.latencies[lane as usize]);
+            let delay = replica.rng.between(0, replica.latencies[lane as usize]);
             self.schedule(delay, Event::Work { node, incarnation, lane });
         }
     }
@@ -299,18 +402,32 @@ impl World {
         }
         let Some(host) = replica.host.as_mut() else { return Ok(()) };
         replica.busy[lane as usize] = false;
-        if self.is_stormy && self.rng.chance(self.plan.faults.crash_at_work) {
-            self.crash(node);
-            let delay = self.rng.between(1, 50 * TICK);
-            self.schedule(delay, Event::Restart(node));
+        if self.is_stormy && replica.rng.chance(self.plan.faults.crash_at_work) {
+            let pause = replica.rng.between(1, 50 * TICK);
+            return self.crash_for(node, Some(pause));
+        }
+        if let Some((pieces, pause)) = &mut replica.crash_in {
+            let pause = *pause;
+            match pieces.checked_sub(1) {
+                Some(rest) => *pieces = rest,
+                None => return self.crash_for(node, Some(pause)),
+            }
+        }
+        if replica.disk_full_until > self.now && host.is_to_store(lane) {
+            replica.busy[lane as usize] = true;
+            self.meet(Situation::DiskFull);
+            self.schedule(TICK, Event::Work { node, incarnation, lane });
             return Ok(());
         }
+        let (applied, snapshots) = (host.machine.index(), self.oracle.tally_mut().snapshots);
         let mut outbox = Vec::new();
         let done = host.work(
             lane,
-            &mut Surroundings { oracle: &mut self.oracle, rng: &mut self.rng, outbox: &mut outbox },
+            &mut Surroundings { oracle: &mut self.oracle, rng: &mut replica.rng, outbox: &mut outbox },
         )?;
+        let jumped = self.oracle.tally_mut().snapshots > snapshots;
         self.tell(|| Happening::Work { node, piece: done });
+        self.answer_clients(node, applied, jumped)?;
         for message in outbox {
             self.send(message)?;
         }
@@ -318,10 +435,40 @@ impl World {
         Ok(())
     }
 
+    /// Answers what a host can answer after a piece of work, before which it had applied up to `before`.
+    fn answer_clients(&mut self, node: NodeId, before: u64, jumped: bool) -> Check {
+        let Some(replica) = self.replicas.get_mut(&node) else { return Ok(()) };
+        let Some(host) = &mut replica.host else { return Ok(()) };
+        let applied = host.machine.index();
+        if applied > before {
+            self.oracle.workload.node_applied(node, before, applied, jumped)?;
+        }
+        let hasty = self.plan.bug == Some(Bug::StaleReads);
+        let mut place = 0;
+        while let Some((context, index)) = host.reads.get(place).copied() {
+            if index > applied && !hasty {
+                place += 1;
+                continue;
+            }
+            host.reads.swap_remove(place);
+            replica.has_read = true;
+            self.oracle.workload.read_answered(node, context, applied)?;
+        }
+        Ok(())
+    }
+
     fn send(&mut self, message: Message) -> Check {
         checks::may_be_sent(self, &message)?;
         let message = if self.plan.through_wire { through_wire(&message)? } else { message };
-        let copies = self.network.copies(message.from, message.to, &mut self.rng);
+        let copies = self.network.copies(message.from, message.to, self.now);
+        let life = self.replicas.get(&message.from).map_or(0, |replica| replica.incarnation);
+        if self.is_stormy {
+            self.network.keep(&message, life);
+            if let Some(rng) = self.network.corrupts(message.from, message.to) {
+                self.corrupt(&message, rng);
+                return self.report_loss(&message);
+            }
+        }
         self.sent += 1;
         let id = self.sent;
         self.tell(|| Happening::Send(trace::tell(&message, id, copies.len())));
@@ -330,7 +477,7 @@ impl World {
             self.report_loss(&message)?;
         }
         for delay in copies {
-            self.schedule(delay, Event::Deliver { id, message: Box::new(message.clone()) });
+            self.schedule(delay, Event::Deliver { id, life, message: Box::new(message.clone()) });
         }
         Ok(())
     }
@@ -347,23 +494,20 @@ impl World {
     /// A host sees at times that its peer cannot be reached, and always what became of snapshots.
     fn report_loss(&mut self, message: &Message) -> Check {
         let (node, about) = (message.from, message.to);
+        let Some(replica) = self.replicas.get_mut(&node) else { return Ok(()) };
         if matches!(message.body, Body::Snapshot(_)) {
             let status = SnapshotStatus::Failed;
-            let delay = self.rng.between(1, 10 * TICK);
+            let delay = replica.rng.between(1, 10 * TICK);
             self.schedule(delay, Event::SnapshotReport { node, about, status });
-        } else if self.rng.chance(100) && self.term_of(node) == Some(message.term) {
+        } else if replica.rng.chance(100) && replica.host.as_ref().map(Host::term) == Some(message.term) {
             self.input(node, |raft| raft.report_unreachable(about))?;
         }
         Ok(())
     }
 
-    fn term_of(&self, id: NodeId) -> Option<u64> {
-        self.host(id).map(Host::term)
-    }
-
-    fn deliver(&mut self, id: u64, message: Message) -> Check {
+    fn deliver(&mut self, id: u64, life: u64, message: Message) -> Check {
         let (from, to) = (message.from, message.to);
-        let Some(host) = self.host(to).filter(|_| !self.network.is_cut(from, to)) else {
+        let Some(host) = self.host(to).filter(|_| !self.network.is_cut(from, to, self.now)) else {
             let is_down = self.host(to).is_none();
             self.tell_loss(id, &message, if is_down { "the receiver is down" } else { "the link is cut" });
             return self.report_loss(&message);
@@ -375,9 +519,10 @@ impl World {
             self.tell_loss(id, &message, "the receiver is busy");
             return self.report_loss(&message);
         }
+        self.note_situations_of_delivery(&message, life);
         if is_snapshot {
             let status = SnapshotStatus::Delivered;
-            let delay = self.rng.between(1, 3 * TICK);
+            let delay = self.replicas.get_mut(&to).map_or(1, |replica| replica.rng.between(1, 3 * TICK));
             self.schedule(delay, Event::SnapshotReport { node: from, about: to, status });
         }
         self.tell(|| Happening::Deliver { node: to, from, id, text: trace::describe(&message) });
@@ -413,6 +558,6 @@ impl PartialOrd for Scheduled {
 
 impl Ord for Scheduled {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.time, self.number).cmp(&(other.time, other.number))
+        self.order().cmp(&other.order())
     }
 }

@@ -63,6 +63,29 @@ impl Host {
         }
     }
 
+    /// Whether a lane's next piece of work is to store.
+    pub(in super::super) fn is_to_store(&self, lane: Lane) -> bool {
+        match lane {
+            Lane::Ready => self.cycle.as_ref().is_some_and(|cycle| cycle.next == Piece::Store),
+            Lane::Append => self.append_queue.front().is_some_and(|work| !work.is_stored),
+            Lane::Apply => false,
+        }
+    }
+
+    /// Begins to store what is next to be stored; a crash comes before that is synced.
+    pub(in super::super) fn start_to_store(&self) {
+        let parts = match (&self.cycle, self.append_queue.front()) {
+            (Some(Cycle { ready, next: Piece::Store, .. }), _) => {
+                (ready.hard_state, &ready.snapshot, &ready.entries)
+            }
+            (_, Some(work)) if !work.is_stored => (work.hard_state, &work.snapshot, &work.entries),
+            _ => return,
+        };
+        let (hard_state, snapshot, entries) = (parts.0, parts.1.clone(), parts.2.clone());
+        // What cannot be stored is not stored by a crash either.
+        let _ = self.disk.write(Write::Log { hard_state, snapshot, entries });
+    }
+
     /// Whether entries were handed out that are not acknowledged as applied.
     pub(in super::super) fn is_applying(&self) -> bool {
         let in_cycle = |cycle: &Cycle| !cycle.ready.committed_entries.is_empty();

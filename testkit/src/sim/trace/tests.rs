@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::super::{Report, run, trace};
+use super::super::{Course, Length, Report, run, trace};
 
 #[derive(Clone, Default)]
 struct Buffer(Rc<RefCell<Vec<u8>>>);
@@ -24,7 +24,8 @@ impl Write for Buffer {
 /// A run's lines, and what it was like.
 fn traced(seed: u64, steps: u64) -> (Vec<Value>, Report) {
     let buffer = Buffer::default();
-    let result = trace(seed, steps, 0, Box::new(buffer.clone())).expect("memory can be written");
+    let result = trace(&Course::of_seed(seed, Length::Events(steps)), 0, Box::new(buffer.clone()))
+        .expect("memory can be written");
     let report = result.unwrap_or_else(|failure| panic!("seed {seed}: {}", failure.violation));
     let bytes = buffer.0.borrow();
     let text = std::str::from_utf8(&bytes).expect("JSON is UTF-8");
@@ -60,7 +61,10 @@ impl Log {
 fn tracing_changes_nothing() {
     for seed in 0..6 {
         let (_, report) = traced(seed, 3000);
-        assert_eq!(Ok(report), run(seed, 3000, 0).map_err(|failure| failure.violation));
+        assert_eq!(
+            Ok(report),
+            run(&Course::of_seed(seed, Length::Events(3000)), 0).map_err(|failure| failure.violation)
+        );
     }
 }
 
