@@ -250,11 +250,13 @@ def plot(figures: Figures, where: str) -> None:
 
     rows = [row for row in figures.rows if row.nodes == 3 and not row.encode]
     shown = [impl for impl in _MEMORY if impl in figures.rows[rows[0]]]
-    figure, axes = pyplot.subplots(figsize=(8, 4.5))
+    figure, axes = pyplot.subplots(figsize=(9.5, 4.5))
     for impl in shown:
         rates = [figures.of(3, row.batch, False, impl) for row in rows]
         style = "--" if impl == "limit" else "-"
         axes.plot([row.batch for row in rows], rates, style, marker="o", label=NAMES[impl].replace("`", ""))
+        if impl == "limit":
+            continue  # its figure would hide that of raftcore
         axes.annotate(
             f"{rates[2]:,.0f}", (rows[2].batch, rates[2]), textcoords="offset points", xytext=(0, 6), fontsize=7
         )
@@ -265,7 +267,7 @@ def plot(figures: Figures, where: str) -> None:
     axes.set_ylabel("proposals per second (log)")
     axes.set_title("Three nodes in one thread, 256-byte payloads, storage in memory", fontsize=10)
     axes.grid(visible=True, which="both", alpha=0.2)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
     figure.text(0.01, 0.01, where, fontsize=6)
     figure.tight_layout(rect=(0, 0.03, 1, 1))
     figure.savefig(DOCUMENT.with_suffix(".svg"), metadata={"Date": None})
