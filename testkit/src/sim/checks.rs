@@ -111,7 +111,8 @@ fn check_promise(world: &mut World, message: &Message) -> Check {
         }
         // Voters rely on the log that a candidate says it has. One that has lost may have another.
         Body::Vote(vote) if !vote.pre && durable.term == term => {
-            let campaigns = world.host(from).is_some_and(|host| host.role() == RoleKind::Candidate);
+            let is_candidate = |host: &Host| host.role() == RoleKind::Candidate && host.term() == term;
+            let campaigns = world.host(from).is_some_and(is_candidate);
             let is_true = durable.vote == from && (!campaigns || disk.holds(vote.last));
             if is_true { Ok(()) } else { breach("the candidacy") }
         }
