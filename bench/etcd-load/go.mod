@@ -1,6 +1,6 @@
 module raftcore.example/etcd-load
 
-go 1.26.8
+go 1.26
 
 require (
 	go.etcd.io/etcd/client/v3 v3.5.21
