@@ -92,11 +92,6 @@ fn planted_bugs_are_noticed() {
 }
 
 #[test]
-fn leases_on_bad_clocks_are_noticed() {
-    assert_eq!(first_failure(("bad_clocks", "yes"), 3000).1, Invariant::LinearizableReads);
-}
-
-#[test]
 fn a_failure_is_reduced_to_a_small_scenario() {
     let (course, invariant) = first_failure(("bug", "stale-reads"), 50);
     let scenario = sim::shrink(&course).expect("the run fails when it is repeated as a scenario");
