@@ -77,6 +77,11 @@ fn measure_nodes<N>(
     for _ in 0..groups {
         nodes.push(make()?);
     }
+    // An idle node hears nothing but its clock.
+    for node in &mut nodes {
+        tick(node)?;
+        tick(node)?;
+    }
     let bytes = alloc::live_bytes().wrapping_sub(before) as f64 / groups as f64 - storage_bytes as f64;
     let began = clock.start();
     for _ in 0..TICKS {

@@ -246,7 +246,6 @@ impl<S: Storage> Raft<S> {
     pub(crate) fn tick(&mut self) -> Result<(), Error> {
         self.shared.election_elapsed = self.shared.election_elapsed.saturating_add(1);
         self.shared.cold_ticks = self.shared.cold_ticks.saturating_sub(1);
-        self.shared.outbox.shrink();
         match &mut self.role {
             Role::Leader(leader) => {
                 let next = leader.tick(&mut self.shared)?;

@@ -72,7 +72,19 @@ impl<S: Storage> RawNode<S> {
 
     /// One tick of the clock: elections and heartbeats are counted in ticks.
     pub fn tick(&mut self) -> Result<(), Error> {
-        self.raft.tick()
+        self.raft.tick()?;
+        // Once after each contact, so that ticks of an idle node touch nothing else.
+        if self.raft.shared.election_elapsed == 1 {
+            self.shrink();
+        }
+        Ok(())
+    }
+
+    /// Lets the memory go that only work needs.
+    fn shrink(&mut self) {
+        self.raft.shared.outbox.shrink();
+        self.on_advance.shrink_to_fit();
+        self.ticket.shrink();
     }
 
     /// A message from a peer.

@@ -89,6 +89,11 @@ impl Ticket {
         ticket
     }
 
+    /// Lets the memory go.
+    pub(crate) fn shrink(&mut self) {
+        self.here = None;
+    }
+
     /// Whether it is this node's, and outstanding.
     pub(crate) fn take_back(&mut self, ticket: Option<Box<u8>>) -> bool {
         let is_own = ticket.as_deref().is_some_and(|ticket| &raw const *ticket as usize == self.away);

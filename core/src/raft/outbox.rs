@@ -81,9 +81,8 @@ impl Outbox {
 
     /// Lets the memory go that nothing is in.
     pub(crate) fn shrink(&mut self) {
-        if self.now.is_empty() && self.now.capacity() > 0 {
-            self.now = Vec::new();
-        }
+        self.now.shrink_to_fit();
+        self.deferred.shrink_to_fit();
     }
 
     pub(crate) fn drain_deferred(&mut self) -> std::vec::Drain<'_, Deferred> {
