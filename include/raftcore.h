@@ -1084,7 +1084,8 @@ RAFT_API RAFT_NODISCARD raft_status raft_tick(raft_node *node);
 RAFT_API RAFT_NODISCARD raft_status raft_tick_n(raft_node *node, uint32_t count);
 
 /// Campaigns now, without waiting for the election timeout. Does nothing on a leader, on a node that
-/// does not vote, and while a snapshot or a membership change waits to be applied.
+/// does not vote, and while a snapshot or a membership change waits to be applied; with
+/// RAFT_READ_LEASE also while a lease may run that this node has granted.
 ///
 /// Any thread. Errors: RAFT_ERR_STORAGE, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
 RAFT_API

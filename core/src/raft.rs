@@ -260,6 +260,17 @@ impl<S: Storage> Raft<S> {
         }
     }
 
+    /// Whether somebody may read by a lease that this node's silence holds up. Nobody else counts on
+    /// the only voter.
+    pub(crate) fn has_granted_lease(&self) -> bool {
+        let Shared { config, configuration, .. } = &self.shared;
+        let others_vote = configuration.voters().ids() != [config.id];
+        config.read_mode == ReadMode::Lease
+            && !config.eager_append
+            && others_vote
+            && term_gate::is_leased(&self.shared, &self.role)
+    }
+
     /// Starts an election, as an expired timer does.
     pub(crate) fn campaign(&mut self) -> Result<(), Error> {
         let campaign = if self.shared.config.pre_vote { Campaign::Pre } else { Campaign::Election };

@@ -134,8 +134,12 @@ impl<S: Storage> RawNode<S> {
     }
 
     /// Starts an election now. Without effect on a leader, on a node that does not vote, and while a
-    /// snapshot or a membership change waits to be applied.
+    /// snapshot or a membership change waits to be applied; with lease-based reads also while a lease
+    /// may run that this node has granted, for the candidate's own vote would break it.
     pub fn campaign(&mut self) -> Result<(), Error> {
+        if self.raft.has_granted_lease() {
+            return Ok(());
+        }
         self.raft.campaign()
     }
 

@@ -163,6 +163,25 @@ fn leased() -> Group {
 }
 
 #[test]
+fn a_host_cannot_make_a_node_break_the_lease_that_it_has_granted() {
+    // Its own vote and that of somebody who hears from nobody would make another leader.
+    let mut group = leased();
+    group.node(1).campaign().unwrap();
+    group.settle();
+    let (term, leader) = (group.term(2), group.leaders());
+    let follower = if leader == [2] { 3 } else { 2 };
+    group.node(follower).campaign().unwrap();
+    group.settle();
+    assert_eq!((group.term(follower), group.leaders()), (term, leader));
+    // Nobody has granted a lease to the only voter but itself.
+    let mut alone = Group::with(1, |config| {
+        config.check_quorum = true;
+        config.read_mode = ReadMode::Lease;
+    });
+    alone.elect(1);
+}
+
+#[test]
 fn a_leased_read_needs_no_round() {
     let mut group = leased();
     group.delivered.clear();

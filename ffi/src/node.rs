@@ -162,7 +162,8 @@ pub unsafe extern "C" fn raft_tick_n(node: *mut raft_node, count: u32) -> raft_s
 }
 
 /// Campaigns now, without waiting for the election timeout. Does nothing on a leader, on a node that
-/// does not vote, and while a snapshot or a membership change waits to be applied.
+/// does not vote, and while a snapshot or a membership change waits to be applied; with
+/// RAFT_READ_LEASE also while a lease may run that this node has granted.
 ///
 /// Any thread. Errors: RAFT_ERR_STORAGE, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
 #[unsafe(no_mangle)]

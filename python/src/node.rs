@@ -224,7 +224,8 @@ impl RawNode {
     }
 
     /// Campaigns without waiting for the election timeout. Without effect on a leader, on a node
-    /// that does not vote, and while a snapshot or a membership change waits to be applied.
+    /// that does not vote, and while a snapshot or a membership change waits to be applied; with
+    /// lease-based reads also while a lease may run that this node has granted.
     fn campaign(&self, py: Python<'_>) -> PyResult<()> {
         self.call(py, CoreNode::campaign)
     }

@@ -119,7 +119,7 @@ fn answers_old_leaders(config: &Config) -> bool {
 }
 
 /// Whether the node has heard from a leader within the shortest election timeout, or cannot know.
-fn is_leased<S: Storage>(shared: &Shared<S>, role: &Role) -> bool {
+pub(super) fn is_leased<S: Storage>(shared: &Shared<S>, role: &Role) -> bool {
     let hears = role.leader(shared.id()) != NO_NODE && shared.election_elapsed < shared.config.election_ticks;
     shared.config.check_quorum && (hears || shared.cold_ticks > 0)
 }
