@@ -218,7 +218,15 @@ impl<S: Storage> Raft<S> {
         match next {
             Next::Stay => {}
             Next::Follow { term, leader } => {
+                let (elapsed, timeout) = (self.shared.election_elapsed, self.shared.randomized_timeout);
                 self.shared.reset(term);
+                // Only a leader or a vote given starts the timer anew (section 3.4), not every later
+                // term: else one whose clock is fast, and whose log is too old, keeps all others from
+                // campaigning.
+                let heard_nobody = leader == NO_NODE && self.role.kind() == RoleKind::Follower;
+                if heard_nobody && !self.shared.config.eager_append {
+                    (self.shared.election_elapsed, self.shared.randomized_timeout) = (elapsed, timeout);
+                }
                 self.role = Role::Follower(Follower { leader });
             }
             Next::Campaign(Campaign::Pre) => {

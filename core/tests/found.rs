@@ -267,3 +267,19 @@ fn no_vote_is_given_in_term_0() {
         assert_eq!((node.hard_state(), node.has_ready()), (HardState::default(), false));
     }
 }
+
+#[test]
+fn a_hopeless_candidate_does_not_stop_the_timers_of_others() {
+    // With a fast clock it would keep those from campaigning who could win.
+    let mut group = Group::new(3);
+    group.elect(1);
+    let old = raftcore::Vote { last: EntryId::new(1, 1), ..raftcore::Vote::default() };
+    for term in 10..60 {
+        group.node(2).step(Message { from: 3, to: 2, term, body: Body::Vote(old) }).unwrap();
+        group.node(2).tick().unwrap();
+        if group.role(2) != RoleKind::Follower {
+            return;
+        }
+    }
+    panic!("it never campaigns");
+}

@@ -41,7 +41,8 @@ impl World {
                 host.reads.clear();
             }
         }
-        let replay = self.oracle.last_committed().id.index * TICK;
+        let longest = self.hosts().map(|host| host.log.last().id.index).max().unwrap_or(0);
+        let replay = longest.max(self.oracle.last_committed().id.index) * TICK;
         let deadline = self.now + PATIENCE * self.plan.election_timeout() + replay;
         let mut progress = Progress::default();
         let mut next_look = 0;
