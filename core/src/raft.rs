@@ -218,14 +218,14 @@ impl<S: Storage> Raft<S> {
         match next {
             Next::Stay => {}
             Next::Follow { term, leader } => {
-                let (elapsed, timeout) = (self.shared.election_elapsed, self.shared.randomized_timeout);
+                let elapsed = self.shared.election_elapsed;
                 self.shared.reset(term);
                 // Only a leader or a vote given starts the timer anew (section 3.4), not every later
                 // term: else one whose clock is fast, and whose log is too old, keeps all others from
-                // campaigning.
+                // campaigning. The timeout is drawn anew: nobody shall be the slowest for ever.
                 let heard_nobody = leader == NO_NODE && self.role.kind() == RoleKind::Follower;
                 if heard_nobody && !self.shared.config.eager_append {
-                    (self.shared.election_elapsed, self.shared.randomized_timeout) = (elapsed, timeout);
+                    self.shared.election_elapsed = elapsed;
                 }
                 self.role = Role::Follower(Follower { leader });
             }

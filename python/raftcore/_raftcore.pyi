@@ -481,7 +481,8 @@ class RawNode:
         """
     def campaign(self) -> None:
         """Campaigns without waiting for the election timeout. Without effect on a leader, on a node
-        that does not vote, and while a snapshot or a membership change waits to be applied.
+        that does not vote, and while a snapshot or a membership change waits to be applied; with
+        lease-based reads also while a lease may run that this node has granted.
         """
     def transfer_leader(self, to: int) -> None:
         """Hands leadership to a voter; a follower passes the wish on. Whether it worked is seen in
