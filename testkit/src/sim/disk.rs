@@ -82,14 +82,14 @@ impl Write {
 }
 
 impl Write {
-    /// What a crash may leave of it: the first of its entries. Term and vote come before them, as in a
-    /// log file that begins each write with them; a commit index beyond what is there is passed over.
-    fn torn(&self, last: Index, rng: &mut Rng) -> Option<Self> {
+    /// What a crash may leave of it, given the commit index that is there: the first of its entries.
+    /// Term and vote come before them, the commit index after them: it may mean the last of them, where
+    /// the log still has others.
+    fn torn(&self, commit: Index, rng: &mut Rng) -> Option<Self> {
         match self {
             Self::Log { hard_state, snapshot: None, entries } if !entries.is_empty() => {
                 let entries = entries.slice(0..rng.below(entries.len() as u64) as usize);
-                let last = entries.last().map_or(last, |entry| entry.id.index);
-                let cut = |state: HardState| HardState { commit: state.commit.min(last), ..state };
+                let cut = |state: HardState| HardState { commit, ..state };
                 Some(Self::Log { hard_state: hard_state.map(cut), snapshot: None, entries })
             }
             _ => None,
@@ -178,8 +178,8 @@ impl Disk {
         let kept = if tears { most.saturating_sub(1) } else { rng.between(0, most) };
         contents.make_durable(kept as usize);
         let lost = !contents.unsynced.is_empty();
-        let last = contents.durable.last_index().unwrap_or_default();
-        let rest = contents.unsynced.first().filter(|_| tears).and_then(|write| write.torn(last, rng));
+        let commit = contents.durable.hard_state().commit;
+        let rest = contents.unsynced.first().filter(|_| tears).and_then(|write| write.torn(commit, rng));
         if let Some(rest) = &rest {
             rest.apply_to(&mut contents.durable).expect("the whole write succeeded on the visible log");
         }
