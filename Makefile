@@ -17,6 +17,7 @@ MINUTES ?= 15
 SEED ?=
 FUZZ_SECONDS ?= 60
 SIM_SEEDS ?= 1500
+SIM_FIRST ?= 5000000
 SIM_STATE ?= build/sim/soak.json
 SCRIPTS ?= 150
 BENCH_KVD ?=
@@ -30,7 +31,7 @@ TESTS := test-rust test-sim test-c test-asan test-tsan test-python test-hosts wh
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "  Variables: install PREFIX=$(PREFIX) DESTDIR=; test-sim SIM_SEEDS=$(SIM_SEEDS); soak ROUNDS=$(ROUNDS) MINUTES=$(MINUTES) SEED=; fuzz FUZZ_SECONDS=$(FUZZ_SECONDS); test-recorded SCRIPTS=$(SCRIPTS) SEED=1"
+	@echo "  Variables: install PREFIX=$(PREFIX) DESTDIR=; test-sim SIM_SEEDS=$(SIM_SEEDS) SIM_FIRST=$(SIM_FIRST); soak ROUNDS=$(ROUNDS) MINUTES=$(MINUTES) SEED=; fuzz FUZZ_SECONDS=$(FUZZ_SECONDS); test-recorded SCRIPTS=$(SCRIPTS) SEED=1"
 
 demo: setup build/build.ninja ## Run three servers, kill the leader under load, show that nothing is lost
 	@$(ENV) cmake --build build --target kvd
@@ -86,11 +87,9 @@ SIM = $(CARGO_TARGET_DIR)/release/sim
 build-sim:
 	@$(ENV) cargo build --release --locked --quiet -p raftcore-testkit --bin sim
 
-# Seeds that nobody has tried: others for each commit, and the same for everybody who has that commit.
-SIM_FIRST = $(shell printf '%d000' 0x$$(git rev-parse --short=7 HEAD 2>/dev/null || printf '%x' $$(date +%s)))
-
-# The seeds that once failed, the scenarios, and fresh seeds; every rare situation has to occur.
-test-sim: setup build-sim ## Simulate SIM_SEEDS fresh seeds for 5,000 ticks each, and all that once failed
+# The seeds that once failed, the scenarios, and seeds from SIM_FIRST on (fresh ones: make soak-sim); every rare situation
+# has to occur.
+test-sim: setup build-sim ## Simulate SIM_SEEDS seeds from SIM_FIRST on for 5,000 ticks each, and all that once failed
 	@$(SIM) --seed-file testkit/testdata/seeds.txt --failures build/sim
 	@$(SIM) --scenario testkit/testdata/scenarios/*.scenario --seeds 0..500 --all-situations --failures build/sim
 	@$(SIM) --seeds $(SIM_FIRST)..$$(($(SIM_FIRST) + $(SIM_SEEDS))) --ticks 5000 --failures build/sim

@@ -268,14 +268,12 @@ impl<S: Storage> Raft<S> {
         }
     }
 
-    /// Whether somebody may read by a lease that this node's silence holds up. Nobody else counts on
-    /// the only voter.
+    /// Whether somebody may read by a lease that this node's silence holds up. That may be so even if
+    /// this is the only voter: a leader that is removed by what this node has applied already.
     pub(crate) fn has_granted_lease(&self) -> bool {
-        let Shared { config, configuration, .. } = &self.shared;
-        let others_vote = configuration.voters().ids() != [config.id];
+        let config = &self.shared.config;
         config.read_mode == ReadMode::Lease
             && !config.eager_append
-            && others_vote
             && term_gate::is_leased(&self.shared, &self.role)
     }
 
