@@ -2,6 +2,8 @@
 // A database in a directory of its own, removed at the end.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -28,9 +30,12 @@ class TestEngine {
     engine_ = Engine::open(directory_, "test", 1);
   }
 
-  // As after kill -9: with what the files hold now, while the database is open.
+  // As after kill -9: with what the files hold now, while the database is open. It works in the
+  // background: no file may come or go while they are copied.
   void crash() {
     const std::string copy = directory_ + "-copy";
+    EXPECT_TRUE(engine_->db().PauseBackgroundWork().ok());
+    EXPECT_TRUE(engine_->db().DisableFileDeletions().ok());
     std::filesystem::copy(directory_, copy, std::filesystem::copy_options::recursive);
     engine_.reset();
     std::filesystem::remove_all(directory_);
