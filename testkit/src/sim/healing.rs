@@ -1,6 +1,6 @@
 //! The end of a run: the faults stop, and the group has to recover.
 
-use raftcore::{EntryId, NodeId};
+use raftcore::{EntryId, NodeId, Storage};
 
 use super::host::Host;
 use super::plan::{NetworkPlan, TICK};
@@ -9,7 +9,7 @@ use super::violation::{Check, Invariant};
 use super::world::World;
 
 /// Within how many election timeouts the group has to recover, besides a tick for each entry that may
-/// have to be applied again.
+/// have to be sent and applied again.
 const PATIENCE: u64 = 200;
 
 /// How far the group has recovered.
@@ -41,8 +41,9 @@ impl World {
                 host.reads.clear();
             }
         }
-        let longest = self.hosts().map(|host| host.log.last().id.index).max().unwrap_or(0);
-        let replay = longest.max(self.oracle.last_committed().id.index) * TICK;
+        // Also of nodes that are down now.
+        let ends = self.replicas.values().map(|replica| replica.disk.visible().last_index());
+        let replay = ends.map(Result::unwrap_or_default).max().unwrap_or(0) * TICK;
         let deadline = self.now + PATIENCE * self.plan.election_timeout() + replay;
         let mut progress = Progress::default();
         let mut next_look = 0;
