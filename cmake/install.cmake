@@ -9,6 +9,8 @@ install(FILES ${raftcore_lib_dir}/libraftcore.so ${raftcore_lib_dir}/libraftcore
   DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development)
 install(FILES include/raftcore.h include/raftcore.hpp
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
+install(DIRECTORY include/raftcore
+  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
 
 list(TRANSFORM raftcore_static_libs PREPEND "-l" OUTPUT_VARIABLE raftcore_libs_private)
 list(JOIN raftcore_libs_private " " raftcore_libs_private)

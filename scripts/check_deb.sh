@@ -52,7 +52,7 @@ check_contents "${packages[0]}" "$lib/libraftcore\.so\.0" "$lib/libraftcore\.so\
   /usr/share/doc/libraftcore0/copyright
 ! grep -Eq '/include/|\.so$|\.a$' "$work/contents" || fail "the library's package has development files"
 check_contents "${packages[1]}" "$lib/libraftcore\.so" "$lib/libraftcore\.a" /usr/include/raftcore\.h \
-  /usr/include/raftcore\.hpp "$lib/pkgconfig/raftcore\.pc" "$lib/cmake/raftcore/raftcoreConfig\.cmake"
+  /usr/include/raftcore\.hpp /usr/include/raftcore/node\.hpp "$lib/pkgconfig/raftcore\.pc" "$lib/cmake/raftcore/raftcoreConfig\.cmake"
 dpkg-deb --field "${packages[0]}" Depends | grep -q libc6 || fail "libraftcore0 does not depend on libc6"
 
 if has_command lintian; then

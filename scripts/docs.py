@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Renders the documentation into build/docs: the references of the C header (Doxygen), of the Rust crates (rustdoc)
-and of the Python package (pdoc), the guides in docs/, and an index. Any warning, and any dead link between the pages
-made here, is an error."""
+"""Renders the documentation into build/docs: the references of the C and C++ headers (Doxygen), of the Rust crates
+(rustdoc) and of the Python package (pdoc), the guides in docs/, and an index. Any warning, and any dead link between
+the pages made here, is an error."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -34,13 +35,21 @@ def run(command: list[str | Path], **variables: str) -> None:
         fail(f"failed: {' '.join(map(str, command))}")
 
 
-def render_c(output: Path) -> None:
+def doxygen(settings: Path, more: list[str], first_page: Path) -> None:
     if shutil.which("doxygen") is None:
         fail("doxygen is missing: scripts/setup.sh --docs")
-    settings = (SITE / "Doxyfile").read_text() + f"\nOUTPUT_DIRECTORY = {output}\n"
-    result = subprocess.run(["doxygen", "-"], cwd=REPOSITORY, input=settings, text=True, check=False)
-    if result.returncode != 0 or not (output / "c" / "raftcore_8h.html").is_file():
-        fail("Doxygen has found something wrong with raftcore.h")
+    text = "\n".join([settings.read_text(), *more, ""])
+    result = subprocess.run(["doxygen", "-"], cwd=REPOSITORY, input=text, text=True, check=False)
+    if result.returncode != 0 or not first_page.is_file():
+        fail(f"Doxygen has found something wrong, or has not made {first_page}")
+
+
+def render_c(output: Path) -> None:
+    """The pages of C++ link to those of C."""
+    with tempfile.TemporaryDirectory() as work:
+        tags, place = f"{work}/c.tag", f"OUTPUT_DIRECTORY = {output}"
+        doxygen(SITE / "Doxyfile", [place, f"GENERATE_TAGFILE = {tags}"], output / "c" / "raftcore_8h.html")
+        doxygen(SITE / "Doxyfile.cpp", [place, f"TAGFILES = {tags}=../c"], output / "cpp" / "raftcore_8hpp.html")
 
 
 def render_rust(output: Path) -> None:
@@ -104,7 +113,8 @@ def main() -> None:
     output = parser.parse_args().output.resolve()
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
-    for name, render in [("C", render_c), ("Rust", render_rust), ("Python", render_python), ("guides", render_guides)]:
+    parts = {"C and C++": render_c, "Rust": render_rust, "Python": render_python, "guides": render_guides}
+    for name, render in parts.items():
         say(name)
         render(output)
     check_links(output)

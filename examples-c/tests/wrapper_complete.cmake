@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# raftcore.hpp offers every function that raftcore.h declares.
-#   cmake -DHEADER=raftcore.h -DWRAPPER=raftcore.hpp -P wrapper_complete.cmake
-file(READ ${HEADER} header)
-file(READ ${WRAPPER} wrapper)
+# The headers of raftcore.hpp offer every function that raftcore.h declares.
+#   cmake -DINCLUDE=<include> -P wrapper_complete.cmake
+file(READ ${INCLUDE}/raftcore.h header)
+file(GLOB parts ${INCLUDE}/raftcore/*.hpp)
+foreach(part ${parts})
+  file(READ ${part} text)
+  string(APPEND wrapper "${text}")
+endforeach()
 string(REGEX MATCHALL "\nRAFT_API[^(]*\\(" declarations "${header}")
 foreach(declaration ${declarations})
   string(REGEX REPLACE ".*[ \n*](raft_[a-z0-9_]+)\\($" "\\1" function "${declaration}")

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// raftcore.hpp: a host's storage is tried against its contract.
+
+#include "wrapper_support.hpp"
+
+namespace {
+
+// A log that the suite tries; one flaw on request.
+class TriedStorage final : public raftcore::CheckedStorage {
+ public:
+  bool forgets_boundary_term = false;
+
+  void initial_state(raft_hard_state &hard_state, raftcore::ConfStateSink conf_state) override {
+    hard_state = hard_state_;
+    conf_state.set(members_.view());
+  }
+  void entries(std::uint64_t low, std::uint64_t high, std::uint64_t,
+               raftcore::EntrySink out) override {
+    if (low <= compacted_.index) throw raftcore::Error(RAFT_ERR_COMPACTED);
+    if (high > last_index() + 1) throw raftcore::Error(RAFT_ERR_UNAVAILABLE);
+    for (; low < high && out.push(raftcore::decode_entry(at(low))); low++) {
+    }
+  }
+  std::uint64_t term(std::uint64_t index) override {
+    if (index < compacted_.index) throw raftcore::Error(RAFT_ERR_COMPACTED);
+    if (index > last_index()) throw raftcore::Error(RAFT_ERR_UNAVAILABLE);
+    if (index > compacted_.index) return raftcore::decode_entry(at(index)).term;
+    return forgets_boundary_term && index > 1 ? 0 : compacted_.term;
+  }
+  std::uint64_t first_index() override { return compacted_.index + 1; }
+  std::uint64_t last_index() override { return compacted_.index + log_.size(); }
+  void snapshot(raftcore::SnapshotSink out) override { out.set_encoded(snapshot_); }
+
+  void reset() override {
+    log_.clear();
+    hard_state_ = {};
+    compacted_ = {};
+    members_ = {};
+    snapshot_.clear();
+  }
+  void persist(const raft_persist &what) override {
+    if (what.snapshot != nullptr) {
+      if (what.snapshot->index < compacted_.index) throw raftcore::Error(RAFT_ERR_OTHER);
+      log_.clear();
+      compacted_ = {what.snapshot->term, what.snapshot->index};
+      members_ = raftcore::Members(what.snapshot->conf_state);
+      snapshot_ = raftcore::encode(*what.snapshot);
+    }
+    for (const raft_entry &entry : raftcore::Span<raft_entry>(what.entries, what.entries_len)) {
+      log_.resize(entry.index - first_index());
+      log_.push_back(raftcore::encode(entry));
+    }
+    if (what.hard_state != nullptr) hard_state_ = *what.hard_state;
+  }
+  void compact(std::uint64_t index) override {
+    const raft_entry_id until{term(index), index};
+    raft_snapshot made{};
+    made.term = until.term;
+    made.index = until.index;
+    made.conf_state = members_.view();
+    if (index <= compacted_.index) return;
+    snapshot_ = raftcore::encode(made);
+    log_.erase(log_.begin(), log_.begin() + static_cast<std::ptrdiff_t>(index - compacted_.index));
+    compacted_ = until;
+  }
+  bool reopen(std::int32_t how) override { return how == RAFT_REOPEN_CLOSED; }
+
+ private:
+  const std::string &at(std::uint64_t index) const { return log_[index - compacted_.index - 1]; }
+
+  std::deque<std::string> log_;
+  raft_hard_state hard_state_{};
+  raft_entry_id compacted_{};
+  raftcore::Members members_;
+  std::string snapshot_;
+};
+
+TEST(Wrapper, AStorageIsTriedAgainstItsContract) {
+  TriedStorage storage;
+  std::size_t kept = 0;
+  for (const raftcore::Finding &finding : raftcore::check_storage(storage)) {
+    EXPECT_NE(finding.outcome, RAFT_RULE_BROKEN) << finding.rule << ": " << finding.got;
+    kept += finding.outcome == RAFT_RULE_KEPT;
+  }
+  EXPECT_GT(kept, 38u);
+  storage.forgets_boundary_term = true;
+  for (const raftcore::Finding &finding : raftcore::check_storage(storage)) {
+    if (finding.outcome != RAFT_RULE_BROKEN) continue;
+    EXPECT_EQ(finding.rule, "compaction_boundary_term");
+    EXPECT_NE(finding.expected, finding.got);
+    break;
+  }
+}
+
+}  // namespace
