@@ -3,7 +3,7 @@
 // Callbacks that call back: from storage callbacks every call on the node is refused, from host
 // callbacks all but raft_drive are served. Payloads that are lent are given back exactly once.
 
-#include "support.h"
+#include "disk.h"
 
 // ---- Storage callbacks -------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@
 // applied twice or not at all, and the outcome is that of a run without failures. (The checks are
 // in support.c, at the callbacks.)
 
-#include "support.h"
+#include "cluster.h"
 
 typedef struct Outcome {
   size_t calls;

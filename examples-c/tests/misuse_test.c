@@ -3,7 +3,7 @@
 // Whatever a caller gets wrong is answered by a status, changes nothing, and names the argument:
 // misuse_cases.h has a line for each mistake; what takes more than a line follows here.
 
-#include "support.h"
+#include "disk.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 

@@ -3,7 +3,7 @@
 // Every function that hands memory out or takes it, with an allocator that counts: when all is freed as
 // the header says, nothing is left, whether the calls succeed or fail.
 
-#include "support.h"
+#include "disk.h"
 
 #if defined(__GLIBC__)
 #include <stdatomic.h>

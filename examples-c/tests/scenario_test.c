@@ -4,7 +4,7 @@
 // leadership transfer and reads. Argument: "ready" (the test takes raft_ready apart) or "drive"
 // (raft_drive does).
 
-#include "support.h"
+#include "cluster.h"
 
 static void check_same(const Cluster *cluster, uint64_t from, uint64_t to) {
   for (size_t i = 1; i < cluster->len; i++) {

@@ -2,7 +2,7 @@
 //
 // raft_storage_check: the disk of these tests keeps the contract, and broken ones are found.
 
-#include "support.h"
+#include "disk.h"
 
 typedef enum Flaw {
   NO_FLAW,
