@@ -7,7 +7,8 @@ use bytes::Bytes;
 use crate::status::Failure;
 use crate::types::raft_slice;
 
-fn check<T>(pointer: *const T, name: &'static str) -> Result<(), Failure> {
+/// Whether it points to anything that a `T` could be.
+pub(crate) fn check<T>(pointer: *const T, name: &'static str) -> Result<(), Failure> {
     if pointer.is_null() {
         return Err(Failure::argument(name, "is NULL"));
     }

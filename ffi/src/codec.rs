@@ -7,10 +7,11 @@ use raftcore::{
     Propose, ReadIndex, ReadIndexReply, Snapshot, TransferLeader, Vote, VoteReply, wire,
 };
 
-use crate::args::{self, Buffer, Output};
+use crate::args::{self, Output};
 use crate::handle;
 use crate::lend::Release;
 use crate::message::*;
+use crate::object::{self, Mark, object};
 use crate::sized::{self, SizedStruct};
 use crate::status::{Failure, raft_status};
 use crate::types::{self, raft_entry, raft_slice, raft_snapshot};
@@ -86,11 +87,14 @@ const NO_FIELDS: raft_message_fields = raft_message_fields {
 
 /// A decoded message. Does not change; any thread may read it.
 pub struct raft_message_buffer {
+    mark: Mark,
     message: Message,
     entries: Vec<raft_entry>,
     /// None or one.
     snapshot: Vec<raft_snapshot>,
 }
+
+object!(raft_message_buffer, 0x4e55_a6e2, "message");
 
 /// Decodes a message. `encoded` is borrowed during the call. `out` is not NULL; on success `*out` is to
 /// be freed with raft_message_buffer_free.
@@ -102,15 +106,13 @@ pub unsafe extern "C" fn raft_message_decode(
     encoded: raft_slice,
     out: *mut *mut raft_message_buffer,
 ) -> raft_status {
-    handle::without_node(|| {
-        // SAFETY: the header demands bytes as long as they say, and room for the result.
-        unsafe {
-            let out = Output::required(out, "out")?;
+    // SAFETY: the header demands bytes as long as they say, and room for the result.
+    unsafe {
+        object::give(out, || {
             let message = wire::decode(&args::copy(encoded, "encoded")?)?;
-            out.set(Box::into_raw(Box::new(raft_message_buffer::new(message))));
-            Ok(())
-        }
-    })
+            Ok(raft_message_buffer::new(message))
+        })
+    }
 }
 
 impl raft_message_buffer {
@@ -122,7 +124,7 @@ impl raft_message_buffer {
             Body::Snapshot(snapshot) => (Vec::new(), vec![(&**snapshot).into()]),
             _ => (Vec::new(), Vec::new()),
         };
-        Self { message, entries, snapshot }
+        Self { mark: Mark::owned::<Self>(), message, entries, snapshot }
     }
 
     fn fields(&self) -> raft_message_fields {
@@ -174,22 +176,15 @@ pub unsafe extern "C" fn raft_message_buffer_view(
     buffer: *const raft_message_buffer,
     out: *mut raft_message_fields,
 ) -> raft_status {
-    handle::without_node(|| {
-        // SAFETY: the header demands NULL or a live buffer, and a result with its size.
-        unsafe {
-            let size = *args::reference(out.cast::<usize>(), "out")?;
-            sized::write(out, size, args::reference(buffer, "buffer")?.fields(), "out")
-        }
-    })
+    // SAFETY: the header demands NULL or a live buffer, and a result with its size.
+    unsafe { object::show_sized(buffer, out, raft_message_buffer::fields) }
 }
 
 /// Frees a message. NULL is allowed. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raft_message_buffer_free(buffer: *mut raft_message_buffer) {
-    if !buffer.is_null() {
-        // SAFETY: the header demands a buffer that was not freed; it came from `Box::into_raw`.
-        drop(unsafe { Box::from_raw(buffer) });
-    }
+    // SAFETY: the header demands NULL or a buffer that nobody uses any more.
+    unsafe { object::free(buffer) }
 }
 
 /// Encodes a message: for tests, and for hosts that pass on messages of their own making. A node
@@ -209,19 +204,18 @@ pub unsafe extern "C" fn raft_message_encode(
     capacity: usize,
     needed: *mut usize,
 ) -> raft_status {
-    handle::without_node(|| {
-        // SAFETY: the header demands fields of the size that they state, whose arrays are as long as
-        // they say, and room for the results.
-        unsafe {
-            let buffer = Buffer::new(buffer, capacity, needed)?;
+    // SAFETY: the header demands fields of the size that they state, whose arrays are as long as they
+    // say, and room for the results.
+    unsafe {
+        object::encode(buffer, capacity, needed, || {
             let fields = sized::read(fields, NO_FIELDS, "fields")?;
             let raft_message_fields { from, to, term, .. } = fields;
             let message = Message { from, to, term, body: fields.body()? };
             let mut bytes = Vec::with_capacity(wire::encoded_len(&message));
             wire::encode(&message, &mut bytes);
-            buffer.fill(&bytes)
-        }
-    })
+            Ok(bytes)
+        })
+    }
 }
 
 impl raft_message_fields {
@@ -301,16 +295,14 @@ pub unsafe extern "C" fn raft_entry_encode(
     capacity: usize,
     needed: *mut usize,
 ) -> raft_status {
-    handle::without_node(|| {
-        // SAFETY: the header demands an entry with a payload as long as it says, and room for the
-        // results.
-        unsafe {
-            let buffer = Buffer::new(buffer, capacity, needed)?;
+    // SAFETY: the header demands an entry with a payload as long as it says, and room for the results.
+    unsafe {
+        object::encode(buffer, capacity, needed, || {
             let mut bytes = Vec::new();
             wire::encode_entry(&args::reference(entry, "entry")?.to_entry()?, &mut bytes);
-            buffer.fill(&bytes)
-        }
-    })
+            Ok(bytes)
+        })
+    }
 }
 
 /// Decodes an entry. `out` is not NULL; on success out->data points into `encoded`, and lives as long.

@@ -1,18 +1,24 @@
 //! How the membership changes.
 
 use bytes::Bytes;
+use raftcore::wire::Dialect;
 use raftcore::{
-    ConfChange, ConfChangeKind, ConfChangeOp, ConfChangeV2, ConfState, EntryKind, Index, Transition, wire,
+    ConfChange, ConfChangeKind, ConfChangeOp, ConfChangeV2, ConfState, Entry, EntryKind, Index, Transition,
+    wire,
 };
 
-use crate::args::{self, Buffer, Output};
+use crate::args::{self, Output};
 use crate::config;
-use crate::handle::{self, State, call, raft_node};
+use crate::handle::{State, call, raft_node};
 use crate::membership::raft_conf_state_buffer;
+use crate::object::{self, Mark, object};
 use crate::sized::{self, SizedStruct};
 use crate::status::{Failure, raft_status};
 use crate::storage::NodeStorage;
-use crate::types::{raft_conf_change_op, raft_entry, raft_entry_id, raft_slice};
+use crate::types::{
+    RAFT_CONF_ADD_LEARNER, RAFT_CONF_ADD_VOTER, RAFT_CONF_REMOVE, RAFT_CONF_UPDATE, RAFT_ENTRY_CONF_CHANGE,
+    RAFT_ENTRY_CONF_CHANGE_V2, raft_conf_change_op, raft_entry, raft_entry_id, raft_slice,
+};
 
 /// Joint consensus only if there is more than one operation, and left automatically.
 pub const RAFT_TRANSITION_AUTO: i32 = 0;
@@ -53,10 +59,13 @@ const NO_CHANGE: raft_conf_change = raft_conf_change {
 
 /// A membership change that the library owns. Does not change; any thread may read it.
 pub struct raft_conf_change_buffer {
+    mark: Mark,
     ops: Vec<raft_conf_change_op>,
     transition: i32,
     context: Bytes,
 }
+
+object!(raft_conf_change_buffer, 0x6c0f_c4a2, "membership change");
 
 /// Proposes a change of the group's membership. It takes effect when it is applied:
 /// raft_apply_conf_change, or raft_drive.
@@ -149,24 +158,7 @@ pub unsafe extern "C" fn raft_apply_conf_change(
 ) -> raft_status {
     // SAFETY: the header demands NULL or a live node, an entry with a payload as long as it says,
     // and NULL or room for the result.
-    unsafe {
-        call(node, |node| {
-            let wanted = !out.is_null();
-            let out = Output::optional(out, "out")?;
-            let entry = args::reference(entry, "entry")?.to_entry()?;
-            if entry.kind == EntryKind::Normal {
-                return Err(Failure::argument("entry.kind", "is not that of a membership change"));
-            }
-            let state = node.lock(|state| {
-                let change = wire::decode_conf_change(&entry, state.raw.config().dialect)?;
-                state.apply_conf_change(&change, entry.id.index)
-            })?;
-            if wanted {
-                out.set(raft_conf_state_buffer::new(state));
-            }
-            Ok(())
-        })
-    }
+    unsafe { apply(node, entry, out, |entry, dialect| Ok(wire::decode_conf_change(entry, dialect)?)) }
 }
 
 /// Applies a committed membership change in place of the one that `entry` carries, for hosts that
@@ -185,6 +177,21 @@ pub unsafe extern "C" fn raft_apply_conf_change_as(
 ) -> raft_status {
     // SAFETY: the header demands NULL or a live node, an entry, a change of the size that it states
     // whose arrays are as long as it says, and NULL or room for the result.
+    unsafe { apply(node, entry, out, |_, _| read_change(change)) }
+}
+
+/// Applies what `change` makes of an entry.
+///
+/// # Safety
+/// `node` is NULL or live, `entry` NULL or an entry with a payload as long as it says, `out` NULL or room
+/// for the result.
+unsafe fn apply(
+    node: *mut raft_node,
+    entry: *const raft_entry,
+    out: *mut *mut raft_conf_state_buffer,
+    change: impl FnOnce(&Entry, Dialect) -> Result<ConfChangeV2, Failure>,
+) -> raft_status {
+    // SAFETY: the same contract.
     unsafe {
         call(node, |node| {
             let wanted = !out.is_null();
@@ -193,10 +200,12 @@ pub unsafe extern "C" fn raft_apply_conf_change_as(
             if entry.kind == EntryKind::Normal {
                 return Err(Failure::argument("entry.kind", "is not that of a membership change"));
             }
-            let change = read_change(change)?;
-            let state = node.lock(|state| state.apply_conf_change(&change, entry.id.index))?;
+            let state = node.lock(|state| {
+                let change = change(&entry, state.raw.config().dialect)?;
+                state.apply_conf_change(&change, entry.id.index)
+            })?;
             if wanted {
-                out.set(raft_conf_state_buffer::new(state));
+                out.set(object::into_raw(raft_conf_state_buffer::new(state)));
             }
             Ok(())
         })
@@ -247,17 +256,15 @@ pub unsafe extern "C" fn raft_conf_change_decode(
     dialect: i32,
     out: *mut *mut raft_conf_change_buffer,
 ) -> raft_status {
-    handle::without_node(|| {
-        // SAFETY: the header demands NULL or an entry with a payload as long as it says, and room for
-        // the result.
-        unsafe {
-            let out = Output::required(out, "out")?;
+    // SAFETY: the header demands NULL or an entry with a payload as long as it says, and room for the
+    // result.
+    unsafe {
+        object::give(out, || {
             let entry = args::reference(entry, "entry")?.to_entry()?;
             let change = wire::decode_conf_change(&entry, config::dialect(dialect, "dialect")?)?;
-            out.set(Box::into_raw(Box::new(change.into())));
-            Ok(())
-        }
-    })
+            Ok(change.into())
+        })
+    }
 }
 
 impl From<ConfChangeV2> for raft_conf_change_buffer {
@@ -268,7 +275,7 @@ impl From<ConfChangeV2> for raft_conf_change_buffer {
             Transition::Explicit => RAFT_TRANSITION_EXPLICIT,
         };
         let ops = change.ops.iter().map(|op| raft_conf_change_op::from(*op)).collect();
-        Self { ops, transition, context: change.context }
+        Self { mark: Mark::owned::<Self>(), ops, transition, context: change.context }
     }
 }
 
@@ -282,30 +289,22 @@ pub unsafe extern "C" fn raft_conf_change_buffer_view(
     buffer: *const raft_conf_change_buffer,
     out: *mut raft_conf_change,
 ) -> raft_status {
-    handle::without_node(|| {
-        // SAFETY: the header demands NULL or a live buffer, and a result with its size.
-        unsafe {
-            let size = *args::reference(out.cast::<usize>(), "out")?;
-            let change = args::reference(buffer, "buffer")?;
-            let shown = raft_conf_change {
-                ops: change.ops.as_ptr(),
-                ops_len: change.ops.len(),
-                transition: change.transition,
-                context: raft_slice::of(&change.context),
-                ..NO_CHANGE
-            };
-            sized::write(out, size, shown, "out")
-        }
-    })
+    let view = |buffer: &raft_conf_change_buffer| raft_conf_change {
+        ops: buffer.ops.as_ptr(),
+        ops_len: buffer.ops.len(),
+        transition: buffer.transition,
+        context: raft_slice::of(&buffer.context),
+        ..NO_CHANGE
+    };
+    // SAFETY: the header demands NULL or a live buffer, and a result with its size.
+    unsafe { object::show_sized(buffer, out, view) }
 }
 
 /// Frees a membership change. NULL is allowed. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raft_conf_change_buffer_free(buffer: *mut raft_conf_change_buffer) {
-    if !buffer.is_null() {
-        // SAFETY: the header demands a buffer that was not freed; it came from `Box::into_raw`.
-        drop(unsafe { Box::from_raw(buffer) });
-    }
+    // SAFETY: the header demands NULL or a buffer that nobody uses any more.
+    unsafe { object::free(buffer) }
 }
 
 /// Encodes a membership change as the payload of an entry of the given kind. For hosts that make
@@ -328,22 +327,19 @@ pub unsafe extern "C" fn raft_conf_change_encode(
     capacity: usize,
     needed: *mut usize,
 ) -> raft_status {
-    handle::without_node(|| {
-        // SAFETY: the header demands a change of the size that it states, whose arrays are as long as
-        // it says, and room for the results.
-        unsafe {
-            let buffer = Buffer::new(buffer, capacity, needed)?;
+    // SAFETY: the header demands a change of the size that it states, whose arrays are as long as it
+    // says, and room for the results.
+    unsafe {
+        object::encode(buffer, capacity, needed, || {
             let change = read_change(change)?;
             let dialect = config::dialect(dialect, "dialect")?;
-            buffer.fill(&match kind {
-                crate::types::RAFT_ENTRY_CONF_CHANGE => {
-                    wire::encode_conf_change_v1(&first_version(change)?, dialect)
-                }
-                crate::types::RAFT_ENTRY_CONF_CHANGE_V2 => wire::encode_conf_change(&change, dialect),
-                other => return Err(Failure::argument("kind", format!("is unknown: {other}"))),
-            })
-        }
-    })
+            match kind {
+                RAFT_ENTRY_CONF_CHANGE => Ok(wire::encode_conf_change_v1(&first_version(change)?, dialect)),
+                RAFT_ENTRY_CONF_CHANGE_V2 => Ok(wire::encode_conf_change(&change, dialect)),
+                other => Err(Failure::argument("kind", format!("is unknown: {other}"))),
+            }
+        })
+    }
 }
 
 fn first_version(change: ConfChangeV2) -> Result<ConfChange, Failure> {
@@ -356,10 +352,10 @@ fn first_version(change: ConfChangeV2) -> Result<ConfChange, Failure> {
 impl From<ConfChangeOp> for raft_conf_change_op {
     fn from(op: ConfChangeOp) -> Self {
         let kind = match op.kind {
-            ConfChangeKind::AddVoter => crate::types::RAFT_CONF_ADD_VOTER,
-            ConfChangeKind::Remove => crate::types::RAFT_CONF_REMOVE,
-            ConfChangeKind::Update => crate::types::RAFT_CONF_UPDATE,
-            ConfChangeKind::AddLearner => crate::types::RAFT_CONF_ADD_LEARNER,
+            ConfChangeKind::AddVoter => RAFT_CONF_ADD_VOTER,
+            ConfChangeKind::Remove => RAFT_CONF_REMOVE,
+            ConfChangeKind::Update => RAFT_CONF_UPDATE,
+            ConfChangeKind::AddLearner => RAFT_CONF_ADD_LEARNER,
         };
         Self { kind, node: op.node }
     }

@@ -4,12 +4,13 @@
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::{Mutex, MutexGuard};
 use raftcore::{RawNode, StorageError};
 
 use crate::drive::Drive;
+use crate::object::{self, Mark, object};
 use crate::observe::{Observer, Seen};
 use crate::ready::Readies;
 use crate::status::{Failure, RAFT_ERR_INVALID_ARGUMENT, RAFT_OK, raft_status};
@@ -22,8 +23,7 @@ use crate::work::Home;
 /// While a storage callback of the node runs, every call on the node from that same callback
 /// answers RAFT_ERR_REENTRANT (calls from other threads wait).
 pub struct raft_node {
-    /// [`ALIVE`] until it is freed: see [`live`].
-    magic: AtomicU32,
+    mark: Mark,
     state: Mutex<State>,
     /// The thread that holds `state`, or 0.
     owner: AtomicUsize,
@@ -38,6 +38,8 @@ pub struct raft_node {
     /// Where a ready view goes that is freed without having been advanced.
     pub(crate) home: Arc<Home>,
 }
+
+object!(raft_node, 0x5af7_c02e, "node");
 
 /// What the lock of a node guards.
 pub(crate) struct State {
@@ -83,7 +85,7 @@ impl Drop for Inside<'_> {
 impl raft_node {
     pub(crate) fn new(raw: RawNode<NodeStorage>, lend_snapshots: bool) -> Self {
         Self {
-            magic: AtomicU32::new(ALIVE),
+            mark: Mark::owned::<Self>(),
             state: Mutex::new(State {
                 raw,
                 readies: Readies::default(),
@@ -197,31 +199,13 @@ pub(crate) unsafe fn call(
     }
 }
 
-const ALIVE: u32 = 0x5af7_c02e;
-const FREED: u32 = 0xdead_c02e;
-
 /// The node that a handle stands for.
-///
-/// A handle that was freed is a caller's mistake that cannot be told for certain, for its memory may
-/// serve something else by now. Mostly it does not yet: then the mistake is an error and no more.
 ///
 /// # Safety
 /// `node` is NULL or came from `raft_node_new` and has not been freed.
 pub(crate) unsafe fn live<'a>(node: *const raft_node) -> Result<&'a raft_node, Failure> {
     // SAFETY: the same contract.
-    let node = unsafe { crate::args::reference(node, "node") }?;
-    match node.magic.load(Relaxed) {
-        ALIVE => Ok(node),
-        _ => Err(Failure::argument("node", "is no node, or was freed")),
-    }
-}
-
-impl Drop for raft_node {
-    fn drop(&mut self) {
-        self.magic.store(FREED, Relaxed);
-        // Not optimised away, although nobody may look at it any more.
-        std::hint::black_box(&self.magic);
-    }
+    unsafe { object::live(node, "node") }
 }
 
 /// Calls `work`; what goes wrong becomes a status and this thread's last error.

@@ -9,6 +9,7 @@ use crate::config::{self, raft_config};
 use crate::handle::{self, State, call, raft_node};
 use crate::json;
 use crate::membership::raft_conf_state_buffer;
+use crate::object;
 use crate::sized::{self, SizedStruct};
 use crate::status::{self, Failure, RAFT_OK, raft_status};
 use crate::types::{raft_hard_state, raft_soft_state, role_number};
@@ -385,7 +386,7 @@ pub unsafe extern "C" fn raft_node_conf_state(
         call(node, |node| {
             let out = Output::required(out, "out")?;
             let state = node.lock(|state| Ok(state.raw.status().conf_state))?;
-            out.set(raft_conf_state_buffer::new(state));
+            out.set(object::into_raw(raft_conf_state_buffer::new(state)));
             Ok(())
         })
     }

@@ -13,6 +13,7 @@ mod args;
 mod handle;
 mod json;
 mod lend;
+mod object;
 mod sized;
 mod work;
 

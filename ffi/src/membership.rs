@@ -2,21 +2,25 @@
 
 use raftcore::{ConfState, Configuration, wire};
 
-use crate::args::{self, Buffer, Output};
+use crate::args;
 use crate::handle;
+use crate::object::{self, Mark, object};
 use crate::status::{Failure, raft_status};
 use crate::types::{self, raft_conf_state, raft_slice};
 
 /// A membership that the library owns. Does not change; any thread may read it.
 pub struct raft_conf_state_buffer {
+    mark: Mark,
     state: ConfState,
     encoded: Vec<u8>,
 }
 
+object!(raft_conf_state_buffer, 0x3c0f_57a6, "membership");
+
 impl raft_conf_state_buffer {
-    pub(crate) fn new(state: ConfState) -> *mut Self {
+    pub(crate) fn new(state: ConfState) -> Self {
         let encoded = wire::encode_conf_state(&state);
-        Box::into_raw(Box::new(Self { state, encoded }))
+        Self { mark: Mark::owned::<Self>(), state, encoded }
     }
 }
 
@@ -30,14 +34,8 @@ pub unsafe extern "C" fn raft_conf_state_buffer_view(
     buffer: *const raft_conf_state_buffer,
     out: *mut raft_conf_state,
 ) -> raft_status {
-    handle::without_node(|| {
-        // SAFETY: the header demands NULL or a live buffer, and room for the result.
-        unsafe {
-            let out = Output::required(out, "out")?;
-            out.set((&args::reference(buffer, "buffer")?.state).into());
-            Ok(())
-        }
-    })
+    // SAFETY: the header demands NULL or a live buffer, and room for the result.
+    unsafe { object::show(buffer, out, |buffer| (&buffer.state).into()) }
 }
 
 /// Shows a membership's encoding, the form to store: raft_conf_state_sink_set_encoded and
@@ -51,23 +49,15 @@ pub unsafe extern "C" fn raft_conf_state_buffer_encoded(
     buffer: *const raft_conf_state_buffer,
     out: *mut raft_slice,
 ) -> raft_status {
-    handle::without_node(|| {
-        // SAFETY: the header demands NULL or a live buffer, and room for the result.
-        unsafe {
-            let out = Output::required(out, "out")?;
-            out.set(raft_slice::of(&args::reference(buffer, "buffer")?.encoded));
-            Ok(())
-        }
-    })
+    // SAFETY: the header demands NULL or a live buffer, and room for the result.
+    unsafe { object::show(buffer, out, |buffer| raft_slice::of(&buffer.encoded)) }
 }
 
 /// Frees a membership. NULL is allowed. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raft_conf_state_buffer_free(buffer: *mut raft_conf_state_buffer) {
-    if !buffer.is_null() {
-        // SAFETY: the header demands a buffer that was not freed; it came from `Box::into_raw`.
-        drop(unsafe { Box::from_raw(buffer) });
-    }
+    // SAFETY: the header demands NULL or a buffer that nobody uses any more.
+    unsafe { object::free(buffer) }
 }
 
 /// Encodes a membership for storing.
@@ -85,13 +75,10 @@ pub unsafe extern "C" fn raft_conf_state_encode(
     capacity: usize,
     needed: *mut usize,
 ) -> raft_status {
-    handle::without_node(|| {
-        // SAFETY: the header demands a membership as long as it says, and room for the results.
-        unsafe {
-            let buffer = Buffer::new(buffer, capacity, needed)?;
-            buffer.fill(&wire::encode_conf_state(&types::conf_state(state)?))
-        }
-    })
+    // SAFETY: the header demands a membership as long as it says, and room for the results.
+    unsafe {
+        object::encode(buffer, capacity, needed, || Ok(wire::encode_conf_state(&types::conf_state(state)?)))
+    }
 }
 
 /// Decodes a membership. `encoded` is borrowed during the call. `out` is not NULL; on success `*out`
@@ -104,15 +91,13 @@ pub unsafe extern "C" fn raft_conf_state_decode(
     encoded: raft_slice,
     out: *mut *mut raft_conf_state_buffer,
 ) -> raft_status {
-    handle::without_node(|| {
-        // SAFETY: the header demands bytes as long as they say, and room for the result.
-        unsafe {
-            let out = Output::required(out, "out")?;
+    // SAFETY: the header demands bytes as long as they say, and room for the result.
+    unsafe {
+        object::give(out, || {
             let state = wire::decode_conf_state(args::bytes(encoded, "encoded")?)?;
-            out.set(raft_conf_state_buffer::new(state));
-            Ok(())
-        }
-    })
+            Ok(raft_conf_state_buffer::new(state))
+        })
+    }
 }
 
 /// Checks that a membership makes sense: no node 0, nobody voter and learner at once, nobody staged who

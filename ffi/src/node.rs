@@ -8,6 +8,7 @@ use crate::args::{self, Output};
 use crate::config::{self, Settings, raft_config};
 use crate::handle::{self, call, raft_node};
 use crate::memory::Memory;
+use crate::object;
 use crate::status::{Failure, raft_status};
 use crate::storage::{HostStorage, NodeStorage, raft_storage};
 use crate::types::{self, raft_conf_state, raft_slice};
@@ -98,7 +99,7 @@ pub unsafe extern "C" fn raft_node_new_in_memory(
 
 fn make(settings: Settings, storage: NodeStorage, out: &Output<*mut raft_node>) -> Result<(), Failure> {
     let raw = RawNode::new(settings.core, storage)?;
-    out.set(Box::into_raw(Box::new(raft_node::new(raw, settings.lend_snapshots))));
+    out.set(object::into_raw(raft_node::new(raw, settings.lend_snapshots)));
     Ok(())
 }
 
@@ -113,7 +114,7 @@ pub unsafe extern "C" fn raft_node_free(node: *mut raft_node) {
     if unsafe { handle::live(node) }.map_or(true, raft_node::is_inside) {
         return;
     }
-    // SAFETY: it came from `Box::into_raw` in `make`, and the header demands that nobody uses it.
+    // SAFETY: it came from `object::into_raw` in `make`, and the header demands that nobody uses it.
     // Only drops run here, and those of the core do not panic; if one did, it must not reach C.
     let _ = handle::guarded(|| unsafe {
         drop(Box::from_raw(node));

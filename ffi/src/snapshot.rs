@@ -3,16 +3,19 @@
 use bytes::Bytes;
 use raftcore::{Message, Snapshot, wire};
 
-use crate::args::{self, Buffer, Output};
-use crate::handle;
+use crate::args;
+use crate::object::{self, Mark, object};
 use crate::status::raft_status;
 use crate::types::{self, raft_slice, raft_snapshot};
 
 /// A snapshot that the library owns, its data perhaps lent by the host. Does not change; any thread
 /// may read it.
 pub struct raft_snapshot_buffer {
+    mark: Mark,
     pub(crate) snapshot: Snapshot,
 }
+
+object!(raft_snapshot_buffer, 0x54a9_0706, "snapshot");
 
 /// A snapshot to be sent to a peer (raft_config.lend_snapshots): a message without the snapshot's
 /// data, and the snapshot. Bring both to the peer, the data by whatever way suits it, and call
@@ -30,6 +33,16 @@ pub struct raft_snapshot_message {
 }
 
 impl raft_snapshot_buffer {
+    /// For the host to free.
+    fn owned(snapshot: Snapshot) -> Self {
+        Self { mark: Mark::owned::<Self>(), snapshot }
+    }
+
+    /// For a view: only shown.
+    pub(crate) fn lent(snapshot: Snapshot) -> Self {
+        Self { mark: Mark::lent::<Self>(), snapshot }
+    }
+
     /// The snapshot without its data: what is sent and stored as bytes if the data is lent.
     pub(crate) fn without_data(snapshot: &Snapshot) -> Snapshot {
         Snapshot { data: Bytes::new(), ..snapshot.clone() }
@@ -52,15 +65,12 @@ pub unsafe extern "C" fn raft_snapshot_buffer_share(
     buffer: *const raft_snapshot_buffer,
     out: *mut *mut raft_snapshot_buffer,
 ) -> raft_status {
-    handle::without_node(|| {
-        // SAFETY: the header demands NULL or a live buffer, and room for the result.
-        unsafe {
-            let out = Output::required(out, "out")?;
-            let snapshot = args::reference(buffer, "buffer")?.snapshot.clone();
-            out.set(Box::into_raw(Box::new(raft_snapshot_buffer { snapshot })));
-            Ok(())
-        }
-    })
+    // SAFETY: the header demands NULL or a live buffer, and room for the result.
+    unsafe {
+        object::give(out, || {
+            Ok(raft_snapshot_buffer::owned(object::live(buffer, "buffer")?.snapshot.clone()))
+        })
+    }
 }
 
 /// Encodes a snapshot with its metadata for storing. As raft_conf_state_encode.
@@ -75,13 +85,10 @@ pub unsafe extern "C" fn raft_snapshot_encode(
     capacity: usize,
     needed: *mut usize,
 ) -> raft_status {
-    handle::without_node(|| {
-        // SAFETY: the header demands a snapshot as long as it says, and room for the results.
-        unsafe {
-            let buffer = Buffer::new(buffer, capacity, needed)?;
-            buffer.fill(&wire::encode_snapshot(&types::snapshot(snapshot)?))
-        }
-    })
+    // SAFETY: the header demands a snapshot as long as it says, and room for the results.
+    unsafe {
+        object::encode(buffer, capacity, needed, || Ok(wire::encode_snapshot(&types::snapshot(snapshot)?)))
+    }
 }
 
 /// Decodes a snapshot that raft_snapshot_encode or raft_ready_view.snapshot_encoded gave. `encoded`
@@ -95,16 +102,13 @@ pub unsafe extern "C" fn raft_snapshot_decode(
     encoded: raft_slice,
     out: *mut *mut raft_snapshot_buffer,
 ) -> raft_status {
-    handle::without_node(|| {
-        // SAFETY: the header demands bytes as long as they say, and room for the result.
-        unsafe {
-            let out = Output::required(out, "out")?;
-            let bytes = args::copy(encoded, "encoded")?;
-            let snapshot = wire::decode_snapshot(&bytes)?;
-            out.set(Box::into_raw(Box::new(raft_snapshot_buffer { snapshot })));
-            Ok(())
-        }
-    })
+    // SAFETY: the header demands bytes as long as they say, and room for the result.
+    unsafe {
+        object::give(out, || {
+            let snapshot = wire::decode_snapshot(&args::copy(encoded, "encoded")?)?;
+            Ok(raft_snapshot_buffer::owned(snapshot))
+        })
+    }
 }
 
 /// Shows a snapshot. `buffer` and `out` are not NULL; what `*out` points to lives as long as the
@@ -117,21 +121,13 @@ pub unsafe extern "C" fn raft_snapshot_buffer_view(
     buffer: *const raft_snapshot_buffer,
     out: *mut raft_snapshot,
 ) -> raft_status {
-    handle::without_node(|| {
-        // SAFETY: the header demands NULL or a live buffer, and room for the result.
-        unsafe {
-            let out = Output::required(out, "out")?;
-            out.set((&args::reference(buffer, "buffer")?.snapshot).into());
-            Ok(())
-        }
-    })
+    // SAFETY: the header demands NULL or a live buffer, and room for the result.
+    unsafe { object::show(buffer, out, |buffer| (&buffer.snapshot).into()) }
 }
 
 /// Frees a snapshot. NULL is allowed. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raft_snapshot_buffer_free(buffer: *mut raft_snapshot_buffer) {
-    if !buffer.is_null() {
-        // SAFETY: the header demands a buffer that was not freed; it came from `Box::into_raw`.
-        drop(unsafe { Box::from_raw(buffer) });
-    }
+    // SAFETY: the header demands NULL or a buffer that nobody uses any more.
+    unsafe { object::free(buffer) }
 }

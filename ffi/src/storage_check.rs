@@ -217,7 +217,7 @@ impl CheckedStorage for CheckedHost {
             (raft_snapshot { data, ..raft_snapshot::from(snapshot) }, encoded)
         });
         let hard_state = write.hard_state.map(raft_hard_state::from);
-        let buffer = write.snapshot.clone().map(|snapshot| raft_snapshot_buffer { snapshot });
+        let buffer = write.snapshot.clone().map(raft_snapshot_buffer::lent);
         let what = raft_persist {
             entries: entries.as_ptr(),
             entries_len: entries.len(),

@@ -206,7 +206,7 @@ impl Work {
         );
         if let Some(snapshot) = self.ready.snapshot.as_deref() {
             self.snapshot.push(snapshot.into());
-            self.snapshot_buffer.push(raft_snapshot_buffer { snapshot: snapshot.clone() });
+            self.snapshot_buffer.push(raft_snapshot_buffer::lent(snapshot.clone()));
             self.snapshot_encoded = match lend_snapshots {
                 true => wire::encode_snapshot(&raft_snapshot_buffer::without_data(snapshot)),
                 false => wire::encode_snapshot(snapshot),
@@ -249,7 +249,7 @@ impl Work {
             wire::encode(&bare_message(message, snapshot), &mut bytes);
             receivers.push(message.to);
             self.snapshot_bytes.push(bytes);
-            self.snapshots_sent.push(raft_snapshot_buffer { snapshot: (**snapshot).clone() });
+            self.snapshots_sent.push(raft_snapshot_buffer::lent((**snapshot).clone()));
         }
         let shown = receivers.into_iter().zip(&self.snapshot_bytes).zip(&self.snapshots_sent);
         self.snapshot_messages.extend(shown.map(|((to, bytes), snapshot)| raft_snapshot_message {
