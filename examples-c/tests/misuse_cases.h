@@ -119,6 +119,15 @@ CASE(snapshot_share_buffer, NULL, RAFT_ERR_INVALID_ARGUMENT, "`buffer`", raft_sn
 CASE(message_decode_out, NULL, RAFT_ERR_INVALID_ARGUMENT, "`out`", raft_message_decode(X, NULL))
 CASE(message_decode_data, NULL, RAFT_ERR_INVALID_ARGUMENT, "`encoded`", raft_message_decode(DANGLING, &f->messages))
 CASE(message_view_buffer, NULL, RAFT_ERR_INVALID_ARGUMENT, "`buffer`", raft_message_buffer_view(NULL, &f->fields))
+// Something else in place of what the library made.
+CASE(not_a_membership, NULL, RAFT_ERR_INVALID_ARGUMENT, "is no membership", raft_conf_state_buffer_view((void *)f->zeros, &f->state))
+CASE(not_a_change, NULL, RAFT_ERR_INVALID_ARGUMENT, "is no membership change", raft_conf_change_buffer_view((void *)f->zeros, &f->change))
+CASE(not_a_snapshot, NULL, RAFT_ERR_INVALID_ARGUMENT, "is no snapshot", raft_snapshot_buffer_view((void *)f->zeros, &f->snapshot))
+CASE(not_a_snapshot_to_share, NULL, RAFT_ERR_INVALID_ARGUMENT, "is no snapshot", raft_snapshot_buffer_share((void *)f->node, &f->snapshots))
+CASE(not_a_message, NULL, RAFT_ERR_INVALID_ARGUMENT, "is no message", raft_message_buffer_view((void *)f->zeros, &f->fields))
+CASE(buffer_misaligned, NULL, RAFT_ERR_INVALID_ARGUMENT, "misaligned", raft_snapshot_buffer_view((void *)((char *)f->zeros + 1), &f->snapshot))
+
+// Messages and entries by themselves.
 CASE(message_encode_fields, NULL, RAFT_ERR_INVALID_ARGUMENT, "`fields`", raft_message_encode(NULL, f->bytes, sizeof f->bytes, &f->len))
 CASE(message_encode_entries, NULL, RAFT_ERR_INVALID_ARGUMENT, "`fields.entries`", (f->fields.type = RAFT_MESSAGE_APPEND, f->fields.entries_len = 1, raft_message_encode(&f->fields, f->bytes, sizeof f->bytes, &f->len)))
 CASE(message_inspect_data, NULL, RAFT_ERR_INVALID_ARGUMENT, "`message`", raft_message_inspect(DANGLING, 0, &f->message_info))

@@ -3,172 +3,121 @@
 
 mod common;
 
-use std::ptr;
-
-use common::{array, bytes_of, config, ok, to_vec};
-use raftcore::{Append, Body, ConfState, Entry, EntryId, MemoryStorage, Message, wire};
+use common::{Node, Owned, config, ok};
+use raftcore::{Append, Body, ConfState, Entry, EntryId, MemoryStorage, Message};
 use raftcore_ffi::*;
 
-fn node(id: u64, voters: &[u64]) -> *mut raft_node {
-    let members = ConfState::new(voters, []);
-    let state = raft_conf_state {
-        voters: members.voters.as_ptr(),
-        voters_len: members.voters.len(),
-        learners: ptr::null(),
-        learners_len: 0,
-        voters_outgoing: ptr::null(),
-        voters_outgoing_len: 0,
-        learners_next: ptr::null(),
-        learners_next_len: 0,
-        auto_leave: false,
-    };
-    let config = raft_config { async_storage_writes: true, pre_vote: false, ..config(id) };
-    let mut node = ptr::null_mut();
-    ok(unsafe { raft_node_new_in_memory(&raw const config, &raw const state, &raw mut node) });
-    node
+fn node(id: u64, voters: &[u64]) -> Node {
+    Node::in_memory(&raft_config { async_storage_writes: true, pre_vote: false, ..config(id) }, voters)
 }
 
-unsafe fn ready(node: *mut raft_node) -> *mut raft_ready_view {
-    let mut view = ptr::null_mut();
-    ok(unsafe { raft_ready(node, &raw mut view) });
-    view
-}
-
-unsafe fn stored(node: *mut raft_node, view: *mut raft_ready_view) -> raft_status {
-    unsafe { raft_acknowledge(node, (*view).storage_acks, (*view).storage_acks_len) }
-}
-
-unsafe fn commit(node: *mut raft_node) -> u64 {
-    unsafe {
-        let mut info = std::mem::zeroed::<raft_node_status_info>();
-        info.struct_size = size_of::<raft_node_status_info>();
-        ok(raft_node_status(node, &raw mut info));
-        info.commit
-    }
-}
-
-/// Does all the work that there is.
-unsafe fn settle(node: *mut raft_node) -> Vec<Vec<u8>> {
+/// Does all the work that there is; the payloads that were committed.
+fn settle(node: Node) -> Vec<Vec<u8>> {
     let mut applied = Vec::new();
-    unsafe {
-        loop {
-            let view = ready(node);
-            if view.is_null() {
-                return applied;
-            }
-            let entries = array((*view).committed_entries, (*view).committed_entries_len);
-            applied.extend(entries.iter().map(|entry| to_vec(entry.data)));
-            ok(stored(node, view));
-            ok(raft_acknowledge(node, (*view).apply_ack, usize::from(!(*view).apply_ack.is_null())));
-            raft_ready_free(view);
-        }
+    while let Some(view) = node.try_ready().unwrap() {
+        applied.extend(view.committed().iter().map(common::payload));
+        ok(node.acknowledge_stored(view));
+        ok(node.acknowledge_applied(view));
+        view.free();
     }
+    applied
+}
+
+fn acknowledge(node: Node, ack: &raft_ack) -> raft_status {
+    // SAFETY: a live node, and one notice, which may say anything.
+    unsafe { raft_acknowledge(node.0, ack, 1) }
 }
 
 #[test]
 fn many_views_are_out_and_nothing_commits_before_it_is_stored() {
-    unsafe {
-        let node = node(1, &[1]);
-        ok(raft_campaign(node));
-        settle(node);
-        let before = commit(node);
-        let mut views = Vec::new();
-        for word in ["one", "two", "three"] {
-            ok(raft_propose(node, bytes_of(word.as_bytes()), ptr::null_mut()));
-            let view = ready(node);
-            assert!((*view).has_storage_append && (*view).entries_len == 1);
-            assert_eq!((*view).committed_entries_len, 0);
-            assert!((*view).apply_ack.is_null());
-            views.push(view);
-        }
-        assert_eq!(commit(node), before);
-        for (count, view) in (1..).zip(&views) {
-            ok(stored(node, *view));
-            assert_eq!(commit(node), before + count);
-        }
-        assert_eq!(settle(node), [b"one".as_slice(), b"two", b"three"]);
-        for view in views {
-            assert_eq!((*(*view).entries).term, 2, "views can be read until they are freed");
-            raft_ready_free(view);
-        }
-        raft_node_free(node);
+    let node = node(1, &[1]);
+    node.campaign();
+    settle(node);
+    let before = node.commit();
+    let mut views = Vec::new();
+    for word in ["one", "two", "three"] {
+        ok(node.propose(word.as_bytes()));
+        let view = node.ready();
+        assert!(view.has_storage_append && view.entries_len == 1);
+        assert_eq!(view.committed_entries_len, 0);
+        assert!(view.apply_ack.is_null());
+        views.push(view);
     }
+    assert_eq!(node.commit(), before);
+    for (count, view) in (1..).zip(&views) {
+        ok(node.acknowledge_stored(*view));
+        assert_eq!(node.commit(), before + count);
+    }
+    assert_eq!(settle(node), [b"one".as_slice(), b"two", b"three"]);
+    for view in views {
+        assert_eq!(view.entries()[0].term, 2, "views can be read until they are freed");
+        view.free();
+    }
+    node.free();
 }
 
 #[test]
 fn promises_wait_for_the_storage() {
-    unsafe {
-        let node = node(1, &[1, 2]);
-        let entries = vec![Entry::normal("x").at(EntryId::new(2, 2))];
-        let body = Body::Append(Append { prev: EntryId::new(1, 1), commit: 2, entries: entries.into() });
-        let mut bytes = Vec::new();
-        wire::encode(&Message { from: 2, to: 1, term: 2, body }, &mut bytes);
-        ok(raft_step(node, bytes_of(&bytes)));
-        let view = ready(node);
-        let messages = array((*view).messages, (*view).messages_len);
-        let kinds: Vec<_> = messages.iter().map(|m| (m.r#type, m.requires_persistence)).collect();
-        assert_eq!(kinds, [(RAFT_MESSAGE_APPEND_REPLY, true)]);
-        assert_eq!((*view).committed_entries_len, 0, "not applied before it is stored here");
-        ok(stored(node, view));
-        let next = ready(node);
-        assert_eq!((*next).committed_entries_len, 1);
-        assert!(!(*next).apply_ack.is_null());
-        ok(raft_acknowledge(node, (*next).apply_ack, 1));
-        raft_ready_free(view);
-        raft_ready_free(next);
-        raft_node_free(node);
-    }
+    let node = node(1, &[1, 2]);
+    let entries = vec![Entry::normal("x").at(EntryId::new(2, 2))];
+    let body = Body::Append(Append { prev: EntryId::new(1, 1), commit: 2, entries: entries.into() });
+    ok(node.step(&Message { from: 2, to: 1, term: 2, body }));
+    let view = node.ready();
+    let kinds: Vec<_> = view.messages().iter().map(|m| (m.r#type, m.requires_persistence)).collect();
+    assert_eq!(kinds, [(RAFT_MESSAGE_APPEND_REPLY, true)]);
+    assert_eq!(view.committed_entries_len, 0, "not applied before it is stored here");
+    ok(node.acknowledge_stored(view));
+    let next = node.ready();
+    assert_eq!(next.committed_entries_len, 1);
+    assert!(!next.apply_ack.is_null());
+    ok(node.acknowledge_applied(next));
+    view.free();
+    next.free();
+    node.free();
 }
 
 #[test]
 fn the_two_modes_are_told_apart() {
-    unsafe {
-        let node = node(1, &[1]);
-        ok(raft_campaign(node));
-        let view = ready(node);
-        assert_eq!(raft_advance(node, view), RAFT_ERR_WRONG_WRITE_MODE);
-        ok(stored(node, view));
-        let forged = raft_ack { kind: 4, flags: 0, numbers: [99, 0, 0, 0] };
-        assert_eq!(raft_acknowledge(node, &raw const forged, 1), RAFT_ERR_UNKNOWN_ACK);
-        let garbage = raft_ack { kind: 9, ..forged };
-        assert_eq!(raft_acknowledge(node, &raw const garbage, 1), RAFT_ERR_INVALID_ARGUMENT);
-        raft_ready_free(view);
-        raft_ready_free(view); // recognised as long as the node lives
-        raft_node_free(node);
-        let sync = common::Owned::member(1, &[1]);
-        assert_eq!(raft_acknowledge(sync.node, &raw const forged, 1), RAFT_ERR_WRONG_WRITE_MODE);
-    }
+    let node = node(1, &[1]);
+    node.campaign();
+    let view = node.ready();
+    assert_eq!(node.advance(view), RAFT_ERR_WRONG_WRITE_MODE);
+    ok(node.acknowledge_stored(view));
+    let forged = raft_ack { kind: 4, flags: 0, numbers: [99, 0, 0, 0] };
+    assert_eq!(acknowledge(node, &forged), RAFT_ERR_UNKNOWN_ACK);
+    let garbage = raft_ack { kind: 9, ..forged };
+    assert_eq!(acknowledge(node, &garbage), RAFT_ERR_INVALID_ARGUMENT);
+    view.free();
+    view.free(); // recognised as long as the node lives
+    node.free();
+    let sync = Owned::member(1, &[1]);
+    assert_eq!(acknowledge(sync.node, &forged), RAFT_ERR_WRONG_WRITE_MODE);
 }
 
 #[test]
 fn a_view_outlives_its_node() {
-    unsafe {
-        let node = node(1, &[1]);
-        ok(raft_campaign(node));
-        let view = ready(node);
-        raft_node_free(node);
-        assert!((*view).has_hard_state);
-        raft_ready_free(view);
-    }
+    let node = node(1, &[1]);
+    node.campaign();
+    let view = node.ready();
+    node.free();
+    assert!(view.has_hard_state);
+    view.free();
 }
 
 #[test]
 fn a_drive_acknowledges_by_itself_and_waits_for_views() {
     let config = raft_config { async_storage_writes: true, ..config(1) };
-    let log = MemoryStorage::with_conf_state(ConfState::new([1], []));
-    let server = common::Owned::start(&config, log);
-    unsafe {
-        ok(raft_campaign(server.node));
-        let view = ready(server.node);
-        assert_eq!(server.drive(), (RAFT_ERR_READY_OUTSTANDING, false));
-        raft_ready_free(view);
-    }
+    let log = || MemoryStorage::with_conf_state(ConfState::new([1], []));
+    let server = Owned::start(&config, log());
+    server.node.campaign();
+    let view = server.node.ready();
+    assert_eq!(server.drive(), (RAFT_ERR_READY_OUTSTANDING, false));
+    view.free();
     drop(server);
-    let log = MemoryStorage::with_conf_state(ConfState::new([1], []));
-    let server = common::Owned::start(&config, log);
-    unsafe { ok(raft_campaign(server.node)) };
+    let server = Owned::start(&config, log());
+    server.node.campaign();
     server.settle();
-    unsafe { ok(raft_propose(server.node, bytes_of(b"x"), ptr::null_mut())) };
+    ok(server.node.propose(b"x"));
     server.settle();
     assert_eq!(server.payloads(), ["x"]);
 }

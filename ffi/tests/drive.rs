@@ -37,21 +37,20 @@ fn scenario(fail_at: usize) -> (Vec<Vec<String>>, Vec<Vec<u64>>, usize) {
         server.fail_at = fail_at;
     }
     let leader = servers[0].node;
-    unsafe {
-        ok(raft_campaign(leader));
-        settle(&mut servers);
-        let nowhere = std::ptr::null_mut();
-        ok(raft_propose(leader, bytes_of(b"one"), nowhere));
-        let learner = raft_conf_change_op { kind: RAFT_CONF_ADD_LEARNER, node: 4 };
-        let none = bytes_of(b"");
-        ok(raft_propose_conf_change(leader, &raw const learner, 1, 0, none, nowhere));
-        ok(raft_propose(leader, bytes_of(b"two"), nowhere));
-        settle(&mut servers);
-        ok(raft_read_index(leader, bytes_of(b"token")));
-        settle(&mut servers);
-        ok(raft_tick(leader));
-        settle(&mut servers);
-    }
+    leader.campaign();
+    settle(&mut servers);
+    ok(leader.propose(b"one"));
+    let learner = raft_conf_change_op { kind: RAFT_CONF_ADD_LEARNER, node: 4 };
+    let (none, nowhere) = (bytes_of(b""), std::ptr::null_mut());
+    // SAFETY: a live node, and one operation.
+    ok(unsafe { raft_propose_conf_change(leader.0, &raw const learner, 1, 0, none, nowhere) });
+    ok(leader.propose(b"two"));
+    settle(&mut servers);
+    // SAFETY: a live node, and static bytes.
+    ok(unsafe { raft_read_index(leader.0, bytes_of(b"token")) });
+    settle(&mut servers);
+    ok(leader.tick());
+    settle(&mut servers);
     assert_eq!(servers[0].reads, [(5, b"token".to_vec())]);
     let calls = servers.iter().map(|server| server.calls).max().unwrap();
     let changes = servers.iter().map(|server| server.changes.iter().map(|(index, _)| *index).collect());
@@ -74,7 +73,7 @@ fn any_callback_may_fail_once() {
 fn the_failing_callback_is_named() {
     let mut server = Owned::member(1, &[1]);
     server.fail_at = 1;
-    unsafe { ok(raft_campaign(server.node)) };
+    server.node.campaign();
     assert_eq!(server.drive(), (RAFT_ERR_CALLBACK, false));
     assert!(last_error(server.node).contains("state_changed"), "{}", last_error(server.node));
     assert!(last_error(server.node).contains("-43"));
@@ -136,23 +135,18 @@ fn a_snapshot_is_stored_and_applied_once() {
 fn a_drive_that_is_not_finished_is_freed_with_its_node() {
     let mut server = Owned::member(1, &[1]);
     server.fail_at = 1;
-    unsafe {
-        ok(raft_campaign(server.node));
-        assert_eq!(server.drive().0, RAFT_ERR_CALLBACK);
-        let mut view = std::ptr::null_mut();
-        assert_eq!(raft_ready(server.node, &raw mut view), RAFT_ERR_READY_OUTSTANDING);
-    }
+    server.node.campaign();
+    assert_eq!(server.drive().0, RAFT_ERR_CALLBACK);
+    assert_eq!(server.node.try_ready(), Err(RAFT_ERR_READY_OUTSTANDING));
 }
 
 #[test]
 fn a_restart_goes_on_from_what_was_stored() {
     let server = Owned::member(1, &[1]);
-    unsafe {
-        ok(raft_campaign(server.node));
-        server.settle();
-        ok(raft_propose(server.node, bytes_of(b"kept"), std::ptr::null_mut()));
-        server.settle();
-    }
+    server.node.campaign();
+    server.settle();
+    ok(server.node.propose(b"kept"));
+    server.settle();
     let log: MemoryStorage = server.log.clone();
     assert_eq!(log.hard_state(), HardState { term: 2, vote: 1, commit: 3 });
     let again = Owned::start(&common::config(1), log);

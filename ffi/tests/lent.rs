@@ -6,14 +6,15 @@ use std::ffi::c_void;
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use common::{Owned, array, bytes_of, config, ok, to_vec};
+use common::{Node, Owned, bytes_of, config, encoded, ok, payload, to_vec};
 use raftcore::{
     AppendReject, AppendReply, Body, Bytes, ConfState, Entry, EntryId, Heartbeat, MemoryStorage, Message,
-    Propose, Snapshot, VoteReply, wire,
+    Propose, Snapshot, VoteReply,
 };
 use raftcore_ffi::*;
 
 unsafe extern "C" fn count(context: *mut c_void) {
+    // SAFETY: the context is a test's counter, which lives longer than what was lent.
     unsafe { (*context.cast::<AtomicUsize>()).fetch_add(1, SeqCst) };
 }
 
@@ -37,15 +38,9 @@ impl Counter {
 fn leader() -> Owned {
     let config = raft_config { log_cache_bytes: 0, ..config(1) };
     let server = Owned::start(&config, MemoryStorage::with_conf_state(ConfState::new([1], [])));
-    ok(unsafe { raft_campaign(server.node) });
+    server.node.campaign();
     server.settle();
     server
-}
-
-fn encoded(message: &Message) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    wire::encode(message, &mut bytes);
-    bytes
 }
 
 #[test]
@@ -54,12 +49,13 @@ fn proposals_are_given_back_once_they_are_done_with() {
     let (one, batch) = (Counter::new(), Counter::new());
     let words = [bytes_of(b"two"), bytes_of(b"three")];
     let mut placed = raft_entry_id { term: 0, index: 0 };
+    // SAFETY: a live node; the payloads are static, and the counters outlive the node.
     unsafe {
-        ok(raft_propose_owned(server.node, bytes_of(b"one"), Some(count), one.context(), &raw mut placed));
+        ok(raft_propose_owned(server.node.0, bytes_of(b"one"), Some(count), one.context(), &raw mut placed));
         assert_eq!((placed.term, placed.index, one.get()), (2, 3, 0));
         let (data, len) = (words.as_ptr(), words.len());
         let first = &raw mut placed;
-        ok(raft_propose_batch_owned(server.node, data, len, Some(count), batch.context(), first));
+        ok(raft_propose_batch_owned(server.node.0, data, len, Some(count), batch.context(), first));
         assert_eq!((placed.index, batch.get()), (4, 0));
     }
     server.settle();
@@ -71,11 +67,12 @@ fn proposals_are_given_back_once_they_are_done_with() {
 #[test]
 fn what_is_refused_is_given_back_as_well() {
     let follower = Owned::member(1, &[1, 2]);
-    let node = follower.node;
+    let node = follower.node.0;
     let counter = Counter::new();
     let (release, context) = (Some(count as unsafe extern "C" fn(*mut c_void)), counter.context());
     let nowhere = ptr::null_mut();
     let broken = raft_slice { data: ptr::null(), len: 3 };
+    // SAFETY: NULL or a live node; the payloads are static, or not there and said to be.
     unsafe {
         let x = bytes_of(b"x");
         assert_eq!(raft_propose_owned(node, x, release, context, nowhere), RAFT_ERR_PROPOSAL_DROPPED);
@@ -108,15 +105,13 @@ fn entries_of_a_message_share_its_memory() {
     let entries = vec![Entry::normal("payload")].into();
     let message = Message { from: 2, to: 1, term: 0, body: Body::Propose(Propose { entries }) };
     let bytes = encoded(&message);
-    unsafe {
-        ok(raft_step_owned(server.node, bytes_of(&bytes), Some(count), counter.context()));
-        let mut view = ptr::null_mut();
-        ok(raft_ready(server.node, &raw mut view));
-        let data = (*(*view).entries).data;
-        assert!(bytes.as_ptr_range().contains(&data.data) && to_vec(data) == b"payload");
-        assert_eq!(counter.get(), 0);
-        raft_ready_free(view);
-    }
+    // SAFETY: a live node; the message and the counter outlive it.
+    ok(unsafe { raft_step_owned(server.node.0, bytes_of(&bytes), Some(count), counter.context()) });
+    let view = server.node.ready();
+    let entry = &view.entries()[0];
+    assert!(bytes.as_ptr_range().contains(&entry.data.data) && payload(entry) == b"payload");
+    assert_eq!(counter.get(), 0);
+    view.free();
     server.settle();
     drop(server);
     assert_eq!(counter.get(), 1);
@@ -129,75 +124,62 @@ fn a_snapshot_travels_without_a_copy() {
     let data = vec![7u8; 100_000];
     let (sent, received) = (Counter::new(), Counter::new());
     let settings = raft_config { lend_snapshots: true, pre_vote: false, ..config(1) };
+    let leader = Node::in_memory(&settings, &[1, 2, 3]);
+    let follower = Node::in_memory(&raft_config { id: 3, ..settings }, &[1, 2, 3]);
+    elect(leader);
+    // The follower's log ends at 1, and what follows is compacted.
+    // SAFETY: a live node; data and counter outlive it.
     unsafe {
-        let voters = [1u64, 2, 3];
-        let mut members = std::mem::zeroed::<raft_conf_state>();
-        (members.voters, members.voters_len) = (voters.as_ptr(), voters.len());
-        let (mut leader, mut follower) = (ptr::null_mut(), ptr::null_mut());
-        ok(raft_node_new_in_memory(&raw const settings, &raw const members, &raw mut leader));
-        let other = raft_config { id: 3, ..settings };
-        ok(raft_node_new_in_memory(&raw const other, &raw const members, &raw mut follower));
-        elect(leader);
-        // The follower's log ends at 1, and what follows is compacted.
-        let snapshot = raft_memory_snapshot_owned(leader, 2, bytes_of(&data), Some(count), sent.context());
-        ok(snapshot);
-        ok(raft_memory_compact(leader, 2));
-        let hint = EntryId::new(1, 1);
-        let reject = AppendReply { index: 1, reject: Some(AppendReject { hint }) };
-        let reply = Message { from: 3, to: 1, term: 2, body: Body::AppendReply(reject) };
-        ok(raft_step(leader, bytes_of(&encoded(&reply))));
-        let mut view = ptr::null_mut();
-        ok(raft_ready(leader, &raw mut view));
-        let [message] = array((*view).snapshot_messages, (*view).snapshot_messages_len) else {
-            panic!("one snapshot to send");
-        };
-        assert_eq!((message.to, (*view).messages_len), (3, 0));
-        assert!(message.message.len < 100);
-        let (mut kept, mut shown) = (ptr::null_mut(), std::mem::zeroed::<raft_snapshot>());
+        ok(raft_memory_snapshot_owned(leader.0, 2, bytes_of(&data), Some(count), sent.context()));
+        ok(raft_memory_compact(leader.0, 2));
+    }
+    let reject = AppendReply { index: 1, reject: Some(AppendReject { hint: EntryId::new(1, 1) }) };
+    ok(leader.step(&Message { from: 3, to: 1, term: 2, body: Body::AppendReply(reject) }));
+    let view = leader.ready();
+    let [message] = view.snapshot_messages() else { panic!("one snapshot to send") };
+    assert_eq!((message.to, view.messages_len), (3, 0));
+    assert!(message.message.len < 100);
+    let mut kept = ptr::null_mut();
+    // SAFETY: the view is out, and there is room for the result.
+    let bare = unsafe {
         ok(raft_snapshot_buffer_share(message.snapshot, &raw mut kept));
-        let bare = to_vec(message.message);
-        ok(raft_advance(leader, view));
+        raft_snapshot_buffer_free(message.snapshot.cast_mut()); // the view's own: not freed
+        to_vec(message.message)
+    };
+    ok(leader.advance(view));
+    // SAFETY: what is kept is alive, and zeros are a snapshot; a live node, and the counter outlives it.
+    unsafe {
+        let mut shown = std::mem::zeroed::<raft_snapshot>();
         ok(raft_snapshot_buffer_view(kept, &raw mut shown));
         assert_eq!(shown.data.data, data.as_ptr(), "the very bytes");
         // At the receiver.
-        let arrived = shown.data;
-        ok(raft_step_snapshot(follower, bytes_of(&bare), arrived, Some(count), received.context()));
-        ok(raft_ready(follower, &raw mut view));
-        assert_eq!((*(*view).snapshot).data.data, data.as_ptr(), "the very bytes");
-        assert!((*view).snapshot_encoded.len < 100);
-        ok(raft_advance(follower, view));
-        raft_node_free(follower);
-        assert_eq!((sent.get(), received.get()), (0, 1));
-        raft_node_free(leader);
-        assert_eq!(sent.get(), 0, "still kept");
-        raft_snapshot_buffer_free(kept);
-        assert_eq!(sent.get(), 1);
+        let (bare, context) = (bytes_of(&bare), received.context());
+        ok(raft_step_snapshot(follower.0, bare, shown.data, Some(count), context));
     }
+    let view = follower.ready();
+    // SAFETY: the view is out, and has a snapshot.
+    assert_eq!(unsafe { (*view.snapshot).data.data }, data.as_ptr(), "the very bytes");
+    assert!(view.snapshot_encoded.len < 100);
+    ok(follower.advance(view));
+    follower.free();
+    assert_eq!((sent.get(), received.get()), (0, 1));
+    leader.free();
+    assert_eq!(sent.get(), 0, "still kept");
+    // SAFETY: it was shared above, and is freed once.
+    unsafe { raft_snapshot_buffer_free(kept) };
+    assert_eq!(sent.get(), 1);
 }
 
 /// Node 2 votes for node 1, and confirms nothing.
-unsafe fn elect(node: *mut raft_node) {
-    unsafe {
-        ok(raft_campaign(node));
-        advance_all(node);
-        let body = Body::VoteReply(VoteReply { pre: false, granted: true });
-        ok(raft_step(node, bytes_of(&encoded(&Message { from: 2, to: 1, term: 2, body }))));
-        advance_all(node);
-        let body = Body::AppendReply(AppendReply { index: 2, reject: None });
-        ok(raft_step(node, bytes_of(&encoded(&Message { from: 2, to: 1, term: 2, body }))));
-        advance_all(node);
-    }
-}
-
-unsafe fn advance_all(node: *mut raft_node) {
-    unsafe {
-        let mut view = ptr::null_mut();
-        ok(raft_ready(node, &raw mut view));
-        while !view.is_null() {
-            ok(raft_advance(node, view));
-            ok(raft_ready(node, &raw mut view));
-        }
-    }
+fn elect(node: Node) {
+    let step = |body| {
+        ok(node.step(&Message { from: 2, to: 1, term: 2, body }));
+        node.settle();
+    };
+    node.campaign();
+    node.settle();
+    step(Body::VoteReply(VoteReply { pre: false, granted: true }));
+    step(Body::AppendReply(AppendReply { index: 2, reject: None }));
 }
 
 #[test]
@@ -210,8 +192,9 @@ fn only_a_bare_snapshot_is_joined_with_data() {
     for message in [beat, whole] {
         let bytes = encoded(&message);
         let data = bytes_of(b"state");
+        // SAFETY: a live node; the data is static, and the counter outlives the node.
         let status = unsafe {
-            raft_step_snapshot(server.node, bytes_of(&bytes), data, Some(count), counter.context())
+            raft_step_snapshot(server.node.0, bytes_of(&bytes), data, Some(count), counter.context())
         };
         assert_eq!(status, RAFT_ERR_INVALID_ARGUMENT);
     }
@@ -228,7 +211,7 @@ fn a_drive_hands_lent_snapshots_to_their_own_callback() {
     };
     let mut server = Owned::start(&settings, MemoryStorage::with_snapshot(snapshot));
     server.fail_at = 0;
-    unsafe { ok(raft_campaign(server.node)) };
+    server.node.campaign();
     server.settle();
     let vote =
         |pre, term| Message { from: 2, to: 1, term, body: Body::VoteReply(VoteReply { pre, granted: true }) };

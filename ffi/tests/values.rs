@@ -5,19 +5,13 @@ mod common;
 use std::mem::zeroed;
 use std::ptr;
 
-use common::{Owned, array, bytes_of, config, last_error, ok, to_vec};
+use common::{Owned, array, bytes_of, config, encoded, last_error, ok, to_vec};
 use raftcore::{
     Append, AppendReject, AppendReply, Body, Bytes, ConfChangeKind, ConfChangeOp, ConfChangeV2, ConfState,
     Entry, EntryId, EntryKind, Heartbeat, HeartbeatReply, MemoryStorage, Message, Propose, ReadIndex,
     ReadIndexReply, Snapshot, TransferLeader, Transition, Vote, VoteReply, wire,
 };
 use raftcore_ffi::*;
-
-fn encoded(message: &Message) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    wire::encode(message, &mut bytes);
-    bytes
-}
 
 /// One message of each type, with all its fields set.
 fn messages() -> Vec<Message> {
@@ -53,6 +47,7 @@ fn messages() -> Vec<Message> {
 fn messages_survive_being_taken_apart() {
     for message in messages() {
         let bytes = encoded(&message);
+        // SAFETY: bytes, fields and results live on this stack; the buffer is freed at the end.
         unsafe {
             let mut buffer = ptr::null_mut();
             ok(raft_message_decode(bytes_of(&bytes), &raw mut buffer));
@@ -74,10 +69,13 @@ fn messages_survive_being_taken_apart() {
 
 #[test]
 fn a_look_at_a_message_counts_entries_and_payloads() {
-    let look = |message: &Message| unsafe {
-        let mut info = zeroed::<raft_message_info>();
+    let look = |message: &Message| {
+        // SAFETY: numbers, for which zeros are fine.
+        let mut info = unsafe { zeroed::<raft_message_info>() };
         info.struct_size = size_of::<raft_message_info>();
-        ok(raft_message_inspect(bytes_of(&encoded(message)), RAFT_DIALECT_ETCD, &raw mut info));
+        let bytes = encoded(message);
+        // SAFETY: the bytes are there during the call, and the result states its size.
+        ok(unsafe { raft_message_inspect(bytes_of(&bytes), RAFT_DIALECT_ETCD, &raw mut info) });
         (info.r#type, info.entries, info.payload_bytes)
     };
     let seen: Vec<_> = messages().iter().map(look).collect();
@@ -91,6 +89,7 @@ fn a_look_at_a_message_counts_entries_and_payloads() {
 #[test]
 fn entries_are_decoded_in_place() {
     let entry = Entry::new(EntryId::new(3, 9), EntryKind::ConfChange, Bytes::from_static(b"payload"));
+    // SAFETY: entries, buffers and results live on this stack, and are as long as they say.
     unsafe {
         let mut bytes = vec![0; 64];
         let mut len = 0;
@@ -144,6 +143,7 @@ fn membership_changes_survive_being_taken_apart() {
         (both, v2, RAFT_DIALECT_TIKV),
         (single, RAFT_ENTRY_CONF_CHANGE, RAFT_DIALECT_TIKV),
     ] {
+        // SAFETY: changes, buffers and results live on this stack; what was decoded is freed at the end.
         unsafe {
             let mut bytes = [0; 64];
             let mut len = 0;
@@ -162,25 +162,24 @@ fn membership_changes_survive_being_taken_apart() {
             raft_conf_change_buffer_free(buffer);
         }
     }
-    unsafe {
-        let v1 = RAFT_ENTRY_CONF_CHANGE;
-        let nowhere = ptr::null_mut();
-        let status = raft_conf_change_encode(&raw const both, v1, 0, nowhere, 0, ptr::null_mut());
-        assert_eq!(status, RAFT_ERR_INVALID_ARGUMENT, "two operations do not fit the first version");
-    }
+    let (v1, nowhere) = (RAFT_ENTRY_CONF_CHANGE, ptr::null_mut());
+    // SAFETY: the change lives on this stack; nothing is asked for.
+    let status = unsafe { raft_conf_change_encode(&raw const both, v1, 0, nowhere, 0, ptr::null_mut()) };
+    assert_eq!(status, RAFT_ERR_INVALID_ARGUMENT, "two operations do not fit the first version");
 }
 
 #[test]
 fn a_host_may_change_a_change() {
     let server = Owned::member(1, &[1]);
+    server.node.campaign();
+    server.settle();
+    // SAFETY: a live node; what is passed lives on this stack, and what was handed out is freed at the end.
     unsafe {
-        ok(raft_campaign(server.node));
-        server.settle();
         let op = raft_conf_change_op { kind: RAFT_CONF_ADD_VOTER, node: 2 };
         let mut placed = raft_entry_id { term: 0, index: 0 };
-        ok(raft_propose_conf_change_v1(server.node, &raw const op, bytes_of(b"address"), &raw mut placed));
+        ok(raft_propose_conf_change_v1(server.node.0, &raw const op, bytes_of(b"address"), &raw mut placed));
         let mut view = ptr::null_mut();
-        ok(raft_ready(server.node, &raw mut view));
+        ok(raft_ready(server.node.0, &raw mut view));
         let entry = *(*view).entries;
         assert_eq!((entry.index, entry.kind), (placed.index, RAFT_ENTRY_CONF_CHANGE));
         let expected = ConfChangeV2 {
@@ -195,7 +194,7 @@ fn a_host_may_change_a_change() {
         let instead = change(&learner, RAFT_TRANSITION_AUTO);
         let mut members = ptr::null_mut();
         let (entry, instead) = (&raw const entry, &raw const instead);
-        ok(raft_apply_conf_change_as(server.node, entry, instead, &raw mut members));
+        ok(raft_apply_conf_change_as(server.node.0, entry, instead, &raw mut members));
         let mut shown = zeroed::<raft_conf_state>();
         ok(raft_conf_state_buffer_view(members, &raw mut shown));
         assert_eq!(array(shown.voters, shown.voters_len), [1]);
@@ -207,11 +206,10 @@ fn a_host_may_change_a_change() {
 
 #[test]
 fn memberships_are_checked() {
-    let check = |voters: &[u64], learners: &[u64]| unsafe {
-        let mut state = zeroed::<raft_conf_state>();
-        (state.voters, state.voters_len) = (voters.as_ptr(), voters.len());
-        (state.learners, state.learners_len) = (learners.as_ptr(), learners.len());
-        raft_conf_state_check(&raw const state)
+    let check = |voters: &[u64], learners: &[u64]| {
+        let members = ConfState::new(voters, learners);
+        // SAFETY: a membership that is there during the call.
+        unsafe { raft_conf_state_check(&(&members).into()) }
     };
     assert_eq!(check(&[1, 2], &[3]), RAFT_OK);
     assert_eq!(check(&[1, 2], &[2]), RAFT_ERR_CONF_CHANGE);
@@ -226,15 +224,16 @@ fn a_batch_of_messages_is_stepped_to_its_end() {
     let batch = [bytes_of(&beat), bytes_of(b"garbage"), bytes_of(&late)];
     let mut statuses = [1; 3];
     let mut state = raft_hard_state { term: 0, vote: 0, commit: 0 };
+    // SAFETY: a live node; messages and results live on this stack, or are not there and said to be.
     unsafe {
-        let status = raft_step_batch(server.node, batch.as_ptr(), 3, statuses.as_mut_ptr());
+        let status = raft_step_batch(server.node.0, batch.as_ptr(), 3, statuses.as_mut_ptr());
         assert_eq!((status, statuses), (RAFT_ERR_DECODE, [RAFT_OK, RAFT_ERR_DECODE, RAFT_OK]));
-        ok(raft_node_hard_state(server.node, &raw mut state));
+        ok(raft_node_hard_state(server.node.0, &raw mut state));
         assert_eq!(state.term, 9, "the last message counts too");
-        ok(raft_step_batch(server.node, batch.as_ptr(), 1, ptr::null_mut()));
-        ok(raft_step_batch(server.node, ptr::null(), 0, statuses.as_mut_ptr()));
+        ok(raft_step_batch(server.node.0, batch.as_ptr(), 1, ptr::null_mut()));
+        ok(raft_step_batch(server.node.0, ptr::null(), 0, statuses.as_mut_ptr()));
         let dangling = [batch[0], raft_slice { data: ptr::null(), len: 9 }];
-        let status = raft_step_batch(server.node, dangling.as_ptr(), 2, statuses.as_mut_ptr());
+        let status = raft_step_batch(server.node.0, dangling.as_ptr(), 2, statuses.as_mut_ptr());
         assert_eq!(status, RAFT_ERR_INVALID_ARGUMENT);
     }
 }
@@ -242,20 +241,22 @@ fn a_batch_of_messages_is_stepped_to_its_end() {
 #[test]
 fn many_ticks_are_as_good_as_one_after_the_other() {
     let (one, many) = (Owned::member(1, &[1, 2, 3]), Owned::member(1, &[1, 2, 3]));
-    let soft = |server: &Owned| unsafe {
+    let soft = |server: &Owned| {
         let mut state = raft_soft_state { leader: 9, role: 9 };
-        ok(raft_node_soft_state(server.node, &raw mut state));
+        // SAFETY: a live node, and room for the result.
+        ok(unsafe { raft_node_soft_state(server.node.0, &raw mut state) });
         (state.leader, state.role)
     };
+    for _ in 0..40 {
+        ok(one.node.tick());
+    }
+    // SAFETY: a live node.
     unsafe {
-        for _ in 0..40 {
-            ok(raft_tick(one.node));
-        }
-        ok(raft_tick_n(many.node, 40));
+        ok(raft_tick_n(many.node.0, 40));
         assert_eq!(soft(&one), (0, RAFT_ROLE_PRE_CANDIDATE));
         assert_eq!(soft(&one), soft(&many));
-        ok(raft_tick_n(many.node, 0));
-        assert_eq!(raft_tick_n(many.node, u32::MAX), RAFT_ERR_INVALID_ARGUMENT);
+        ok(raft_tick_n(many.node.0, 0));
+        assert_eq!(raft_tick_n(many.node.0, u32::MAX), RAFT_ERR_INVALID_ARGUMENT);
     }
 }
 
@@ -263,13 +264,14 @@ fn many_ticks_are_as_good_as_one_after_the_other() {
 fn a_node_tells_its_id_and_configuration() {
     let given = raft_config { priority: -3, lend_snapshots: true, election_ticks: 30, ..config(7) };
     let server = Owned::start(&given, MemoryStorage::with_conf_state(ConfState::new([7], [])));
+    // SAFETY: NULL or a live node, and a result that states its size.
     unsafe {
         let mut told = config(1);
-        ok(raft_node_config(server.node, &raw mut told));
-        assert_eq!((raft_node_id(server.node), raft_node_id(ptr::null_mut())), (7, 0));
+        ok(raft_node_config(server.node.0, &raw mut told));
+        assert_eq!((raft_node_id(server.node.0), raft_node_id(ptr::null_mut())), (7, 0));
         assert_eq!((told.id, told.priority, told.election_ticks), (7, -3, 30));
         assert!(told.lend_snapshots && !told.async_storage_writes);
-        ok(raft_node_check_invariants(server.node));
+        ok(raft_node_check_invariants(server.node.0));
     }
 }
 
@@ -282,7 +284,7 @@ fn a_failure_that_stopped_nobody_can_be_fetched() {
         data: Bytes::new(),
     });
     let mut server = Owned::start(&config(1), log);
-    unsafe { ok(raft_campaign(server.node)) };
+    server.node.campaign();
     server.settle();
     for pre in [true, false] {
         let body = Body::VoteReply(VoteReply { pre, granted: true });
@@ -294,12 +296,13 @@ fn a_failure_that_stopped_nobody_can_be_fetched() {
     ok(server.step(&Message { from: 2, to: 1, term: 2, body: Body::AppendReply(reject) }));
     server.settle();
     server.prank = None;
+    // SAFETY: a live node, and room for the result.
     unsafe {
         let mut status = 1;
-        ok(raft_node_take_storage_error(server.node, &raw mut status));
+        ok(raft_node_take_storage_error(server.node.0, &raw mut status));
         assert_eq!(status, -77);
         assert!(last_error(server.node).contains("-77"), "{}", last_error(server.node));
-        ok(raft_node_take_storage_error(server.node, &raw mut status));
+        ok(raft_node_take_storage_error(server.node.0, &raw mut status));
         assert_eq!(status, RAFT_OK, "once");
     }
 }
