@@ -40,7 +40,7 @@
 //! - [`Message`] and what is in it: the wire. [`wire`] encodes it.
 //! - [`Storage`], [`MemoryStorage`]: what the node reads from its host. [`storage::check`] tries a
 //!   host's own.
-//! - [`ConfState`], [`ConfChangeV2`]: membership. [`quorum`]: its arithmetic.
+//! - [`ConfState`], [`ConfChangeV2`]: membership.
 #![forbid(unsafe_code)]
 
 mod config;
@@ -52,7 +52,7 @@ mod membership;
 mod message;
 mod node_set;
 mod progress;
-pub mod quorum;
+mod quorum;
 mod raft;
 mod raw_node;
 mod ready;

@@ -74,7 +74,7 @@ impl Configuration {
     }
 
     /// The voters, both halves.
-    pub fn voters(&self) -> &JointQuorum {
+    pub(crate) fn voters(&self) -> &JointQuorum {
         &self.voters
     }
 

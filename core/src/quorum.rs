@@ -3,12 +3,12 @@
 mod joint;
 mod majority;
 
-pub use joint::JointQuorum;
-pub use majority::Majority;
+pub(crate) use joint::JointQuorum;
+pub(crate) use majority::Majority;
 
 /// How a vote stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum VoteResult {
+pub(crate) enum VoteResult {
     /// Not decided yet.
     Pending,
     /// A quorum said yes.

@@ -6,21 +6,21 @@ use crate::types::{Index, NodeId};
 /// Two sets of voters. Outside a membership change the outgoing half is empty and agrees with
 /// everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct JointQuorum {
+pub(crate) struct JointQuorum {
     /// The voters that remain.
-    pub incoming: Majority,
+    pub(crate) incoming: Majority,
     /// The voters of before, while joint.
-    pub outgoing: Majority,
+    pub(crate) outgoing: Majority,
 }
 
 impl JointQuorum {
     /// Whether `id` votes in either half.
-    pub fn contains(&self, id: NodeId) -> bool {
+    pub(crate) fn contains(&self, id: NodeId) -> bool {
         self.incoming.contains(id) || self.outgoing.contains(id)
     }
 
     /// The voters of both halves, ascending.
-    pub fn ids(&self) -> Vec<NodeId> {
+    pub(crate) fn ids(&self) -> Vec<NodeId> {
         let mut ids = [self.incoming.ids(), self.outgoing.ids()].concat();
         ids.sort_unstable();
         ids.dedup();
@@ -28,12 +28,12 @@ impl JointQuorum {
     }
 
     /// The highest index that a majority of each half has reached.
-    pub fn committed(&self, mut reached: impl FnMut(NodeId) -> Index) -> Index {
+    pub(crate) fn committed(&self, mut reached: impl FnMut(NodeId) -> Index) -> Index {
         self.incoming.committed(&mut reached).min(self.outgoing.committed(&mut reached))
     }
 
     /// How a vote stands: lost if lost in one half, won if won in both.
-    pub fn vote_result(&self, mut said: impl FnMut(NodeId) -> Option<bool>) -> VoteResult {
+    pub(crate) fn vote_result(&self, mut said: impl FnMut(NodeId) -> Option<bool>) -> VoteResult {
         match (self.incoming.vote_result(&mut said), self.outgoing.vote_result(&mut said)) {
             (VoteResult::Lost, _) | (_, VoteResult::Lost) => VoteResult::Lost,
             (VoteResult::Won, VoteResult::Won) => VoteResult::Won,

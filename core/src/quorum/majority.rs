@@ -9,28 +9,28 @@ const ON_STACK: usize = 9;
 
 /// A set of voters, of which more than half decide.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Majority {
+pub(crate) struct Majority {
     ids: NodeSet,
 }
 
 impl Majority {
     /// The set of the given voters.
-    pub fn new(ids: Vec<NodeId>) -> Self {
+    pub(crate) fn new(ids: Vec<NodeId>) -> Self {
         Self { ids: NodeSet::new(ids) }
     }
 
     /// The voters, ascending.
-    pub fn ids(&self) -> &[NodeId] {
+    pub(crate) fn ids(&self) -> &[NodeId] {
         &self.ids
     }
 
     /// Whether there are no voters.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
 
     /// Whether `id` is one of the voters.
-    pub fn contains(&self, id: NodeId) -> bool {
+    pub(crate) fn contains(&self, id: NodeId) -> bool {
         self.ids.contains(id)
     }
 
@@ -44,7 +44,7 @@ impl Majority {
 
     /// The highest index that a majority has reached, given what each voter has reached. An empty
     /// set has reached everything: a joint quorum is then decided by its other half.
-    pub fn committed(&self, mut reached: impl FnMut(NodeId) -> Index) -> Index {
+    pub(crate) fn committed(&self, mut reached: impl FnMut(NodeId) -> Index) -> Index {
         let count = self.ids.len();
         if count == 0 {
             return Index::MAX;
@@ -67,7 +67,7 @@ impl Majority {
     }
 
     /// How a vote stands, given what each voter has said. An empty set has agreed.
-    pub fn vote_result(&self, mut said: impl FnMut(NodeId) -> Option<bool>) -> VoteResult {
+    pub(crate) fn vote_result(&self, mut said: impl FnMut(NodeId) -> Option<bool>) -> VoteResult {
         let count = self.ids.len();
         let (mut yes, mut silent) = (0, 0);
         for id in self.ids() {
