@@ -33,6 +33,7 @@ from raftcore.enums import (
     Transition,
 )
 from raftcore.errors import (
+    BrokenInvariant,
     CommitBeyondLog,
     CommittedConflict,
     Compacted,
@@ -64,6 +65,7 @@ from raftcore.storage import Storage, fitting
 
 __all__ = [
     "Ack",
+    "BrokenInvariant",
     "CommitBeyondLog",
     "CommittedConflict",
     "Compacted",

@@ -412,7 +412,8 @@ class RawNode:
     with `advance`.
 
     The storage is read from within these calls. What it raises, the caller gets as a StorageError
-    with the exception as `__cause__`. A storage that calls its own node gets Reentrant.
+    with the exception as `__cause__`. A storage that calls its own node gets Reentrant. An
+    interrupt (what is no Exception: KeyboardInterrupt, SystemExit) comes out as it is.
 
     Threads: every method may be called from any thread; calls wait for each other.
 
@@ -426,6 +427,9 @@ class RawNode:
     @property
     def id(self) -> int:
         """This node's id."""
+    @property
+    def config(self) -> Config:
+        """The configuration that the node was made with."""
     @property
     def storage(self) -> Storage:
         """The storage that the node was made with."""
@@ -537,6 +541,31 @@ class RawNode:
         """
     def status(self) -> Status:
         """The node's state, for people and for metrics."""
+    def set_observer(
+        self,
+        *,
+        log: Callable[[int, str], object] | None = None,
+        trace: Callable[[dict[str, Any]], object] | None = None,
+        log_level: int = 20,
+    ) -> None:
+        """Has the node watched from now on, by these instead of whom there was; by nobody if both are None.
+
+        `log` gets a level of `logging` and words for people: INFO when role, leader or membership
+        change, WARNING when the storage fails, ERROR when data was lost, DEBUG when a call is refused;
+        nothing below `log_level`. The method `log` of a `logging.Logger` is one. `trace` gets a dict
+        for each thing that happens, which json can write: docs/abi.md lists them. It costs time.
+
+        Both are called from within the calls of the node, in order. They cannot make those fail: an
+        Exception goes to `sys.unraisablehook`, and only what is none (KeyboardInterrupt, SystemExit)
+        comes out of the call, whose work is done. What calls the node from within gets Reentrant.
+
+        Raises TypeError for what is not callable.
+        """
+    def check_invariants(self) -> None:
+        """Checks that what must hold within every node does. For tests of programs, and of this library.
+
+        Raises BrokenInvariant, which names the condition, if not: a defect of the library.
+        """
 
 def check_storage(
     make: Callable[[], Any], write: type[StorageWrite]

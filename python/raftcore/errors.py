@@ -7,6 +7,7 @@ Unless an exception says otherwise, the node is as it was before the call.
 from enum import Enum
 
 __all__ = [
+    "BrokenInvariant",
     "CommitBeyondLog",
     "CommittedConflict",
     "Compacted",
@@ -176,9 +177,13 @@ class NoLeader(RaftError):
 
 
 class Reentrant(RaftError):
-    """A storage called back into the very node that was asking it."""
+    """A storage or an observer called back into the very node that was calling it."""
 
 
 class Poisoned(RaftError):
     """A defect of the library was caught inside this node. Its state is not to be trusted:
     drop it, and start a new one from the storage."""
+
+
+class BrokenInvariant(RaftError):
+    """Something does not hold that must hold within every node: a defect of the library."""

@@ -34,7 +34,7 @@ impl<T> Guard<T> {
     pub(crate) fn call<R>(&self, py: Python<'_>, f: impl FnOnce(&mut T) -> R) -> PyResult<R> {
         let me = this_thread();
         if self.inside.load(Ordering::Relaxed) == me {
-            return Err(raise(py, "Reentrant", ("a storage called back into its own node",)));
+            return Err(raise(py, "Reentrant", ("a storage or an observer called back into its own node",)));
         }
         let mut value = self.value.lock_py_attached(py);
         if let Some(why) = self.poison.get() {

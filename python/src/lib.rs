@@ -17,6 +17,7 @@ mod membership;
 mod memory;
 mod message;
 mod node;
+mod observe;
 mod payload;
 mod ready;
 mod snapshot;

@@ -15,13 +15,14 @@ use crate::error::{decode_error, raise, storage_error, to_python};
 use crate::guard::Guard;
 use crate::membership::{ChangeOrEntry, ConfChange, ConfState};
 use crate::message::Message;
+use crate::observe::{Observer, Watched};
 use crate::payload::Payload;
 use crate::ready::Ready;
 use crate::state::{HardState, SoftState};
 use crate::status::{proposed_to_python, status_to_python};
 use crate::storage::{Failure, HostStorage};
 
-type CoreNode = core::RawNode<HostStorage>;
+pub(crate) type CoreNode = core::RawNode<HostStorage>;
 
 /// One node of a Raft group: a state machine that its host drives.
 ///
@@ -30,7 +31,8 @@ type CoreNode = core::RawNode<HostStorage>;
 /// with `advance`.
 ///
 /// The storage is read from within these calls. What it raises, the caller gets as a StorageError
-/// with the exception as `__cause__`. A storage that calls its own node gets Reentrant.
+/// with the exception as `__cause__`. A storage that calls its own node gets Reentrant. An
+/// interrupt (what is no Exception: KeyboardInterrupt, SystemExit) comes out as it is.
 ///
 /// Threads: every method may be called from any thread; calls wait for each other.
 ///
@@ -41,7 +43,8 @@ type CoreNode = core::RawNode<HostStorage>;
 /// together; TypeError if `storage` lacks a method.
 #[pyclass(frozen, weakref, module = "raftcore")]
 pub(crate) struct RawNode {
-    node: Guard<CoreNode>,
+    node: Guard<Watched>,
+    config: Py<PyAny>,
     failure: Failure,
     id: u64,
     dialect: wire::Dialect,
@@ -56,9 +59,21 @@ impl RawNode {
         py: Python<'_>,
         f: impl FnOnce(&mut CoreNode) -> Result<R, core::Error>,
     ) -> PyResult<R> {
-        let result = self.node.call(py, |node| {
+        self.call_watched(py, |node| f(&mut node.raw))
+    }
+
+    fn call_watched<R>(
+        &self,
+        py: Python<'_>,
+        f: impl FnOnce(&mut Watched) -> Result<R, core::Error>,
+    ) -> PyResult<R> {
+        let result = self.enter(py, |node| {
             let result = f(node);
-            (result, self.failure.take())
+            let cause = self.failure.take();
+            if let Err(error) = &result {
+                node.tell_failure(py, error);
+            }
+            (result, cause)
         });
         match result? {
             (Ok(result), None) => Ok(result),
@@ -70,10 +85,31 @@ impl RawNode {
         }
     }
 
+    fn look<R>(&self, py: Python<'_>, f: impl FnOnce(&mut CoreNode) -> R) -> PyResult<R> {
+        self.enter(py, |node| f(&mut node.raw))
+    }
+
+    /// Has the node to itself; the observer hears of what has changed before anybody else has it.
+    fn enter<R>(&self, py: Python<'_>, f: impl FnOnce(&mut Watched) -> R) -> PyResult<R> {
+        let (result, interrupt) = self.node.call(py, |node| {
+            let result = f(node);
+            node.tell_changes(py);
+            (result, node.take_interrupt())
+        })?;
+        interrupt.map_or(Ok(result), Err)
+    }
+
     /// Keeps for `take_storage_error` what the storage raised while a call succeeded all the same.
     /// What the node could deal with by itself is no failure, and forgotten.
     fn keep(&self, py: Python<'_>, cause: (core::StorageError, PyErr)) -> PyResult<()> {
-        if let Some(error) = self.look(py, CoreNode::take_storage_error)? {
+        let error = self.enter(py, |node| {
+            let error = node.raw.take_storage_error();
+            if let Some(error) = &error {
+                node.tell_failure(py, &error.clone().into());
+            }
+            error
+        })?;
+        if let Some(error) = error {
             let raised = storage_error(py, &error);
             raised.set_cause(py, (cause.0 == error).then_some(cause.1));
             let before = self.kept.lock().replace(raised.into_value(py));
@@ -81,24 +117,22 @@ impl RawNode {
         }
         Ok(())
     }
-
-    fn look<R>(&self, py: Python<'_>, f: impl FnOnce(&mut CoreNode) -> R) -> PyResult<R> {
-        self.node.call(py, f)
-    }
 }
 
 #[pymethods]
 impl RawNode {
     #[new]
-    fn new(py: Python<'_>, config: Config, storage: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let config = config.0;
+    fn new(py: Python<'_>, config: &Bound<'_, PyAny>, storage: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let given = config.clone().unbind();
+        let config = config.extract::<Config>()?.0;
         let (id, dialect) = (config.id, config.dialect);
         let failure = Failure::default();
         let storage = HostStorage::new(storage, failure.clone())?;
         let node = CoreNode::new(config, storage).map_err(|error| to_python(py, &error, failure.take()))?;
         drop(failure.take());
         Ok(Self {
-            node: Guard::new(node),
+            node: Guard::new(Watched::new(node)),
+            config: given,
             failure,
             id,
             dialect,
@@ -111,6 +145,12 @@ impl RawNode {
     #[getter]
     fn id(&self) -> u64 {
         self.id
+    }
+
+    /// The configuration that the node was made with.
+    #[getter]
+    fn config(&self, py: Python<'_>) -> Py<PyAny> {
+        self.config.clone_ref(py)
     }
 
     /// The storage that the node was made with.
@@ -157,7 +197,10 @@ impl RawNode {
                 wire::decode(&bytes.0).map_err(|error| decode_error(py, &error))?
             }
         };
-        self.call(py, |node| node.step(message))
+        self.call_watched(py, |node| {
+            node.tell_delivery(py, &message);
+            node.raw.step(message)
+        })
     }
 
     /// Proposes an entry. On the leader, returns the EntryId that it got: it is committed once an
@@ -279,7 +322,11 @@ impl RawNode {
     /// Raises ReadyOutstanding if the last one was not advanced (not with asynchronous writes), and
     /// StorageError.
     fn ready(&self, py: Python<'_>) -> PyResult<Ready> {
-        let work = self.call(py, CoreNode::ready)?;
+        let work = self.call_watched(py, |node| {
+            let work = node.raw.ready()?;
+            node.tell_sending(py, &work);
+            Ok(work)
+        })?;
         Ok(Ready::new(work, Arc::clone(&self.identity)))
     }
 
@@ -322,6 +369,40 @@ impl RawNode {
         status_to_python(py, status)
     }
 
+    /// Has the node watched from now on, by these instead of whom there was; by nobody if both are None.
+    ///
+    /// `log` gets a level of `logging` and words for people: INFO when role, leader or membership
+    /// change, WARNING when the storage fails, ERROR when data was lost, DEBUG when a call is refused;
+    /// nothing below `log_level`. The method `log` of a `logging.Logger` is one. `trace` gets a dict
+    /// for each thing that happens, which json can write: docs/abi.md lists them. It costs time.
+    ///
+    /// Both are called from within the calls of the node, in order. They cannot make those fail: an
+    /// Exception goes to `sys.unraisablehook`, and only what is none (KeyboardInterrupt, SystemExit)
+    /// comes out of the call, whose work is done. What calls the node from within gets Reentrant.
+    ///
+    /// Raises TypeError for what is not callable.
+    #[pyo3(signature = (*, log=None, trace=None, log_level=20))]
+    fn set_observer(
+        &self,
+        py: Python<'_>,
+        log: Option<Py<PyAny>>,
+        trace: Option<Py<PyAny>>,
+        log_level: u32,
+    ) -> PyResult<()> {
+        let observer = Observer::new(py, log, trace, log_level)?;
+        // Dropped here, with nothing locked.
+        let _before = self.enter(py, |node| node.watch(observer))?;
+        Ok(())
+    }
+
+    /// Checks that what must hold within every node does. For tests of programs, and of this library.
+    ///
+    /// Raises BrokenInvariant, which names the condition, if not: a defect of the library.
+    fn check_invariants(&self, py: Python<'_>) -> PyResult<()> {
+        let checked = self.look(py, |node| node.check_invariants())?;
+        checked.map_err(|condition| raise(py, "BrokenInvariant", (format!("it does not hold: {condition}"),)))
+    }
+
     fn __repr__(&self, py: Python<'_>) -> String {
         match self.look(py, |node| (node.soft_state(), node.hard_state())) {
             Ok((soft, hard)) => {
@@ -331,17 +412,20 @@ impl RawNode {
         }
     }
 
-    /// A node that is in use right now is not garbage: its storage need not be visited.
+    /// A node that is in use right now is not garbage: what it holds need not be visited.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         if let Some(kept) = self.kept.try_lock() {
             visit.call(&*kept)?;
         }
-        self.node.try_call(|node| node.storage().traverse(visit)).unwrap_or(Ok(()))
+        visit.call(&self.config)?;
+        self.node.try_call(|node| node.traverse(visit)).unwrap_or(Ok(()))
     }
 
     fn __clear__(&self) {
-        let storage = self.node.try_call(|node| std::mem::replace(node.storage_mut(), HostStorage::Gone));
-        drop(storage);
+        let held = self.node.try_call(|node| {
+            (node.watch(None), std::mem::replace(node.raw.storage_mut(), HostStorage::Gone))
+        });
+        drop(held);
         let kept = self.kept.lock().take();
         drop(kept);
     }

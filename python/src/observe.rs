@@ -1,0 +1,301 @@
+//! Watching a node: words for people, and a dict for each thing that happens.
+//!
+//! Fields and words are those of the C interface's `raft_observer`.
+
+use pyo3::exceptions::{PyException, PyTypeError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use raftcore as core;
+
+use crate::enums::{MessageType, Role};
+use crate::node::CoreNode;
+
+/// The levels of Python's `logging`.
+const DEBUG: u32 = 10;
+const INFO: u32 = 20;
+const WARNING: u32 = 30;
+const ERROR: u32 = 40;
+
+/// A node, and who watches it.
+pub(crate) struct Watched {
+    pub(crate) raw: CoreNode,
+    observer: Option<Observer>,
+}
+
+/// Who watches, and what was told last.
+pub(crate) struct Observer {
+    log: Option<Py<PyAny>>,
+    trace: Option<Py<PyAny>>,
+    level: u32,
+    seen: Option<Seen>,
+    /// What a callback raised that is not for `sys.unraisablehook`: an interrupt, an exit.
+    interrupt: Option<PyErr>,
+}
+
+/// What is watched of a node.
+struct Seen {
+    hard: core::HardState,
+    soft: core::SoftState,
+    last: core::EntryId,
+    applied: u64,
+    members: core::ConfState,
+}
+
+#[derive(IntoPyObject)]
+struct StateEvent {
+    kind: &'static str,
+    node: u64,
+    term: u64,
+    role: String,
+    leader: u64,
+    vote: u64,
+    commit: u64,
+}
+
+#[derive(IntoPyObject)]
+struct LogEvent {
+    kind: &'static str,
+    node: u64,
+    last: LogPlace,
+}
+
+#[derive(IntoPyObject)]
+struct LogPlace {
+    term: u64,
+    index: u64,
+}
+
+#[derive(IntoPyObject)]
+struct AppliedEvent {
+    kind: &'static str,
+    node: u64,
+    index: u64,
+}
+
+#[derive(IntoPyObject)]
+struct MembersEvent<'a> {
+    kind: &'static str,
+    node: u64,
+    voters: &'a [u64],
+    outgoing: &'a [u64],
+    learners: &'a [u64],
+}
+
+#[derive(IntoPyObject)]
+struct DeliverEvent {
+    kind: &'static str,
+    node: u64,
+    from: u64,
+    term: u64,
+    r#type: String,
+}
+
+#[derive(IntoPyObject)]
+struct SendEvent {
+    kind: &'static str,
+    node: u64,
+    to: u64,
+    term: u64,
+    r#type: String,
+}
+
+impl Watched {
+    pub(crate) fn new(raw: CoreNode) -> Self {
+        Self { raw, observer: None }
+    }
+
+    /// Puts an observer in the place of the one before. That one is to be dropped with nothing locked.
+    pub(crate) fn watch(&mut self, observer: Option<Observer>) -> Option<Observer> {
+        let seen = Seen::of(&self.raw);
+        let before = std::mem::replace(&mut self.observer, observer);
+        if let Some(observer) = &mut self.observer {
+            observer.seen = Some(seen);
+        }
+        before
+    }
+
+    /// Tells that a message came in.
+    pub(crate) fn tell_delivery(&mut self, py: Python<'_>, message: &core::Message) {
+        let Some(observer) = &mut self.observer else { return };
+        observer.trace(py, || DeliverEvent {
+            kind: "deliver",
+            node: self.raw.id(),
+            from: message.from,
+            term: message.term,
+            r#type: type_name(&message.body),
+        });
+    }
+
+    /// Tells that messages go out: those of a Ready, and those that wait until it is stored.
+    pub(crate) fn tell_sending(&mut self, py: Python<'_>, ready: &core::Ready) {
+        let Some(observer) = &mut self.observer else { return };
+        let later = ready.storage_append.iter().flat_map(|append| &append.responses);
+        let later = later.filter_map(|response| match response {
+            core::Response::Send(message) => Some(message),
+            core::Response::Acknowledge(_) => None,
+        });
+        for message in ready.messages.iter().chain(later) {
+            observer.trace(py, || SendEvent {
+                kind: "send",
+                node: self.raw.id(),
+                to: message.to,
+                term: message.term,
+                r#type: type_name(&message.body),
+            });
+        }
+    }
+
+    /// Tells what a call has changed.
+    pub(crate) fn tell_changes(&mut self, py: Python<'_>) {
+        let Some(observer) = &mut self.observer else { return };
+        let now = Seen::of(&self.raw);
+        if let Some(before) = observer.seen.take() {
+            now.tell(py, self.raw.id(), &before, observer);
+        }
+        observer.seen = Some(now);
+    }
+
+    /// Says that a call failed, and why.
+    pub(crate) fn tell_failure(&mut self, py: Python<'_>, error: &core::Error) {
+        let Some(observer) = &mut self.observer else { return };
+        let level = match error {
+            core::Error::CommitBeyondLog { .. } | core::Error::CommittedConflict { .. } => ERROR,
+            core::Error::Storage(_) => WARNING,
+            _ => DEBUG,
+        };
+        observer.log(py, level, || error.to_string());
+    }
+
+    /// What an observer raised that shall come out of the call.
+    pub(crate) fn take_interrupt(&mut self) -> Option<PyErr> {
+        self.observer.as_mut()?.interrupt.take()
+    }
+
+    pub(crate) fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.raw.storage().traverse(visit)?;
+        let Some(observer) = &self.observer else { return Ok(()) };
+        observer.log.iter().chain(&observer.trace).try_for_each(|callback| visit.call(callback))
+    }
+}
+
+impl Observer {
+    /// An observer with these callbacks; none if there are none. Raises TypeError for what cannot be
+    /// called.
+    pub(crate) fn new(
+        py: Python<'_>,
+        log: Option<Py<PyAny>>,
+        trace: Option<Py<PyAny>>,
+        level: u32,
+    ) -> PyResult<Option<Self>> {
+        for (name, callback) in [("log", &log), ("trace", &trace)] {
+            if callback.as_ref().is_some_and(|callback| !callback.bind(py).is_callable()) {
+                return Err(PyTypeError::new_err(format!("{name} is not callable")));
+            }
+        }
+        let any = log.is_some() || trace.is_some();
+        Ok(any.then_some(Self { log, trace, level, seen: None, interrupt: None }))
+    }
+
+    fn log(&mut self, py: Python<'_>, level: u32, text: impl FnOnce() -> String) {
+        let Some(log) = self.log.as_ref().filter(|_| level >= self.level) else { return };
+        let result = log.bind(py).call1((level, text()));
+        let raised = result.err().map(|raised| (raised, log.clone_ref(py)));
+        self.note(py, raised);
+    }
+
+    fn trace<T: for<'py> IntoPyObject<'py>>(&mut self, py: Python<'_>, event: impl FnOnce() -> T) {
+        let Some(trace) = &self.trace else { return };
+        let result = trace.bind(py).call1((event(),));
+        let raised = result.err().map(|raised| (raised, trace.clone_ref(py)));
+        self.note(py, raised);
+    }
+
+    /// An observer cannot make a call fail. What is no error but an interrupt is kept for the caller.
+    fn note(&mut self, py: Python<'_>, raised: Option<(PyErr, Py<PyAny>)>) {
+        match raised {
+            None => {}
+            Some((raised, callback)) if raised.is_instance_of::<PyException>(py) => {
+                raised.write_unraisable(py, Some(callback.bind(py)));
+            }
+            Some((raised, _)) => self.interrupt = Some(raised),
+        }
+    }
+}
+
+impl Seen {
+    fn of(raw: &CoreNode) -> Self {
+        let status = raw.status();
+        Self {
+            hard: status.hard_state,
+            soft: status.soft_state,
+            last: status.last,
+            applied: status.applied,
+            members: status.conf_state,
+        }
+    }
+
+    /// Tells in what it differs from what was before.
+    fn tell(&self, py: Python<'_>, node: u64, before: &Self, observer: &mut Observer) {
+        if (before.hard, before.soft) != (self.hard, self.soft) {
+            observer.trace(py, || self.state(node));
+        }
+        if before.soft != self.soft || before.hard.term != self.hard.term {
+            observer.log(py, INFO, || self.state_text(node));
+        }
+        if before.last != self.last {
+            let last = LogPlace { term: self.last.term, index: self.last.index };
+            observer.trace(py, || LogEvent { kind: "log", node, last });
+        }
+        if before.applied != self.applied {
+            observer.trace(py, || AppliedEvent { kind: "applied", node, index: self.applied });
+        }
+        if before.members != self.members {
+            observer.trace(py, || self.members(node));
+            observer.log(py, INFO, || self.members_text(node));
+        }
+    }
+
+    fn state(&self, node: u64) -> StateEvent {
+        StateEvent {
+            kind: "state",
+            node,
+            term: self.hard.term,
+            role: role_name(self.soft.role),
+            leader: self.soft.leader,
+            vote: self.hard.vote,
+            commit: self.hard.commit,
+        }
+    }
+
+    fn state_text(&self, node: u64) -> String {
+        let leader = match self.soft.leader {
+            core::NO_NODE => ", no leader known".to_owned(),
+            leader if leader == node => String::new(),
+            leader => format!(", leader {leader}"),
+        };
+        format!("node {node}: {} in term {}{leader}", role_name(self.soft.role), self.hard.term)
+    }
+
+    fn members(&self, node: u64) -> MembersEvent<'_> {
+        let core::ConfState { voters, learners, voters_outgoing, .. } = &self.members;
+        MembersEvent { kind: "members", node, voters, outgoing: voters_outgoing, learners }
+    }
+
+    fn members_text(&self, node: u64) -> String {
+        let core::ConfState { voters, learners, voters_outgoing, .. } = &self.members;
+        let part = |name: &str, ids: &[u64]| match ids {
+            [] => String::new(),
+            ids => format!(", {name} {ids:?}"),
+        };
+        let more = part("outgoing", voters_outgoing) + &part("learners", learners);
+        format!("node {node}: voters {voters:?}{more}")
+    }
+}
+
+fn role_name(role: core::RoleKind) -> String {
+    Role(role).name().trim_start_matches("Role.").to_lowercase()
+}
+
+fn type_name(body: &core::Body) -> String {
+    MessageType::of(body).name().to_lowercase()
+}
