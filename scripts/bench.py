@@ -19,6 +19,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import readme_figures
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- table: begin (make bench) -->", "<!-- table: end -->"
@@ -281,6 +283,7 @@ def write_document(text: str) -> None:
     if not begin or not end:
         raise SystemExit(f"bench: {DOCUMENT} has no place for the table ({BEGIN} ... {END})")
     DOCUMENT.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}")
+    readme_figures.renew()
 
 
 def main() -> int:

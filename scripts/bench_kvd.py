@@ -22,6 +22,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import readme_figures
 from kvd_harness import Cluster, kvd_binary, wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -350,6 +351,7 @@ def main():
         plot(servers, ROOT / "docs/kvd-latency")
         text += "\n\n![Latency against load](kvd-latency.svg)"
     write_between(DOCUMENT, "kvd", text)
+    readme_figures.renew()
 
 
 if __name__ == "__main__":

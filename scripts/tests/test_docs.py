@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the guides name is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import readme_figures
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+GUIDES = [REPOSITORY / "README.md", REPOSITORY / "python/README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+FOLDERS = {path.name for path in REPOSITORY.iterdir() if path.is_dir() and not path.name.startswith(".")}
+MADE = {"build", "target"}  # what is named there comes and goes
+
+
+def prose(guide):
+    """The text without blocks of code."""
+    return re.sub(r"^```.*?^```", "", guide.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def named_paths(text):
+    """Paths from the top of the repository, between backticks."""
+    for name in re.findall(r"`([\w.-]+(?:/[\w.-]+)+)/?`", text):
+        if name.split("/")[0] in FOLDERS - MADE:
+            yield name
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.name)
+def test_links_and_paths_lead_somewhere(guide):
+    text = prose(guide)
+    links = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    missing = [link for link in links if link and not (guide.parent / link).exists()]
+    missing += [name for name in named_paths(text) if not (REPOSITORY / name).exists()]
+    assert missing == []
+
+
+def test_a_dead_path_would_be_noticed():
+    assert list(named_paths("`docs/abi.md` and `docs/nothing.md`, `build/lib`, `a/b`")) == [
+        "docs/abi.md",
+        "docs/nothing.md",
+    ]
+
+
+def test_targets_that_are_named_exist():
+    makefile = (REPOSITORY / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+(?: [a-z-]+)*):", makefile, re.MULTILINE))
+    targets = {target for line in targets for target in line.split()}
+    for guide in GUIDES:
+        named = set(re.findall(r"`make ([a-z-]+)", guide.read_text()))
+        assert named - targets == set(), guide.name
+
+
+def test_the_readme_has_the_figures_of_the_benchmarks():
+    readme, document = readme_figures.README.read_text(), readme_figures.SOURCE.read_text()
+    assert readme_figures.renewed(readme, document) == readme
+    assert readme_figures.renewed(readme, document.replace("| 3 nodes, batch 1 | ", "| 3 nodes, batch 1 | 7")) != readme
