@@ -207,7 +207,7 @@ extern "C" {
 
 /// Version of this interface that the header describes, minor part: it changes when something is
 /// added.
-#define RAFT_ABI_MINOR 2
+#define RAFT_ABI_MINOR 3
 
 /// Message type: a follower passes proposals on to its leader.
 #define RAFT_MESSAGE_PROPOSE 2
@@ -312,6 +312,16 @@ typedef struct raft_conf_state_sink raft_conf_state_sink;
 
 /// Takes the entries that raft_storage.entries answers. Valid during that callback only.
 typedef struct raft_entry_sink raft_entry_sink;
+
+/// A log in memory that the host holds: for first programs, tests, and hosts that begin with a storage
+/// of the library's and put their own in its place later. It does what raft_storage demands, and the
+/// host stores into it what its node wants stored. It outlives its node: a node made anew from it goes
+/// on where the one before stopped. (raft_node_new_in_memory needs none of this, and loses its log with
+/// the node.)
+///
+/// Any thread may call any function on it, in callbacks of its node too; a lock inside makes the calls
+/// happen one after the other.
+typedef struct raft_memory_storage raft_memory_storage;
 
 /// A decoded message. Does not change; any thread may read it.
 typedef struct raft_message_buffer raft_message_buffer;
@@ -740,6 +750,24 @@ typedef struct raft_host {
   /// raft_config.lend_snapshots, and not called otherwise.
   raft_status (*send_snapshot)(void *context, const raft_snapshot_message *message);
 } raft_host;
+
+/// What a raft_memory_storage holds.
+typedef struct raft_memory_storage_info {
+  /// sizeof(raft_memory_storage_info), set by the caller.
+  size_t struct_size;
+  /// The hard state stored last.
+  raft_hard_state hard_state;
+  /// Index of the first entry that is there, or would be: the log is compacted up to the one before.
+  uint64_t first_index;
+  /// Index of the last entry; first_index - 1 if there is none.
+  uint64_t last_index;
+  /// Its term.
+  uint64_t last_term;
+  /// Last entry that the snapshot covers; 0: there is no snapshot.
+  uint64_t snapshot_index;
+  /// Its term.
+  uint64_t snapshot_term;
+} raft_memory_storage_info;
 
 /// What raft_message_inspect tells of a message.
 typedef struct raft_message_info {
@@ -1416,6 +1444,157 @@ raft_status raft_memory_snapshot_owned(raft_node *node,
 /// RAFT_ERR_INVALID_ARGUMENT (not a node in memory, or no snapshot covers them),
 /// RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
 RAFT_API RAFT_NODISCARD raft_status raft_memory_compact(raft_node *node, uint64_t index);
+
+/// Makes a storage.
+///
+/// `members` is the membership that the group starts with, the same on all of its first nodes; it is
+/// copied; NULL for a node that joins later. The log of a first member starts behind index 1, a snapshot
+/// of the empty state. `out` is not NULL; on success `*out` is to be freed with raft_memory_storage_free.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_memory_storage_new(const raft_conf_state *members,
+                                    raft_memory_storage **out);
+
+/// Frees a storage. NULL is allowed. What raft_memory_storage_table gave out still works: the log itself
+/// goes when the last table is released.
+///
+/// No other thread may be using this handle, now or later.
+RAFT_API
+void raft_memory_storage_free(raft_memory_storage *storage);
+
+/// Gives the table by which a node reads the storage: for raft_node_new, or raft_checked_storage.
+///
+/// Neither argument is NULL; out->struct_size is set by the caller. The table keeps the log until its
+/// release is called: by raft_node_new and raft_node_free; a host that uses it otherwise calls
+/// out->release(out->context), once. Until then a host may also call the other callbacks in it, to read
+/// (out->term, out->last_index and so on; what takes a sink, only the library can call).
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_memory_storage_table(const raft_memory_storage *storage,
+                                      raft_storage *out);
+
+/// Stores what raft_host.persist (or raft_checked_storage.persist) was given, and only that: a host does
+/// not make a raft_persist itself. All of it, or nothing on an error; the payloads of entries are copied.
+///
+/// Neither argument is NULL. Any thread. Errors: RAFT_ERR_STORAGE (the snapshot is older than the one that
+/// is there), RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_memory_storage_persist(raft_memory_storage *storage,
+                                        const raft_persist *what);
+
+/// Stores what a ready view wants stored: step 2 of raft_ready_view. Otherwise as
+/// raft_memory_storage_persist.
+///
+/// Neither argument is NULL; `view` is one that raft_ready gave, not a copy of it. Any thread. Errors: as
+/// raft_memory_storage_persist.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_memory_storage_store(raft_memory_storage *storage,
+                                      const raft_ready_view *view);
+
+/// Stores entries: they replace what is stored at their indexes and everything after; those already
+/// compacted are passed over. `entries` points to `len` of them, one index after the other; they are copied.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT (also if they leave a gap).
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_memory_storage_append(raft_memory_storage *storage,
+                                       const raft_entry *entries,
+                                       size_t len);
+
+/// Stores the hard state. Neither argument is NULL.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_memory_storage_set_hard_state(raft_memory_storage *storage,
+                                               const raft_hard_state *hard_state);
+
+/// Stores the membership that a change has led to: what raft_host.apply_conf_change was given, or
+/// raft_apply_conf_change gave. A node that is made from the storage starts with it; such a node's
+/// raft_config.applied is at least that change's index. Neither argument is NULL; `state` is copied.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_memory_storage_set_conf_state(raft_memory_storage *storage,
+                                               const raft_conf_state *state);
+
+/// Stores a snapshot from elsewhere: it replaces the log. The one that is there already changes nothing.
+/// Neither argument is NULL; `snapshot` is copied.
+///
+/// Any thread. Errors: RAFT_ERR_STORAGE (a newer one is there), RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_memory_storage_apply_snapshot(raft_memory_storage *storage,
+                                               const raft_snapshot *snapshot);
+
+/// Makes a snapshot of the host's state after it has applied entry `index`. Peers that need compacted
+/// entries get it; see raft_memory_storage_compact.
+///
+/// `storage` is not NULL. `state` is the membership after that entry; NULL: the one that was stored last.
+/// It is copied, and so is `data`. Any thread. Errors: RAFT_ERR_STORAGE (the entry is not there, or an
+/// equal or newer snapshot is), RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_memory_storage_create_snapshot(raft_memory_storage *storage,
+                                                uint64_t index,
+                                                const raft_conf_state *state,
+                                                raft_slice data);
+
+/// Makes a snapshot as raft_memory_storage_create_snapshot does, without copying `data`: it must stay as
+/// it is until `release(context)` is called, exactly once, by any thread, whatever this function answers.
+/// `release` is not NULL, and must not call the library.
+///
+/// Any thread. Errors: as raft_memory_storage_create_snapshot.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_memory_storage_create_snapshot_owned(raft_memory_storage *storage,
+                                                      uint64_t index,
+                                                      const raft_conf_state *state,
+                                                      raft_slice data,
+                                                      void (*release)(void *context),
+                                                      void *context);
+
+/// Forgets the log up to and including `index`. The snapshot must cover it.
+///
+/// `storage` is not NULL. Any thread. Errors: RAFT_ERR_STORAGE (it is gone already, or was never there),
+/// RAFT_ERR_INVALID_ARGUMENT (also if the snapshot does not cover it).
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_memory_storage_compact(raft_memory_storage *storage,
+                                        uint64_t index);
+
+/// Tells what a storage holds. Neither argument is NULL; out->struct_size is set by the caller.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_memory_storage_status(const raft_memory_storage *storage,
+                                       raft_memory_storage_info *out);
+
+/// Tells the membership that was stored last. Neither argument is NULL; on success `*out` is to be freed
+/// with raft_conf_state_buffer_free.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_memory_storage_conf_state(const raft_memory_storage *storage,
+                                           raft_conf_state_buffer **out);
+
+/// Gives the latest snapshot, without copying its data: a host that starts again has its state machine's
+/// state there. Neither argument is NULL; on success `*out` is to be freed with raft_snapshot_buffer_free.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_memory_storage_snapshot(const raft_memory_storage *storage,
+                                         raft_snapshot_buffer **out);
 
 /// Looks into an encoded message without a node: for routing and for logs. raft_message_decode shows
 /// all of it.

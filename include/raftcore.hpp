@@ -17,6 +17,7 @@
 #include "raftcore/error.hpp"
 #include "raftcore/host.hpp"
 #include "raftcore/membership.hpp"
+#include "raftcore/memory_storage.hpp"
 #include "raftcore/node.hpp"
 #include "raftcore/observer.hpp"
 #include "raftcore/owned.hpp"

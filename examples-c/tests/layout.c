@@ -209,6 +209,15 @@ AT(raft_node_status_info, transferee, 88);
 AT(raft_node_status_info, role, 96);
 AT(raft_node_status_info, is_voter, 100);
 
+SIZE(raft_memory_storage_info, 72);
+AT(raft_memory_storage_info, struct_size, 0);
+AT(raft_memory_storage_info, hard_state, 8);
+AT(raft_memory_storage_info, first_index, 32);
+AT(raft_memory_storage_info, last_index, 40);
+AT(raft_memory_storage_info, last_term, 48);
+AT(raft_memory_storage_info, snapshot_index, 56);
+AT(raft_memory_storage_info, snapshot_term, 64);
+
 SIZE(raft_progress, 56);
 AT(raft_progress, id, 0);
 AT(raft_progress, matched, 8);

@@ -73,6 +73,7 @@ typedef struct Fixture {
   raft_node *node;     // synchronous
   raft_node *async;    // with asynchronous storage writes
   raft_node *lending;  // with lent snapshots
+  raft_memory_storage *memory;
   raft_config good;
   uint64_t voter;
   raft_slice x;
@@ -92,6 +93,8 @@ typedef struct Fixture {
   raft_message_fields fields;
   raft_message_info message_info;
   raft_node_status_info info;
+  raft_memory_storage_info memory_info;
+  raft_storage storage;
   uint64_t zero;
   uint64_t zeros[256];
   bool expect_len;  // the call tells how much room it needs
@@ -103,6 +106,7 @@ typedef struct Fixture {
   raft_conf_change_buffer *changes;
   raft_snapshot_buffer *snapshots;
   raft_message_buffer *messages;
+  raft_memory_storage *storages;
   raft_entry_id id;
   raft_status statuses[2];
   raft_config config;
@@ -126,6 +130,7 @@ static void fixture_make(Fixture *f) {
   config.async_storage_writes = false;
   config.lend_snapshots = true;
   f->lending = single_with(config);
+  OK(raft_memory_storage_new(NULL, &f->memory));
   f->good = good_config();
   f->voter = 1;
   f->x = text("x");
@@ -151,16 +156,19 @@ static void fixture_make(Fixture *f) {
   f->fields.type = RAFT_MESSAGE_TIMEOUT_NOW;
   f->message_info.struct_size = sizeof f->message_info;
   f->info.struct_size = sizeof f->info;
+  f->memory_info.struct_size = sizeof f->memory_info;
+  f->storage.struct_size = sizeof f->storage;
   f->id.index = f->len = f->config.id = f->hard_state.term = f->soft_state.leader = 77;
   f->statuses[0] = f->statuses[1] = 77;
-  f->progress.id = f->info.id = f->message_info.from = 77;
+  f->progress.id = f->info.id = f->message_info.from = f->memory_info.last_term = 77;
   f->worked = true;
 }
 
 // What a failed call must have left alone.
 static void fixture_check_results(const Fixture *f) {
   CHECK(f->other == NULL && f->view == NULL && f->members == NULL && f->changes == NULL);
-  CHECK(f->snapshots == NULL && f->messages == NULL);
+  CHECK(f->snapshots == NULL && f->messages == NULL && f->storages == NULL);
+  CHECK(f->storage.context == NULL && f->memory_info.last_term == 77);
   CHECK(f->id.index == 77 && f->config.id == 77 && f->hard_state.term == 77);
   CHECK(f->soft_state.leader == 77 && f->statuses[0] == 77 && f->statuses[1] == 77);
   CHECK(f->progress.id == 77 && f->info.id == 77 && f->message_info.from == 77 && f->worked);
@@ -174,6 +182,7 @@ static void fixture_free(Fixture *f) {
   raft_node_free(f->node);
   raft_node_free(f->async);
   raft_node_free(f->lending);
+  raft_memory_storage_free(f->memory);
 }
 
 #define X text("x")
@@ -242,6 +251,7 @@ static void freeing_nothing_is_allowed(void) {
   raft_conf_change_buffer_free(NULL);
   raft_snapshot_buffer_free(NULL);
   raft_message_buffer_free(NULL);
+  raft_memory_storage_free(NULL);
 }
 
 // ---- What takes more than a line -----------------------------------------------------------------------

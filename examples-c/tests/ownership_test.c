@@ -226,6 +226,47 @@ static void lent_snapshots(void) {
   raft_node_free(node);
 }
 
+static void memory_storages(void) {
+  static const uint64_t ids[] = {1};
+  raft_conf_state members = {0};
+  raft_config config;
+  raft_storage table = {0};
+  raft_memory_storage *storage = NULL;
+  raft_snapshot_buffer *snapshot = NULL;
+  raft_conf_state_buffer *stored = NULL;
+  raft_node *node = NULL;
+  members.voters = ids;
+  members.voters_len = 1;
+  OK(raft_config_init(&config, sizeof config, 1));
+  OK(raft_memory_storage_new(&members, &storage));
+  table.struct_size = 8;
+  EXPECT(raft_memory_storage_table(storage, &table), RAFT_ERR_INVALID_ARGUMENT);
+  table.struct_size = sizeof table;
+  OK(raft_memory_storage_table(storage, &table));
+  OK(raft_node_new(&config, &table, &node));
+  OK(raft_campaign(node));
+  for (raft_ready_view *view = take(node); view != NULL; view = take(node)) {
+    OK(raft_memory_storage_store(storage, view));
+    OK(raft_advance(node, view));
+  }
+  OK(raft_memory_storage_create_snapshot_owned(storage, 2, NULL, text("state"), LEND));
+  EXPECT(raft_memory_storage_create_snapshot_owned(storage, 2, NULL, text("s"), LEND), RAFT_ERR_STORAGE);
+  OK(raft_memory_storage_compact(storage, 2));
+  OK(raft_memory_storage_snapshot(storage, &snapshot));
+  OK(raft_memory_storage_conf_state(storage, &stored));
+  raft_conf_state_buffer_free(stored);
+  raft_memory_storage_free(storage);
+  raft_node_free(node);
+  CHECK(lent == 1);  // somebody has a share in the snapshot
+  raft_snapshot_buffer_free(snapshot);
+  // A node that is refused gives its table back, too.
+  OK(raft_memory_storage_new(NULL, &storage));
+  OK(raft_memory_storage_table(storage, &table));
+  config.id = 0;
+  EXPECT(raft_node_new(&config, &table, &node), RAFT_ERR_CONFIG);
+  raft_memory_storage_free(storage);
+}
+
 static void observers(void) {
   raft_observer observer = {0};
   raft_node *node = make(false, false);
@@ -267,6 +308,7 @@ int main(void) {
       {"memberships", memberships},
       {"messages and snapshots", messages_and_snapshots},
       {"lent snapshots", lent_snapshots},
+      {"memory storages", memory_storages},
       {"observers", observers},
       {"errors", errors},
   };

@@ -93,4 +93,58 @@ TEST(Wrapper, AStorageIsTriedAgainstItsContract) {
   }
 }
 
+TEST(MemoryStorage, ANodeGoesOnWhereItStopped) {
+  const raftcore::Members members({1});
+  auto memory = std::make_unique<raftcore::MemoryStorage>(&members);
+  const auto settle = [&](raftcore::Node &node) {
+    std::string applied;
+    for (raftcore::Ready ready = node.ready(); ready; ready = node.ready()) {
+      memory->store(ready);
+      for (const raft_entry &entry : ready.committed_entries()) applied += raftcore::view(entry.data);
+      ready.advance();
+    }
+    return applied;
+  };
+  {
+    raftcore::Node node = memory->node(raftcore::config(1));
+    node.campaign();
+    settle(node);
+    node.propose("a");
+    node.propose("b");
+    EXPECT_EQ(settle(node), "ab");
+  }
+  EXPECT_EQ(memory->status().last_index, 4u);
+  EXPECT_EQ(memory->members().view().voters_len, 1u);
+  EXPECT_EQ(status_of([&] { memory->compact(3); }), RAFT_ERR_INVALID_ARGUMENT);
+  memory->create_snapshot(2, "");
+  memory->create_snapshot_owned(3, std::string("a"));
+  memory->compact(3);
+  EXPECT_EQ(raftcore::view(memory->snapshot().view().data), "a");
+  raftcore::Node again = memory->node(raftcore::config(1));
+  EXPECT_EQ(settle(again), "b");
+  memory.reset();
+  again.tick();  // the node keeps the log
+}
+
+TEST(MemoryStorage, TakesWhatComesFromElsewhere) {
+  raftcore::MemoryStorage memory;
+  raft_entry entry{};
+  entry.term = 1;
+  entry.index = 1;
+  memory.append(&entry, 1);
+  memory.set_hard_state({1, 2, 1});
+  EXPECT_EQ(memory.status().hard_state.vote, 2u);
+  const raftcore::Members members({1, 2});
+  memory.set_conf_state(members.view());
+  EXPECT_EQ(memory.members().view().voters_len, 2u);
+  raft_snapshot snapshot{};
+  snapshot.term = 2;
+  snapshot.index = 7;
+  snapshot.conf_state = members.view();
+  memory.apply_snapshot(snapshot);
+  EXPECT_EQ(memory.status().first_index, 8u);
+  snapshot.index = 6;
+  EXPECT_EQ(status_of([&] { memory.apply_snapshot(snapshot); }), RAFT_ERR_STORAGE);
+}
+
 }  // namespace

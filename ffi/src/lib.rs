@@ -44,6 +44,10 @@ mod drive;
 
 mod memory;
 
+mod memory_storage;
+
+mod memory_storage_use;
+
 mod message;
 
 mod codec;
@@ -67,6 +71,8 @@ pub use handle::raft_node;
 pub use introspect::*;
 pub use membership::*;
 pub use memory::*;
+pub use memory_storage::*;
+pub use memory_storage_use::*;
 pub use message::*;
 pub use node::*;
 pub use observe::*;

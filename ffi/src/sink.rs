@@ -59,7 +59,7 @@ impl raft_entry_sink {
         Self { entries: Vec::with_capacity(room), low, high, max_bytes, bytes: 0, full: false }
     }
 
-    fn push(&mut self, entry: Entry) -> Result<(), Failure> {
+    pub(crate) fn push(&mut self, entry: Entry) -> Result<(), Failure> {
         let bytes = self.bytes.saturating_add(entry.encoded_len());
         if self.full || (bytes > self.max_bytes && !self.entries.is_empty()) {
             self.full = true;

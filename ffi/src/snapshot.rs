@@ -34,7 +34,7 @@ pub struct raft_snapshot_message {
 
 impl raft_snapshot_buffer {
     /// For the host to free.
-    fn owned(snapshot: Snapshot) -> Self {
+    pub(crate) fn owned(snapshot: Snapshot) -> Self {
         Self { mark: Mark::owned::<Self>(), snapshot }
     }
 

@@ -1,7 +1,9 @@
 //! The storage suite for C hosts.
 
+use std::cell::Cell;
 use std::ffi::{CString, c_char, c_void};
 use std::ptr;
+use std::rc::Rc;
 
 use raftcore::storage::check::{self, CheckedStorage, Finding, Outcome, Reopen, Write};
 use raftcore::{
@@ -158,8 +160,8 @@ struct CheckedHost {
     table: raft_checked_storage,
     reads: HostStorage,
     /// What `persist` was given, wiped afterwards: a host that keeps the pointers instead of the bytes
-    /// reads something else then, and that is found.
-    lent: Vec<Vec<u8>>,
+    /// reads something else then, and that is found. In cells, so that it is no more than that.
+    lent: Vec<Rc<[Cell<u8>]>>,
 }
 
 impl CheckedHost {
@@ -191,8 +193,10 @@ impl CheckedHost {
     }
 
     fn lend(&mut self, bytes: &[u8]) -> raft_slice {
-        self.lent.push(bytes.to_vec());
-        self.lent.last().map_or(raft_slice::EMPTY, |copy| raft_slice::of(copy))
+        let copy: Rc<[Cell<u8>]> = bytes.iter().copied().map(Cell::new).collect();
+        let slice = raft_slice { data: copy.as_ptr().cast(), len: copy.len() };
+        self.lent.push(copy);
+        slice
     }
 }
 
@@ -229,9 +233,7 @@ impl CheckedStorage for CheckedHost {
         };
         // SAFETY: the host's callback with the host's context; what it is shown outlives the call.
         let status = unsafe { present(self.table.persist)?(self.table.context, &raw const what) };
-        for bytes in self.lent.iter_mut().skip(known) {
-            bytes.fill(0xdd);
-        }
+        self.lent.iter().skip(known).flat_map(|bytes| bytes.iter()).for_each(|byte| byte.set(0xdd));
         answer(status)
     }
 

@@ -167,6 +167,15 @@ layouts! {
         state_changed: 64,
         send_snapshot: 72,
     }
+    raft_memory_storage_info: 72 {
+        struct_size: 0,
+        hard_state: 8,
+        first_index: 32,
+        last_index: 40,
+        last_term: 48,
+        snapshot_index: 56,
+        snapshot_term: 64,
+    }
     raft_message_info: 56 {
         struct_size: 0,
         r#type: 8,
