@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Copies the figures that README.md shows out of docs/benchmarks.md, where `make bench` and `make bench-kvd` write them."""
+"""Copies the figures in README.md from docs/benchmarks.md, into which `make bench` and `make bench-kvd` write."""
 
 from __future__ import annotations
 
