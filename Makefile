@@ -146,8 +146,12 @@ test-hosts: hosts ## Test that C and Python do what Rust does, seed by seed, in 
 test-host-%:
 	@$(ENV) $(CARGO_TARGET_DIR)/debug/sim --host $* --seeds $(HOST_SEEDS) --steps 2000
 
-wheel: setup ## Build the wheel into build/wheels, and try it in an environment of its own
-	@$(ENV) cd python && maturin build --quiet --release --locked --out ../build/wheels
+wheel: setup ## Build sdist and, from that, wheel into build/wheels; check both, and try the wheel in an environment of its own
+	@rm -rf build/wheels build/sdist && mkdir -p build/sdist
+	@$(ENV) cd python && maturin sdist --out ../build/wheels 2>../build/sdist.log || { cat ../build/sdist.log; exit 1; }
+	@tar -xmf build/wheels/raftcore-*.tar.gz -C build/sdist --strip-components=1
+	@$(ENV) cd build/sdist && maturin build --quiet --release --out ../wheels
+	@$(ENV) python -m twine check --strict build/wheels/*
 	@$(ENV) python -m venv --clear build/wheel-venv
 	@build/wheel-venv/bin/python -m pip install --quiet --disable-pip-version-check --no-index build/wheels/raftcore-*.whl
 	@build/wheel-venv/bin/python python/examples/three_nodes.py
@@ -220,12 +224,16 @@ verify: build-python ## Check formats, lints and generated files; change nothing
 	@$(ENV) ruff check --quiet python scripts testkit
 	@$(ENV) ruff format --quiet --check python scripts testkit
 	@$(ENV) python python/tools/stub_docs.py --check
+	@$(ENV) python scripts/readme_figures.py --check
+	@if command -v go >/dev/null; then cd interop/go && { test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }; } && go vet ./...; fi
 
 fix: build-python ## Format, and regenerate the C header and the docstrings of the Python stubs
 	@$(ENV) cargo fmt
 	@$(ENV) ruff format --quiet python scripts testkit
 	@$(ENV) UPDATE_HEADER=1 cargo test --quiet --locked -p raftcore-ffi --test header
 	@$(ENV) python python/tools/stub_docs.py
+	@$(ENV) python scripts/readme_figures.py
+	@if command -v gofmt >/dev/null; then gofmt -w interop/go; fi
 
 install: ## Install library, headers, pkg-config and CMake files (after make build)
 	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(abspath $(PREFIX))
