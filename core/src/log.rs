@@ -181,6 +181,17 @@ impl<S: Storage> RaftLog<S> {
         if low >= cut {
             return Ok(Some(self.recent.slice(low, high, max_bytes)));
         }
+        self.slice_from_storage(low, cut, high, max_bytes)
+    }
+
+    /// The same, what is before `cut` from the storage.
+    fn slice_from_storage(
+        &mut self,
+        low: Index,
+        cut: Index,
+        high: Index,
+        max_bytes: u64,
+    ) -> Result<Option<Entries>, StorageError> {
         let stored = match self.storage.entries(low, cut, max_bytes) {
             Ok(stored) => stored,
             Err(StorageError::Compacted) => return Ok(None),
@@ -271,7 +282,8 @@ impl<S: Storage> RaftLog<S> {
     /// The log is stored up to `id`, unless that part of it has been replaced since. Of what is stored,
     /// only the end stays in memory, up to `cache_bytes`.
     pub(crate) fn stored(&mut self, id: EntryId, cache_bytes: u64) {
-        if id.index <= self.stabled || self.recent.term(id.index) != Some(id.term) {
+        let is_in_log = id == self.last || self.recent.term(id.index) == Some(id.term);
+        if id.index <= self.stabled || !is_in_log {
             return;
         }
         self.stabled = id.index;

@@ -13,7 +13,7 @@ mod snapshot;
 mod term_gate;
 mod transfer;
 
-pub(crate) use outbox::{Deferred, Outbox, push_tight};
+pub(crate) use outbox::{Deferred, Outbox};
 
 use crate::config::{Config, ReadMode};
 use crate::error::{DropReason, Error, StorageError};
@@ -86,9 +86,7 @@ impl<S: Storage> Shared<S> {
 
     /// Queues a message on behalf of another node.
     pub(crate) fn forward(&mut self, from: NodeId, to: NodeId, term: Term, body: Body) {
-        // With synchronous writes the host itself holds back what requires persistence.
-        let hold_candidacy = self.config.async_storage_writes && !self.config.eager_append;
-        self.outbox.push(Message { from, to, term, body }, hold_candidacy);
+        self.outbox.push(Message { from, to, term, body }, &self.config);
     }
 
     /// Whether the node may campaign: it votes, and no snapshot is about to change its log.
@@ -178,8 +176,10 @@ impl<S: Storage> Raft<S> {
             Admission::Follow { term, leader } => self.become_(Next::Follow { term, leader })?,
             Admission::Proceed => {}
         }
-        let next = self.dispatch(message)?;
-        self.become_(next)?;
+        match self.dispatch(message)? {
+            Next::Stay => {}
+            next => self.become_(next)?,
+        }
         invariants::check(self);
         Ok(())
     }

@@ -7,10 +7,10 @@ use crate::entry::{Entries, Entry, EntryKind};
 use crate::error::{Error, StorageError};
 use crate::input::{Ack, Proposed, SnapshotStatus};
 use crate::membership::{ConfChange, ConfChangeV2, ConfState};
-use crate::message::Message;
+use crate::message::{Message, Snapshot};
 use crate::raft::role::Role;
-use crate::raft::{Deferred, Raft, invariants, membership, push_tight};
-use crate::ready::{Ready, Response, StorageAppend, StorageApply, Ticket};
+use crate::raft::{Deferred, Raft, Shared, invariants, membership};
+use crate::ready::{Completion, Ready, Response, StorageAppend, StorageApply, Ticket};
 use crate::status::{ProgressStatus, Status};
 use crate::storage::Storage;
 use crate::types::{EntryId, HardState, NodeId, SoftState};
@@ -27,10 +27,8 @@ pub struct RawNode<S: Storage> {
     /// What the last `Ready` told.
     told_hard_state: HardState,
     told_soft_state: SoftState,
-    /// Synchronous writes: a `Ready` is outstanding, and this comes back with it.
+    /// Synchronous writes: whether a `Ready` is outstanding, and what comes back with it.
     ticket: Ticket,
-    /// Synchronous writes: notices for this node, due when the outstanding `Ready` is advanced.
-    on_advance: Vec<Ack>,
 }
 
 impl<S: Storage> RawNode<S> {
@@ -46,7 +44,6 @@ impl<S: Storage> RawNode<S> {
             told_soft_state: raft.soft_state(),
             raft,
             ticket: Ticket::default(),
-            on_advance: Vec::new(),
         })
     }
 
@@ -83,7 +80,6 @@ impl<S: Storage> RawNode<S> {
     /// Lets the memory go that only work needs.
     fn shrink(&mut self) {
         self.raft.shared.outbox.shrink();
-        self.on_advance.shrink_to_fit();
         self.ticket.shrink();
     }
 
@@ -207,90 +203,77 @@ impl<S: Storage> RawNode<S> {
         }
         self.raft.flush();
         let may_apply_unstable = self.may_apply_unstable();
+        let (soft_state, told_soft_state) = (self.raft.soft_state(), self.told_soft_state);
         let shared = &mut self.raft.shared;
         let committed_entries = shared.log.entries_to_apply(may_apply_unstable)?;
-        let hard_state = shared.hard_state();
-        let told = self.told_hard_state;
+        let (hard_state, told) = (shared.hard_state(), self.told_hard_state);
         let entries = shared.log.entries_to_store();
         let snapshot = shared.log.snapshot_to_store().cloned().map(Box::new);
-        let soft_state = self.raft.soft_state();
-        let shared = &mut self.raft.shared;
-        let mut ready = Ready {
-            soft_state: (soft_state != self.told_soft_state).then_some(soft_state),
-            hard_state: (hard_state != told).then_some(hard_state),
-            read_states: std::mem::take(&mut shared.read_states),
-            must_sync: !entries.is_empty()
-                || snapshot.is_some()
-                || (hard_state.term, hard_state.vote) != (told.term, told.vote),
-            messages: shared.outbox.take_now(),
+        let stored = stored_ack(shared, snapshot.as_deref());
+        let applied = applied_ack(&committed_entries);
+        shared.log.handed_out();
+        if let Some(Ack::Applied { index, bytes, .. }) = applied {
+            shared.log.handed_out_to_apply(index, bytes, may_apply_unstable);
+        }
+        self.told_soft_state = soft_state;
+        self.told_hard_state = hard_state;
+        let messages = shared.outbox.take();
+        let read_states = std::mem::take(&mut shared.read_states);
+        let must_sync = !entries.is_empty()
+            || snapshot.is_some()
+            || (hard_state.term, hard_state.vote) != (told.term, told.vote);
+        let soft_state = (soft_state != told_soft_state).then_some(soft_state);
+        let hard_state = (hard_state != told).then_some(hard_state);
+        let (mut storage_append, mut storage_apply, mut completion) = (None, None, None);
+        if shared.config.async_storage_writes {
+            let is_due = !entries.is_empty() || hard_state.is_some() || snapshot.is_some();
+            storage_append = self.storage_append(is_due, stored);
+            storage_apply = applied.map(|ack| StorageApply { ack });
+        } else {
+            completion = Some(self.completion(stored, applied));
+        }
+        Ok(Ready {
+            soft_state,
+            hard_state,
+            read_states,
             entries,
             snapshot,
             committed_entries,
-            storage_append: None,
-            storage_apply: None,
-            ticket: None,
-        };
-        self.told_soft_state = soft_state;
-        self.told_hard_state = hard_state;
-        self.hand_out_completions(&mut ready);
-        self.mark_handed_out(&ready);
-        Ok(ready)
+            messages,
+            must_sync,
+            storage_append,
+            storage_apply,
+            completion,
+        })
     }
 
-    /// What is to happen when the work is done: by `advance`, or by the host.
-    fn hand_out_completions(&mut self, ready: &mut Ready) {
-        let stored = self.stored_ack(ready);
-        let applied = applied_ack(&ready.committed_entries);
-        let shared = &mut self.raft.shared;
-        if shared.config.async_storage_writes {
-            let is_due = !ready.entries.is_empty()
-                || ready.hard_state.is_some()
-                || ready.snapshot.is_some()
-                || shared.outbox.has_deferred();
-            let mut responses: Vec<_> = shared
-                .outbox
-                .drain_deferred()
-                .map(|deferred| match deferred {
-                    Deferred::Send(message) => Response::Send(message),
-                    Deferred::Acknowledge(ack) => Response::Acknowledge(ack),
-                })
-                .collect();
-            if is_due {
-                responses.extend(stored.map(Response::Acknowledge));
-                ready.storage_append = Some(StorageAppend { responses });
-            }
-            ready.storage_apply = applied.map(|ack| StorageApply { ack });
-        } else {
-            for deferred in shared.outbox.drain_deferred() {
-                match deferred {
-                    Deferred::Send(message) => push_tight(&mut ready.messages, message),
-                    Deferred::Acknowledge(ack) => self.on_advance.push(ack),
-                }
-            }
-            self.on_advance.extend(stored);
-            self.on_advance.extend(applied);
-            ready.ticket = Some(self.ticket.issue());
+    /// Asynchronous writes: what the host does when it has stored all, if there is something to store
+    /// or to wait for.
+    fn storage_append(&mut self, is_due: bool, stored: Option<Ack>) -> Option<StorageAppend> {
+        let outbox = &mut self.raft.shared.outbox;
+        if !is_due && !outbox.has_deferred() {
+            return None;
         }
+        let deferred = outbox.drain_deferred().map(|deferred| match deferred {
+            Deferred::Send(message) => Response::Send(message),
+            Deferred::Acknowledge(ack) => Response::Acknowledge(ack),
+        });
+        Some(StorageAppend { responses: deferred.chain(stored.map(Response::Acknowledge)).collect() })
     }
 
-    /// The notice that all which is not stored yet has been stored. It names the end of the log even
-    /// if this `Ready` has no entries: notices of earlier writes may have been void, because the
-    /// term changed.
-    fn stored_ack(&self, ready: &Ready) -> Option<Ack> {
-        let shared = &self.raft.shared;
-        let last = shared.log.has_unstable().then_some(shared.log.last());
-        let snapshot = ready.snapshot.as_ref().map(|snapshot| snapshot.id.index);
-        (last.is_some() || snapshot.is_some()).then_some(Ack::Stored { term: shared.term, last, snapshot })
-    }
-
-    fn mark_handed_out(&mut self, ready: &Ready) {
-        let may_apply_unstable = self.may_apply_unstable();
-        let log = &mut self.raft.shared.log;
-        log.handed_out();
-        if let Some(last) = ready.committed_entries.last() {
-            let bytes = ready.committed_entries.encoded_len();
-            log.handed_out_to_apply(last.index(), bytes, may_apply_unstable);
+    /// Synchronous writes: what `advance` does.
+    fn completion(&mut self, stored: Option<Ack>, applied: Option<Ack>) -> Box<Completion> {
+        let mut completion = self.ticket.issue();
+        if self.raft.shared.outbox.has_deferred() {
+            let deferred = self.raft.shared.outbox.drain_deferred();
+            completion.acks.extend(deferred.filter_map(|deferred| match deferred {
+                Deferred::Acknowledge(ack) => Some(ack),
+                Deferred::Send(_) => None,
+            }));
         }
+        completion.acks.extend(stored);
+        completion.acks.extend(applied);
+        completion
     }
 
     /// The work of `ready` is done (synchronous writes). [`Error::ForeignReady`] if it is not the
@@ -299,20 +282,17 @@ impl<S: Storage> RawNode<S> {
         if self.config().async_storage_writes {
             return Err(Error::WrongWriteMode);
         }
-        if !self.ticket.take_back(ready.ticket) {
+        let Some(completion) = ready.completion.filter(|completion| self.ticket.is_own(completion)) else {
             return Err(Error::ForeignReady);
-        }
+        };
         self.raft.shared.outbox.give_back(ready.messages);
-        let mut acks = std::mem::take(&mut self.on_advance);
-        let mut first_error = None;
-        for ack in acks.drain(..) {
+        let mut outcome = Ok(());
+        for ack in &completion.acks {
             // Each notice is a fact of its own: a failure to act on one must not swallow the next.
-            if let Err(error) = self.raft.acknowledge(&ack) {
-                first_error.get_or_insert(error);
-            }
+            outcome = outcome.and(self.raft.acknowledge(ack));
         }
-        self.on_advance = acks;
-        first_error.map_or(Ok(()), Err)
+        self.ticket.take_back(completion);
+        outcome
     }
 
     /// Storage work is done (asynchronous writes): hands back the notice that came with it.
@@ -374,6 +354,14 @@ impl<S: Storage> RawNode<S> {
     pub fn set_randomized_election_timeout(&mut self, ticks: u32) {
         self.raft.shared.randomized_timeout = ticks;
     }
+}
+
+/// The notice that all which is not stored yet has been stored. It names the end of the log even if
+/// nothing is handed out now: notices of earlier writes may have been void, because the term changed.
+fn stored_ack<S: Storage>(shared: &Shared<S>, snapshot: Option<&Snapshot>) -> Option<Ack> {
+    let last = shared.log.has_unstable().then_some(shared.log.last());
+    let snapshot = snapshot.map(|snapshot| snapshot.id.index);
+    (last.is_some() || snapshot.is_some()).then_some(Ack::Stored { term: shared.term, last, snapshot })
 }
 
 fn applied_ack(entries: &Entries) -> Option<Ack> {

@@ -51,7 +51,7 @@ pub struct Ready {
     pub storage_append: Option<StorageAppend>,
     /// Asynchronous writes: what to do once `committed_entries` are applied.
     pub storage_apply: Option<StorageApply>,
-    pub(crate) ticket: Option<Box<u8>>,
+    pub(crate) completion: Option<Box<Completion>>,
 }
 
 impl Ready {
@@ -69,12 +69,20 @@ impl Ready {
     }
 }
 
-/// How a node knows its outstanding `Ready`: by the address of an allocation that goes with it, which
-/// nothing else can have meanwhile. No reference is counted for that.
+/// What is to happen when the outstanding `Ready` of a node with synchronous writes is advanced. It travels
+/// with the `Ready`; the node knows it by its address, which nothing else can have meanwhile. No
+/// reference is counted for that.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Completion {
+    /// Notices for the node itself.
+    pub(crate) acks: Vec<Ack>,
+}
+
+/// The node's end of a [`Completion`].
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ticket {
-    here: Option<Box<u8>>,
-    /// The address, while the allocation is away.
+    here: Option<Box<Completion>>,
+    /// The address, while it is away.
     away: usize,
 }
 
@@ -83,25 +91,28 @@ impl Ticket {
         self.away != 0
     }
 
-    pub(crate) fn issue(&mut self) -> Box<u8> {
-        let ticket = self.here.take().unwrap_or_default();
-        self.away = &raw const *ticket as usize;
-        ticket
+    /// An empty completion, to be filled and handed out.
+    pub(crate) fn issue(&mut self) -> Box<Completion> {
+        let completion = self.here.take().unwrap_or_default();
+        self.away = &raw const *completion as usize;
+        completion
+    }
+
+    /// Whether it is this node's, and outstanding.
+    pub(crate) fn is_own(&self, completion: &Completion) -> bool {
+        &raw const *completion as usize == self.away
+    }
+
+    /// The outstanding completion has been carried out.
+    pub(crate) fn take_back(&mut self, mut completion: Box<Completion>) {
+        completion.acks.clear();
+        self.away = 0;
+        self.here = Some(completion);
     }
 
     /// Lets the memory go.
     pub(crate) fn shrink(&mut self) {
         self.here = None;
-    }
-
-    /// Whether it is this node's, and outstanding.
-    pub(crate) fn take_back(&mut self, ticket: Option<Box<u8>>) -> bool {
-        let is_own = ticket.as_deref().is_some_and(|ticket| &raw const *ticket as usize == self.away);
-        if is_own {
-            self.away = 0;
-            self.here = ticket;
-        }
-        is_own
     }
 }
 

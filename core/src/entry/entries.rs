@@ -18,9 +18,24 @@ pub struct Entries {
 /// What the slices of a run share. Its sizes are known, so that asking for those of a whole run, or
 /// whether a part of it fits, need not look at each entry.
 struct Chunk {
-    entries: Vec<Entry>,
+    entries: Held,
     encoded_len: u64,
     payload_len: u64,
+}
+
+/// Under light load runs have one entry: those need no allocation of their own.
+enum Held {
+    One([Entry; 1]),
+    Many(Vec<Entry>),
+}
+
+impl Held {
+    fn as_slice(&self) -> &[Entry] {
+        match self {
+            Held::One(entry) => entry,
+            Held::Many(entries) => entries,
+        }
+    }
 }
 
 impl Entries {
@@ -29,8 +44,32 @@ impl Entries {
         Self { chunk: None, start: 0, end: 0 }
     }
 
+    /// One entry.
+    pub fn one(entry: Entry) -> Self {
+        Self::held(Held::One([entry]))
+    }
+
+    fn held(entries: Held) -> Self {
+        let all = entries.as_slice();
+        let (encoded_len, payload_len, end) = (encoded_len(all), payload_len(all), all.len());
+        Self { chunk: Some(Arc::new(Chunk { entries, encoded_len, payload_len })), start: 0, end }
+    }
+
+    /// How many entries.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Whether there are none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.end == self.start
+    }
+
     /// The entries at the given positions of this run (not log indexes); positions beyond the end
     /// are cut off.
+    #[inline]
     pub fn slice(&self, range: Range<usize>) -> Self {
         let len = self.len();
         let end = range.end.min(len);
@@ -42,14 +81,13 @@ impl Entries {
     }
 
     /// The first entries, as far as they fit `max_bytes` encoded; at least one if there is one.
+    #[inline]
     pub fn fitting(self, max_bytes: u64) -> Self {
-        match &self.chunk {
-            Some(chunk) if chunk.encoded_len > max_bytes => {
-                let count = fitting(&self, max_bytes);
-                if count == self.len() { self } else { self.slice(0..count) }
-            }
-            _ => self,
+        if self.chunk.as_ref().is_none_or(|chunk| chunk.encoded_len <= max_bytes) {
+            return self;
         }
+        let count = fitting(&self, max_bytes);
+        if count == self.len() { self } else { self.slice(0..count) }
     }
 
     /// Sum of the encoded sizes.
@@ -69,17 +107,18 @@ impl Entries {
     }
 
     fn whole(&self) -> Option<&Chunk> {
-        self.chunk.as_deref().filter(|chunk| chunk.entries.len() == self.len())
+        self.chunk.as_deref().filter(|chunk| chunk.entries.as_slice().len() == self.len())
     }
 
     /// The entries as a vector: copied, payloads shared, unless nobody else has them.
     pub fn into_vec(self) -> Vec<Entry> {
         let (start, end) = (self.start, self.end);
         let Some(chunk) = self.chunk else { return Vec::new() };
-        match Arc::try_unwrap(chunk) {
-            Ok(chunk) if chunk.entries.len() == end - start => chunk.entries,
-            Ok(chunk) => chunk.entries.into_iter().take(end).skip(start).collect(),
-            Err(shared) => shared.entries.get(start..end).unwrap_or(&[]).to_vec(),
+        match Arc::try_unwrap(chunk).map(|chunk| chunk.entries) {
+            Ok(Held::One(entry)) => entry.into(),
+            Ok(Held::Many(entries)) if entries.len() == end - start => entries,
+            Ok(Held::Many(entries)) => entries.into_iter().take(end).skip(start).collect(),
+            Err(shared) => shared.entries.as_slice().get(start..end).unwrap_or(&[]).to_vec(),
         }
     }
 }
@@ -89,7 +128,7 @@ impl Deref for Entries {
 
     fn deref(&self) -> &[Entry] {
         match &self.chunk {
-            Some(chunk) => chunk.entries.get(self.start..self.end).unwrap_or(&[]),
+            Some(chunk) => chunk.entries.as_slice().get(self.start..self.end).unwrap_or(&[]),
             None => &[],
         }
     }
@@ -97,12 +136,7 @@ impl Deref for Entries {
 
 impl From<Vec<Entry>> for Entries {
     fn from(entries: Vec<Entry>) -> Self {
-        if entries.is_empty() {
-            return Self::new();
-        }
-        let (start, end) = (0, entries.len());
-        let (encoded_len, payload_len) = (encoded_len(&entries), payload_len(&entries));
-        Self { chunk: Some(Arc::new(Chunk { entries, encoded_len, payload_len })), start, end }
+        if entries.is_empty() { Self::new() } else { Self::held(Held::Many(entries)) }
     }
 }
 

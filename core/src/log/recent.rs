@@ -23,9 +23,12 @@ struct Window {
 
 impl Window {
     fn close(&mut self) {
-        if !self.open.is_empty() {
-            self.closed.append(std::mem::take(&mut self.open).into());
-        }
+        let run = match self.open.len() {
+            0 => return,
+            1 => self.open.pop().map(Entries::one).unwrap_or_default(),
+            _ => std::mem::take(&mut self.open).into(),
+        };
+        self.closed.append(run);
     }
 }
 

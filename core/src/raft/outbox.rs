@@ -1,5 +1,6 @@
 //! What the node wants to send: at once, or only when what it promises is durable.
 
+use crate::config::Config;
 use crate::input::Ack;
 use crate::message::{Body, Message};
 use crate::types::{Index, Term};
@@ -15,27 +16,22 @@ pub(crate) enum Deferred {
 #[repr(C)]
 pub(crate) struct Outbox {
     now: Vec<Message>,
+    /// Synchronous writes: what the host holds back until the rest of the `Ready` is stored.
+    held: Vec<Message>,
+    /// What comes back to this node, and with asynchronous writes what is sent, in this order.
     deferred: Vec<Deferred>,
-}
-
-/// Adds a message to what seldom holds more than one: a node has this memory for itself.
-pub(crate) fn push_tight(messages: &mut Vec<Message>, message: Message) {
-    if messages.capacity() == 0 {
-        messages.reserve_exact(1);
-    }
-    messages.push(message);
 }
 
 impl Outbox {
     /// Queues a message. Votes and acknowledgements, refusals included, wait for durability: they
-    /// are answers from the state that is being stored (thesis section 3.8). With `hold_candidacy` so
-    /// do requests for votes: a node that led a term which its disk does not know could lead it again
-    /// after a crash, with another log.
-    pub(crate) fn push(&mut self, message: Message, hold_candidacy: bool) {
-        match &message.body {
-            Body::AppendReply(_) | Body::VoteReply(_) => self.deferred.push(Deferred::Send(message)),
-            Body::Vote(vote) if !vote.pre && hold_candidacy => self.deferred.push(Deferred::Send(message)),
-            _ => push_tight(&mut self.now, message),
+    /// are answers from the state that is being stored (thesis section 3.8).
+    pub(crate) fn push(&mut self, message: Message, config: &Config) {
+        if !waits(&message.body, config) {
+            push_tight(&mut self.now, message);
+        } else if config.async_storage_writes {
+            self.deferred.push(Deferred::Send(message));
+        } else {
+            push_tight(&mut self.held, message);
         }
     }
 
@@ -59,33 +55,60 @@ impl Outbox {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.now.is_empty() && self.deferred.is_empty()
+        self.now.is_empty() && self.held.is_empty() && self.deferred.is_empty()
     }
 
     pub(crate) fn has_deferred(&self) -> bool {
         !self.deferred.is_empty()
     }
 
-    /// Takes the messages that may leave now.
-    pub(crate) fn take_now(&mut self) -> Vec<Message> {
-        std::mem::take(&mut self.now)
+    /// Takes the messages that may leave now and, with synchronous writes, those that the host holds
+    /// back, after them.
+    pub(crate) fn take(&mut self) -> Vec<Message> {
+        if self.now.is_empty() {
+            return std::mem::take(&mut self.held);
+        }
+        let mut messages = std::mem::take(&mut self.now);
+        messages.append(&mut self.held);
+        messages
     }
 
     /// Takes a vector whose messages have left, to be filled again.
     pub(crate) fn give_back(&mut self, mut messages: Vec<Message>) {
-        if self.now.capacity() == 0 {
-            messages.clear();
-            self.now = messages;
+        messages.clear();
+        let place = if self.now.capacity() == 0 { &mut self.now } else { &mut self.held };
+        if place.capacity() == 0 {
+            std::mem::swap(place, &mut messages);
         }
     }
 
     /// Lets the memory go that nothing is in.
     pub(crate) fn shrink(&mut self) {
         self.now.shrink_to_fit();
+        self.held.shrink_to_fit();
         self.deferred.shrink_to_fit();
     }
 
     pub(crate) fn drain_deferred(&mut self) -> std::vec::Drain<'_, Deferred> {
         self.deferred.drain(..)
     }
+}
+
+/// Whether a message promises what is perhaps not durable yet. With asynchronous writes so do requests
+/// for votes: a node that led a term which its disk does not know could lead it again after a crash,
+/// with another log. With synchronous writes the host knows of those by itself.
+fn waits(body: &Body, config: &Config) -> bool {
+    match body {
+        Body::AppendReply(_) | Body::VoteReply(_) => true,
+        Body::Vote(vote) => !vote.pre && config.async_storage_writes && !config.eager_append,
+        _ => false,
+    }
+}
+
+/// Adds a message to what seldom holds more than one: a node has this memory for itself.
+fn push_tight(messages: &mut Vec<Message>, message: Message) {
+    if messages.capacity() == 0 {
+        messages.reserve_exact(1);
+    }
+    messages.push(message);
 }

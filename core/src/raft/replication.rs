@@ -209,6 +209,7 @@ pub(crate) fn answer_append<S: Storage>(
     append: Append,
 ) -> Result<(), Error> {
     let (slice, commit) = LogSlice::new(append, term)?;
+    let had = shared.log.committed();
     let reply = match shared.log.fit(&slice)? {
         Fit::BelowCommitted => AppendReply { index: shared.log.committed(), reject: None },
         Fit::Mismatch { hint } => {
@@ -220,11 +221,22 @@ pub(crate) fn answer_append<S: Storage>(
                 shared.log.append(slice.entries.slice(from..slice.entries.len()));
             }
             shared.log.commit_to(commit.min(last))?;
+            if tells_only_commit(&slice, term) && shared.log.committed() > had && !shared.config.eager_append
+            {
+                return Ok(());
+            }
             AppendReply { index: last, reject: None }
         }
     };
     shared.send(from, Body::AppendReply(reply));
     Ok(())
+}
+
+/// Whether an Append that fits has nothing to acknowledge: it is empty, and what it comes after is of the
+/// leader's own term, so that it came from this leader, who has got an answer then. If that one was lost,
+/// the leader asks again after the next heartbeat, with a commit index that is known by then.
+fn tells_only_commit(slice: &LogSlice, term: Term) -> bool {
+    slice.entries.is_empty() && slice.prev.term == term
 }
 
 /// A member's log, or the leader's own, matches up to `index`.

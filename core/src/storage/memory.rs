@@ -63,6 +63,10 @@ impl MemoryStorage {
     /// compacted are passed over. [`StorageError::Unavailable`] if they leave a gap.
     pub fn append(&mut self, entries: impl Into<Entries>) -> Result<(), StorageError> {
         let entries = entries.into();
+        if entries.first().is_some_and(|first| first.id.index == self.entries.next()) {
+            self.entries.append(entries);
+            return Ok(());
+        }
         let compacted = entries.iter().take_while(|entry| entry.id.index <= self.offset.index).count();
         let entries = entries.slice(compacted..entries.len());
         let Some(first) = entries.first() else { return Ok(()) };
