@@ -807,7 +807,8 @@ typedef struct raft_message_fields {
   /// is campaigned for.
   uint64_t term;
   /// RAFT_MESSAGE_APPEND: term of the entry before the first. VOTE, PRE_VOTE: term of the
-  /// candidate's last entry. APPEND_REPLY with reject: term of the hint.
+  /// candidate's last entry. APPEND_REPLY with reject: term of the hint. VOTE_REPLY, PRE_VOTE_REPLY:
+  /// term of the entry at `commit`.
   uint64_t log_term;
   /// RAFT_MESSAGE_APPEND: index of the entry before the first. VOTE, PRE_VOTE: index of the
   /// candidate's last entry. APPEND_REPLY: the log matches up to here, or what was rejected.
@@ -815,7 +816,8 @@ typedef struct raft_message_fields {
   uint64_t index;
   /// RAFT_MESSAGE_APPEND_REPLY with reject: where the log might match.
   uint64_t reject_hint;
-  /// RAFT_MESSAGE_APPEND, HEARTBEAT: the leader's commit index.
+  /// RAFT_MESSAGE_APPEND, HEARTBEAT: the leader's commit index. VOTE_REPLY, PRE_VOTE_REPLY with
+  /// reject: the last entry that the voter knows to be committed, or 0.
   uint64_t commit;
   /// RAFT_MESSAGE_VOTE, PRE_VOTE: the candidate's priority.
   int64_t priority;

@@ -121,7 +121,7 @@ fn leader() -> Result<Node, Failure> {
     drive(&mut node)?;
     for pre in [true, false] {
         let term = 2;
-        let reply = raftcore::VoteReply { pre, granted: true };
+        let reply = raftcore::VoteReply { pre, granted: true, ..raftcore::VoteReply::default() };
         node.step(Message { from: 2, to: 1, term, body: Body::VoteReply(reply) })?;
         drive(&mut node)?;
     }

@@ -102,12 +102,15 @@ pub struct Vote {
 }
 
 /// Answer to [`Vote`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VoteReply {
     /// Whether it answers a PreVote.
     pub pre: bool,
     /// Whether the vote is given.
     pub granted: bool,
+    /// If it is refused: the last entry that the voter knows to be committed, or a zero id. The
+    /// candidate may not know, and a membership change may be among what it learns so.
+    pub commit: EntryId,
 }
 
 /// State of the replicated state machine at a point of the log.

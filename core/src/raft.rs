@@ -20,7 +20,7 @@ use crate::error::{DropReason, Error, StorageError};
 use crate::input::{Ack, Proposed, SnapshotStatus};
 use crate::log::RaftLog;
 use crate::membership::{ConfState, Configuration};
-use crate::message::{Body, Message, Propose, ReadIndex, TransferLeader};
+use crate::message::{Body, Message, Propose, ReadIndex, TransferLeader, VoteReply};
 use crate::ready::ReadState;
 use crate::storage::Storage;
 use crate::types::{EntryId, HardState, NO_NODE, NodeId, RoleKind, SoftState, Term};
@@ -176,11 +176,28 @@ impl<S: Storage> Raft<S> {
             Admission::Follow { term, leader } => self.become_(Next::Follow { term, leader })?,
             Admission::Proceed => {}
         }
+        if let Body::VoteReply(VoteReply { granted: false, commit, .. }) = message.body {
+            self.learn_commit(commit)?;
+        }
         match self.dispatch(message)? {
             Next::Stay => {}
             next => self.become_(next)?,
         }
         invariants::check(self);
+        Ok(())
+    }
+
+    /// What a voter that refused says to be committed. A candidacy ends if a membership change has to be
+    /// applied first.
+    fn learn_commit(&mut self, commit: EntryId) -> Result<(), Error> {
+        let is_candidate = match self.role.kind() {
+            RoleKind::Leader => return Ok(()),
+            RoleKind::Follower => false,
+            RoleKind::PreCandidate | RoleKind::Candidate => true,
+        };
+        if election::learn_commit(&mut self.shared, commit)? && is_candidate {
+            self.become_(Next::Follow { term: self.shared.term, leader: NO_NODE })?;
+        }
         Ok(())
     }
 

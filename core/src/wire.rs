@@ -60,7 +60,8 @@ mod field {
     pub(super) const REJECT: u32 = 10;
     pub(super) const REJECT_HINT: u32 = 11;
     pub(super) const CONTEXT: u32 = 12;
-    /// Of the TiKV dialect; etcd/raft passes it over.
+    /// Of the TiKV dialect, as is the next; etcd/raft passes both over.
+    pub(super) const COMMIT_TERM: u32 = 15;
     pub(super) const PRIORITY: u32 = 16;
 }
 

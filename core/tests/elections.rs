@@ -172,7 +172,7 @@ fn the_first_answer_of_a_voter_counts() {
     node.campaign().unwrap();
     let ready = node.ready().unwrap();
     node.advance(ready).unwrap();
-    let reply = |granted| Body::VoteReply(VoteReply { pre: false, granted });
+    let reply = |granted| Body::VoteReply(VoteReply { pre: false, granted, ..VoteReply::default() });
     for granted in [true, true, true, false] {
         node.step(message(2, 1, 1, reply(granted))).unwrap();
     }

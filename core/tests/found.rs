@@ -158,7 +158,7 @@ fn a_change_that_is_in_force_is_no_failed_call() {
     };
     node.campaign().unwrap();
     store(&mut node);
-    let granted = Body::VoteReply(VoteReply { pre: false, granted: true });
+    let granted = Body::VoteReply(VoteReply { pre: false, granted: true, ..VoteReply::default() });
     node.step(Message { from: 2, to: 1, term: 2, body: granted }).unwrap();
     node.propose("stored").unwrap();
     store(&mut node);
@@ -282,4 +282,29 @@ fn a_hopeless_candidate_does_not_stop_the_timers_of_others() {
         }
     }
     panic!("it never campaigns");
+}
+
+#[test]
+fn a_candidate_learns_from_a_refusal_that_the_voter_is_none_any_more() {
+    for pre_vote in [false, true] {
+        let mut group = Group::with(2, |config| config.pre_vote = pre_vote);
+        group.elect(1);
+        let demotion = ConfChangeV2::single(ConfChangeKind::AddLearner, 1);
+        group.node(1).propose_conf_change(&demotion).unwrap();
+        group.handle_ready(1);
+        group.deliver_one();
+        group.handle_ready(2);
+        // Node 2 has stored the change. What the leader says from now on gets lost.
+        group.lose(|message| message.from == 1);
+        group.propose(1, "makes the leader's log longer");
+        group.settle();
+        assert!(group.leaders().is_empty() && group.commit(2) < group.commit(1));
+        // Neither is electable for all it knows: a learner, and one with the shorter log of two.
+        group.heal();
+        group.tick_all(100);
+        assert_eq!(group.leaders(), [2], "pre_vote: {pre_vote}");
+        group.propose(2, "x");
+        group.settle();
+        assert_eq!(group.payloads(1), ["x"]);
+    }
 }

@@ -36,7 +36,7 @@ fn a_granted_pre_vote_is_no_vote() {
         node.step(message(from, 1, 2, Body::Vote(Vote { last, ..Vote::default() }))).unwrap();
         let ready = node.ready().unwrap();
         let reply = &ready.messages.last().unwrap().body;
-        assert_eq!(reply, &Body::VoteReply(VoteReply { pre: false, granted }));
+        assert_eq!(reply, &Body::VoteReply(VoteReply { pre: false, granted, ..VoteReply::default() }));
         node.advance(ready).unwrap();
     }
 }
@@ -51,7 +51,7 @@ fn a_granted_pre_vote_takes_no_vote_back() {
     assert_eq!((node.hard_state().term, node.hard_state().vote), (2, 3));
     node.step(vote(2, 2, false)).unwrap();
     let reply = node.ready().unwrap().messages.pop().unwrap();
-    assert_eq!(reply.body, Body::VoteReply(VoteReply { pre: false, granted: false }));
+    assert_eq!(reply.body, Body::VoteReply(VoteReply { pre: false, granted: false, ..VoteReply::default() }));
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_pre_candidate_with_an_old_term_learns_of_the_later_one() {
     let last = EntryId::new(1, 1);
     node.step(message(2, 1, 3, Body::Vote(Vote { pre: true, last, ..Vote::default() }))).unwrap();
     let reply = node.ready().unwrap().messages.pop().unwrap();
-    let refusal = Body::VoteReply(VoteReply { pre: true, granted: false });
+    let refusal = Body::VoteReply(VoteReply { pre: true, granted: false, ..VoteReply::default() });
     assert_eq!((reply.term, reply.body), (5, refusal));
 }
 

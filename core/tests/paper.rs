@@ -31,7 +31,7 @@ fn section_5_1_a_larger_term_is_taken_over_and_makes_a_follower() {
         Body::Append(Append::default()),
         Body::Heartbeat(Heartbeat::default()),
         Body::Vote(Vote::default()),
-        Body::VoteReply(VoteReply { pre: false, granted: false }),
+        Body::VoteReply(VoteReply { pre: false, granted: false, ..VoteReply::default() }),
         Body::AppendReply(AppendReply { index: 0, reject: None }),
         Body::TimeoutNow,
     ];
@@ -50,7 +50,7 @@ fn section_5_1_a_request_with_a_stale_term_is_not_granted() {
     let vote = Body::Vote(Vote { last: EntryId::new(4, 9), ..Vote::default() });
     let append = Body::Append(Append { entries: log(&[4, 4]).into(), ..Append::default() });
     for (request, refusal) in [
-        (vote, Body::VoteReply(VoteReply { pre: false, granted: false })),
+        (vote, Body::VoteReply(VoteReply { pre: false, granted: false, ..VoteReply::default() })),
         (append, Body::AppendReply(AppendReply { index: 0, reject: None })),
     ] {
         let mut node = node(5, &[1]);
@@ -111,7 +111,7 @@ fn section_5_2_a_candidate_with_votes_from_a_majority_wins() {
         node.campaign().unwrap();
         replies(&mut node);
         for from in 2..2 + votes {
-            let body = Body::VoteReply(VoteReply { pre: false, granted: true });
+            let body = Body::VoteReply(VoteReply { pre: false, granted: true, ..VoteReply::default() });
             node.step(Message { from, ..to_1(2, body) }).unwrap();
         }
         assert_eq!(node.soft_state().role == RoleKind::Leader, wins, "{votes} of {voters} besides its own");

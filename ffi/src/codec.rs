@@ -37,7 +37,8 @@ pub struct raft_message_fields {
     /// is campaigned for.
     pub term: u64,
     /// RAFT_MESSAGE_APPEND: term of the entry before the first. VOTE, PRE_VOTE: term of the
-    /// candidate's last entry. APPEND_REPLY with reject: term of the hint.
+    /// candidate's last entry. APPEND_REPLY with reject: term of the hint. VOTE_REPLY, PRE_VOTE_REPLY:
+    /// term of the entry at `commit`.
     pub log_term: u64,
     /// RAFT_MESSAGE_APPEND: index of the entry before the first. VOTE, PRE_VOTE: index of the
     /// candidate's last entry. APPEND_REPLY: the log matches up to here, or what was rejected.
@@ -45,7 +46,8 @@ pub struct raft_message_fields {
     pub index: u64,
     /// RAFT_MESSAGE_APPEND_REPLY with reject: where the log might match.
     pub reject_hint: u64,
-    /// RAFT_MESSAGE_APPEND, HEARTBEAT: the leader's commit index.
+    /// RAFT_MESSAGE_APPEND, HEARTBEAT: the leader's commit index. VOTE_REPLY, PRE_VOTE_REPLY with
+    /// reject: the last entry that the voter knows to be committed, or 0.
     pub commit: u64,
     /// RAFT_MESSAGE_VOTE, PRE_VOTE: the candidate's priority.
     pub priority: i64,
@@ -151,7 +153,9 @@ impl raft_message_buffer {
                 let (transfer, priority) = (vote.transfer, vote.priority);
                 raft_message_fields { transfer, priority, ..at(vote.last) }
             }
-            Body::VoteReply(reply) => raft_message_fields { reject: !reply.granted, ..all },
+            Body::VoteReply(VoteReply { granted, commit, .. }) => {
+                raft_message_fields { reject: !granted, commit: commit.index, log_term: commit.term, ..all }
+            }
             Body::Heartbeat(Heartbeat { commit, context }) => {
                 raft_message_fields { commit: *commit, context: raft_slice::of(context), ..all }
             }
@@ -246,6 +250,7 @@ impl raft_message_fields {
             RAFT_MESSAGE_VOTE_REPLY | RAFT_MESSAGE_PRE_VOTE_REPLY => Body::VoteReply(VoteReply {
                 pre: self.r#type == RAFT_MESSAGE_PRE_VOTE_REPLY,
                 granted: !self.reject,
+                commit: EntryId::new(self.log_term, self.commit),
             }),
             // SAFETY: the same contract.
             RAFT_MESSAGE_SNAPSHOT => Body::Snapshot(Box::new(unsafe { self.snapshot() }?)),

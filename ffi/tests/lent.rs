@@ -178,7 +178,7 @@ fn elect(node: Node) {
     };
     node.campaign();
     node.settle();
-    step(Body::VoteReply(VoteReply { pre: false, granted: true }));
+    step(Body::VoteReply(VoteReply { pre: false, granted: true, ..VoteReply::default() }));
     step(Body::AppendReply(AppendReply { index: 2, reject: None }));
 }
 
@@ -213,8 +213,12 @@ fn a_drive_hands_lent_snapshots_to_their_own_callback() {
     server.fail_at = 0;
     server.node.campaign();
     server.settle();
-    let vote =
-        |pre, term| Message { from: 2, to: 1, term, body: Body::VoteReply(VoteReply { pre, granted: true }) };
+    let vote = |pre, term| Message {
+        from: 2,
+        to: 1,
+        term,
+        body: Body::VoteReply(VoteReply { pre, granted: true, ..VoteReply::default() }),
+    };
     ok(server.step(&vote(true, 2)));
     server.settle();
     ok(server.step(&vote(false, 2)));

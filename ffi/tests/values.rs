@@ -30,8 +30,8 @@ fn messages() -> Vec<Message> {
         Body::AppendReply(AppendReply { index: 11, reject: Some(AppendReject { hint: id }) }),
         vote(true),
         vote(false),
-        Body::VoteReply(VoteReply { pre: true, granted: true }),
-        Body::VoteReply(VoteReply { pre: false, granted: false }),
+        Body::VoteReply(VoteReply { pre: true, granted: true, ..VoteReply::default() }),
+        Body::VoteReply(VoteReply { pre: false, granted: false, ..VoteReply::default() }),
         Body::Snapshot(Box::new(snapshot)),
         Body::Heartbeat(Heartbeat { commit: 8, context: context() }),
         Body::HeartbeatReply(HeartbeatReply { context: context() }),
@@ -287,7 +287,7 @@ fn a_failure_that_stopped_nobody_can_be_fetched() {
     server.node.campaign();
     server.settle();
     for pre in [true, false] {
-        let body = Body::VoteReply(VoteReply { pre, granted: true });
+        let body = Body::VoteReply(VoteReply { pre, granted: true, ..VoteReply::default() });
         ok(server.step(&Message { from: 2, to: 1, term: 2, body }));
         server.settle();
     }

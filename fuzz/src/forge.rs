@@ -29,7 +29,11 @@ fn body(source: &mut Source<'_>, status: &Status) -> Body {
             last: id(source, status),
             priority: i64::from(source.byte() as i8),
         }),
-        6 => Body::VoteReply(VoteReply { pre: source.flag(), granted: !source.flag() }),
+        6 => Body::VoteReply(VoteReply {
+            pre: source.flag(),
+            granted: !source.flag(),
+            commit: if source.flag() { id(source, status) } else { EntryId::default() },
+        }),
         7 => Body::Snapshot(Box::new(snapshot(source, status))),
         8 => {
             let commit = source.near(status.hard_state.commit);

@@ -79,7 +79,7 @@ fn candidate(config: Config) -> Host {
 /// Leads in term 2; node 2 has everything, of node 3 nothing is known, node 4 learns.
 fn leader(config: Config) -> Host {
     let mut host = candidate(config);
-    give(&mut host, 2, 2, Body::VoteReply(VoteReply { pre: false, granted: true }));
+    give(&mut host, 2, 2, Body::VoteReply(VoteReply { pre: false, granted: true, ..VoteReply::default() }));
     host.drive();
     host.call(|node| node.propose("data")).expect("a leader");
     host.drive();

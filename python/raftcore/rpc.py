@@ -78,6 +78,8 @@ class VoteReply:
     """Whether the vote is given."""
     pre: bool = False
     """Whether it answers a PreVote."""
+    commit: EntryId = EntryId(0, 0)
+    """If it is refused: the last entry that the voter knows to be committed, or a zero id."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ pub(crate) fn to_python<'py>(py: Python<'py>, body: &Body) -> PyResult<Bound<'py
             new(py, "AppendReply", (it.index, it.reject.map(|reject| EntryId(reject.hint))))
         }
         Body::Vote(it) => new(py, "Vote", (EntryId(it.last), it.pre, it.transfer, it.priority)),
-        Body::VoteReply(it) => new(py, "VoteReply", (it.granted, it.pre)),
+        Body::VoteReply(it) => new(py, "VoteReply", (it.granted, it.pre, EntryId(it.commit))),
         Body::Snapshot(it) => Ok(Bound::new(py, Snapshot((**it).clone()))?.into_any()),
         Body::Heartbeat(it) => new(py, "Heartbeat", (it.commit, bytes(&it.context))),
         Body::HeartbeatReply(it) => new(py, "HeartbeatReply", (bytes(&it.context),)),
@@ -74,9 +74,11 @@ pub(crate) fn from_python(object: &Bound<'_, PyAny>) -> PyResult<Body> {
             transfer: fields.flag("transfer")?,
             priority: object.getattr("priority")?.extract()?,
         }),
-        "VoteReply" => {
-            Body::VoteReply(core::VoteReply { pre: fields.flag("pre")?, granted: fields.flag("granted")? })
-        }
+        "VoteReply" => Body::VoteReply(core::VoteReply {
+            pre: fields.flag("pre")?,
+            granted: fields.flag("granted")?,
+            commit: fields.id("commit")?,
+        }),
         "Heartbeat" => {
             Body::Heartbeat(core::Heartbeat { commit: fields.number("commit")?, context: fields.context()? })
         }

@@ -45,7 +45,7 @@ impl Entries {
     }
 
     /// One entry.
-    pub fn one(entry: Entry) -> Self {
+    pub(crate) fn one(entry: Entry) -> Self {
         Self::held(Held::One([entry]))
     }
 

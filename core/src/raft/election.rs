@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::message::{Body, Vote, VoteReply};
 use crate::raft::{Next, Shared};
 use crate::storage::Storage;
-use crate::types::{NO_NODE, NodeId, Term};
+use crate::types::{EntryId, NO_NODE, NodeId, Term};
 
 /// Why and how a node campaigns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,13 +73,36 @@ pub(crate) fn answer_vote<S: Storage>(
     term: Term,
     vote: Vote,
 ) {
-    let granted = may_vote(shared, leader, from, term, &vote);
+    if !may_vote(shared, leader, from, term, &vote) {
+        shared.send(from, Body::VoteReply(refusal(shared, vote.pre)));
+        return;
+    }
     // A granted PreVote names the term that was asked about, else the candidate would take the
     // answer for an outdated one.
-    let term = if granted { term } else { shared.term };
-    shared.send_in_term(from, term, Body::VoteReply(VoteReply { pre: vote.pre, granted }));
-    if granted && !vote.pre {
+    let reply = VoteReply { pre: vote.pre, granted: true, ..VoteReply::default() };
+    shared.send_in_term(from, term, Body::VoteReply(reply));
+    if !vote.pre {
         shared.election_elapsed = 0;
         shared.vote = from;
     }
+}
+
+/// The answer to a candidate that does not get the vote.
+pub(crate) fn refusal<S: Storage>(shared: &Shared<S>, pre: bool) -> VoteReply {
+    let index = shared.log.committed();
+    let term = if shared.config.eager_append { None } else { shared.log.term(index).ok().flatten() };
+    let commit = term.map_or(EntryId::default(), |term| EntryId::new(term, index));
+    VoteReply { pre, granted: false, commit }
+}
+
+/// A candidate is told what is committed. Without that a group could be stuck: a leader that demotes
+/// itself may stop to lead before anybody else knows that this is committed, and then neither campaign,
+/// being no voter, nor vote for those who still need its vote, its log being longer. Returns whether
+/// a membership change is to be applied first, so that the candidacy has to end.
+pub(crate) fn learn_commit<S: Storage>(shared: &mut Shared<S>, commit: EntryId) -> Result<bool, Error> {
+    if shared.config.eager_append || commit.index <= shared.log.committed() || !shared.log.matches(commit)? {
+        return Ok(false);
+    }
+    shared.log.commit_to(commit.index)?;
+    Ok(shared.log.has_unapplied_conf_change()?)
 }

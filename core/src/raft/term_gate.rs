@@ -2,9 +2,9 @@
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::message::{AppendReply, Body, Message, VoteReply};
-use crate::raft::Shared;
+use crate::message::{AppendReply, Body, Message};
 use crate::raft::role::Role;
+use crate::raft::{Shared, election};
 use crate::storage::Storage;
 use crate::types::{NO_NODE, NodeId, RoleKind, Term};
 
@@ -102,12 +102,10 @@ fn earlier_term<S: Storage>(shared: &Shared<S>, message: &Message) -> Admission 
             Admission::Answer(Body::AppendReply(AppendReply { index: 0, reject: None }))
         }
         // A pre-candidate with an old term has to learn of the new one, or it asks for ever.
-        Body::Vote(vote) if vote.pre => {
-            Admission::Answer(Body::VoteReply(VoteReply { pre: true, granted: false }))
-        }
+        Body::Vote(vote) if vote.pre => Admission::Answer(Body::VoteReply(election::refusal(shared, true))),
         // So has a candidate (section 3.4), or it may count its way up while others are always ahead.
         Body::Vote(_) if !shared.config.eager_append => {
-            Admission::Answer(Body::VoteReply(VoteReply { pre: false, granted: false }))
+            Admission::Answer(Body::VoteReply(election::refusal(shared, false)))
         }
         _ => Admission::Ignore,
     }

@@ -113,6 +113,7 @@ struct Fields {
     reject: bool,
     reject_hint: u64,
     context: Bytes,
+    commit_term: u64,
     priority: i64,
 }
 
@@ -131,6 +132,7 @@ impl Fields {
                 (field::COMMIT, Value::Number(value)) => fields.commit = value,
                 (field::REJECT, Value::Number(value)) => fields.reject = value != 0,
                 (field::REJECT_HINT, Value::Number(value)) => fields.reject_hint = value,
+                (field::COMMIT_TERM, Value::Number(value)) => fields.commit_term = value,
                 (field::PRIORITY, Value::Number(value)) => fields.priority = value as i64,
                 (field::CONTEXT, Value::Bytes(start, end)) => fields.context = bytes.slice(start..end),
                 (field::SNAPSHOT, Value::Bytes(start, end)) => {
@@ -144,7 +146,7 @@ impl Fields {
                     }
                     fields.entries.push(read_entry(&mut Reader { all: bytes, at: start, end })?);
                 }
-                (field::KIND..=field::CONTEXT | field::PRIORITY, _) => {
+                (field::KIND..=field::CONTEXT | field::COMMIT_TERM | field::PRIORITY, _) => {
                     return Err(DecodeError::Malformed("a field has the wrong type"));
                 }
                 _ => {}
@@ -181,9 +183,11 @@ impl Fields {
                     priority: self.priority,
                 })
             }
-            kind::VOTE_REPLY | kind::PRE_VOTE_REPLY => {
-                Body::VoteReply(VoteReply { pre: self.kind == kind::PRE_VOTE_REPLY, granted: !self.reject })
-            }
+            kind::VOTE_REPLY | kind::PRE_VOTE_REPLY => Body::VoteReply(VoteReply {
+                pre: self.kind == kind::PRE_VOTE_REPLY,
+                granted: !self.reject,
+                commit: EntryId::new(self.commit_term, self.commit),
+            }),
             kind::SNAPSHOT => {
                 let Some(snapshot) = &self.snapshot else {
                     return Err(DecodeError::Invalid("a snapshot message without a snapshot"));

@@ -104,6 +104,7 @@ struct Fields<'a> {
     reject: bool,
     reject_hint: u64,
     context: &'a [u8],
+    commit_term: u64,
     priority: i64,
 }
 
@@ -141,6 +142,8 @@ fn write(message: &Message, out: &mut impl Sink) {
         }
         Body::VoteReply(reply) => {
             fields.reject = !reply.granted;
+            fields.commit = reply.commit.index;
+            fields.commit_term = reply.commit.term;
             if reply.pre { kind::PRE_VOTE_REPLY } else { kind::VOTE_REPLY }
         }
         Body::Snapshot(_) => kind::SNAPSHOT,
@@ -188,6 +191,7 @@ fn write_fields(message: &Message, kind: u64, fields: &Fields<'_>, out: &mut imp
     out.number_if_set(field::REJECT, u64::from(fields.reject));
     out.number_if_set(field::REJECT_HINT, fields.reject_hint);
     out.bytes_if_set(field::CONTEXT, fields.context);
+    out.number_if_set(field::COMMIT_TERM, fields.commit_term);
     out.number_if_set(field::PRIORITY, fields.priority as u64);
 }
 

@@ -56,6 +56,8 @@ mod oracle {
         pub(super) context: Option<Bytes>,
         #[prost(uint64, optional, tag = "13")]
         pub(super) vote: Option<u64>,
+        #[prost(uint64, optional, tag = "15")]
+        pub(super) commit_term: Option<u64>,
         #[prost(int64, optional, tag = "16")]
         pub(super) priority: Option<i64>,
     }
@@ -109,7 +111,11 @@ fn body() -> impl Strategy<Value = Body> {
         }),
         (any::<bool>(), id(), any::<bool>(), any::<i64>())
             .prop_map(|(pre, last, transfer, priority)| Body::Vote(Vote { pre, last, transfer, priority })),
-        (any::<bool>(), any::<bool>()).prop_map(|(pre, granted)| Body::VoteReply(VoteReply { pre, granted })),
+        (any::<bool>(), any::<bool>(), id()).prop_map(|(pre, granted, commit)| Body::VoteReply(VoteReply {
+            pre,
+            granted,
+            commit
+        })),
         (id(), conf_state(), bytes()).prop_map(|(id, conf_state, data)| Body::Snapshot(Box::new(Snapshot {
             id,
             conf_state,

@@ -100,7 +100,8 @@ fn body() -> impl Strategy<Value = Body> {
         append_reply().prop_map(Body::AppendReply),
         (any::<bool>(), entry_id(), any::<bool>(), any::<i64>())
             .prop_map(|(pre, last, transfer, priority)| Body::Vote(Vote { pre, last, transfer, priority })),
-        (any::<bool>(), any::<bool>()).prop_map(|(pre, granted)| Body::VoteReply(VoteReply { pre, granted })),
+        (any::<bool>(), any::<bool>(), entry_id())
+            .prop_map(|(pre, granted, commit)| Body::VoteReply(VoteReply { pre, granted, commit })),
         snapshot().prop_map(|snapshot| Body::Snapshot(Box::new(snapshot))),
         (any::<u64>(), data()).prop_map(|(commit, context)| Body::Heartbeat(Heartbeat { commit, context })),
         data().prop_map(|context| Body::HeartbeatReply(HeartbeatReply { context })),

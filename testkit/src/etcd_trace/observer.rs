@@ -53,7 +53,11 @@ impl Observer {
         let mut after = self.look();
         tell_changes(before, after, lines);
         let campaigns = after.role == RoleKind::Candidate && after.hard.term != before.hard.term;
-        let mut to_itself = campaigns.then_some(Body::VoteReply(VoteReply { pre: false, granted: true }));
+        let mut to_itself = campaigns.then_some(Body::VoteReply(VoteReply {
+            pre: false,
+            granted: true,
+            ..VoteReply::default()
+        }));
         while self.raft.has_ready() {
             let ready = self.raft.ready().expect("a storage in memory can be read");
             after = self.look();

@@ -27,7 +27,7 @@ pub(super) fn may_be_sent(world: &mut World, message: &Message) -> Check {
         Body::Append(append) => check_append(world, message, append)?,
         Body::Heartbeat(beat) => check_heartbeat(world, message, beat.commit)?,
         Body::Snapshot(snapshot) => check_committed(world, message, snapshot.id)?,
-        Body::VoteReply(VoteReply { pre: false, granted: true }) => check_vote(world, message)?,
+        Body::VoteReply(VoteReply { pre: false, granted: true, .. }) => check_vote(world, message)?,
         _ => {}
     }
     check_promise(world, message)

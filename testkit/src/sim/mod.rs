@@ -64,9 +64,8 @@ pub struct Report {
     pub events: u64,
     /// What they were.
     pub tally: Tally,
-    /// Whether the group ended in a known dead end. Either nobody is left that could be elected,
-    /// because a leader that demoted itself stopped before the others knew that its demotion is
-    /// committed; or [`raftcore::Config::eager_append`] was on, which does without some precautions.
+    /// Whether the group did not recover, with [`raftcore::Config::eager_append`] on: that does without
+    /// some precautions, as etcd/raft does.
     pub dead_end: bool,
     /// Depends on everything that happened: equal for equal seeds and lengths.
     pub digest: u64,

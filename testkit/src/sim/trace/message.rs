@@ -68,7 +68,7 @@ fn tell_body(body: &Body) -> (&'static str, Value) {
         }
         Body::VoteReply(reply) => {
             let kind = if reply.pre { "pre_vote_reply" } else { "vote_reply" };
-            (kind, json!({ "granted": reply.granted }))
+            (kind, json!({ "granted": reply.granted, "commit": place(reply.commit) }))
         }
         Body::Snapshot(snapshot) => {
             let members = &snapshot.conf_state;
