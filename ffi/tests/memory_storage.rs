@@ -335,7 +335,11 @@ fn a_leader_reads_entries_back_for_a_follower() {
     let reply = |body| Message { from: 2, to: 1, term: 2, body };
     node.campaign();
     settle(node, memory);
-    ok(node.step(&reply(Body::VoteReply(raftcore::VoteReply { pre: false, granted: true }))));
+    ok(node.step(&reply(Body::VoteReply(raftcore::VoteReply {
+        pre: false,
+        granted: true,
+        ..raftcore::VoteReply::default()
+    }))));
     settle(node, memory);
     for _ in 0..3 {
         ok(node.propose(b"word"));
