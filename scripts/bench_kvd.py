@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import readme_figures
-from kvd_harness import Cluster, kvd_binary, wait_until
+from kvd_harness import Cluster, free_ports, kvd_binary, wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
 LOAD = Path(kvd_binary()).parent / "kvd_load"
@@ -79,11 +79,11 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def resp_load(port):
-    """The load for a server that speaks RESP at `port`."""
+def resp_load(host, port):
+    """The load for a server that speaks RESP there."""
 
     def command(op, clients, pipeline, seconds):
-        words = [LOAD, "--port", port, "--op", op, "--clients", clients, "--pipeline", pipeline]
+        words = [LOAD, "--host", host, "--port", port, "--op", op, "--clients", clients, "--pipeline", pipeline]
         return [str(word) for word in [*words, "--seconds", seconds]]
 
     return command
@@ -106,7 +106,7 @@ def start_kvd(stack, folder, prefix):
     cluster = stack.enter_context(Cluster(folder / "kvd", prefix=prefix))
     leader = cluster.leader()
     pids = [process.pid for process in cluster.processes.values()]
-    return Server("kvd", pids, resp_load(cluster.addresses[leader][1]))
+    return Server("kvd", pids, resp_load(*cluster.addresses[leader]))
 
 
 def spawn(stack, command, log):
@@ -119,7 +119,8 @@ def spawn(stack, command, log):
 
 
 def start_etcd(stack, folder, prefix):
-    ports = {node: (23790 + 2 * node, 23791 + 2 * node) for node in (1, 2, 3)}
+    free = free_ports(6)
+    ports = {node: (free[node - 1], free[node + 2]) for node in (1, 2, 3)}
     members = ",".join(f"n{node}=http://127.0.0.1:{peer}" for node, (_, peer) in ports.items())
     pids = []
     for node, (client, peer) in ports.items():
@@ -142,7 +143,7 @@ def start_etcd(stack, folder, prefix):
 
 
 def start_redis(stack, folder, prefix):
-    port = 23789
+    (port,) = free_ports(1)
     (folder / "redis").mkdir()
     command = [*prefix, "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", ""]
     command += ["--appendonly", "yes", "--appendfsync", "always", "--dir", folder / "redis"]
@@ -153,7 +154,7 @@ def start_redis(stack, folder, prefix):
         return subprocess.run(words, capture_output=True).stdout == b"PONG\n"
 
     wait_until(answers, 15, "redis answering")
-    return Server("redis", [process.pid], resp_load(port))
+    return Server("redis", [process.pid], resp_load("127.0.0.1", port))
 
 
 def start_all(stack, folder, prefix):

@@ -28,7 +28,7 @@ import redis
 
 from kvd_harness import Cluster, ClusterError
 from linearizability import READ, WRITE, TooConcurrent, check_register
-from node_reads import lead, read_from
+from node_reads import read_from
 from oracles import check_counter, check_set
 from workload import COUNTER, Ambush, History, Workload
 
@@ -150,7 +150,6 @@ def check(cluster: Cluster, history: History) -> list[str]:
     counters = set()
     keys = [*history.registers, *history.added, COUNTER]
     for node in cluster.ids:
-        lead(cluster, node)
         invoked = time.monotonic_ns()
         found = read_from(cluster, node, keys)
         returned = time.monotonic_ns()

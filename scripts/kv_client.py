@@ -17,6 +17,7 @@ Reply = bytes | int | list["Reply"] | None
 
 # Error replies that say the command was refused before anything was done with it.
 _REFUSALS = ("MOVED", "CLUSTERDOWN", "TRYAGAIN")
+_LONGEST_TIMEOUT = 10.0
 
 
 class NotExecuted(Exception):
@@ -54,6 +55,7 @@ class Connection:
                 raise NotExecuted(f"{self.address}: {error}") from error
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
+            self._socket.settimeout(self.timeout)
             self._socket.sendall(_encode(words))
         except OSError as error:
             self.close()
@@ -111,23 +113,34 @@ class Connection:
 
 
 class Client:
-    """A client of the whole cluster: goes to the node that it takes for the leader, and learns from MOVED."""
+    """A client of the whole cluster: goes to the node that it takes for the leader, and learns from MOVED.
+
+    It waits `timeout` seconds for a reply, and twice as long after each that did not come (up to _LONGEST_TIMEOUT):
+    on a machine where everything is slow, some are to come in the end.
+    """
 
     def __init__(self, addresses: Mapping[int, Address], timeout: float, rng: random.Random) -> None:
         self._nodes = {address: Connection(address, timeout) for address in addresses.values()}
+        self._timeout = timeout
+        self._patience = timeout
         self._rng = rng
         self._target = rng.choice(list(self._nodes))
 
     def attempt(self, *words: str) -> Reply:
         """Tries the command once. After NotExecuted or Unknown the next attempt may go to another node."""
+        node = self._nodes[self._target]
+        node.timeout = self._patience
         try:
-            return self._nodes[self._target].request(*words)
+            reply = node.request(*words)
         except NotExecuted as refusal:
             self._target = refusal.moved if refusal.moved in self._nodes else self._another()
             raise
         except Unknown:
             self._target = self._another()
+            self._patience = min(2 * self._patience, _LONGEST_TIMEOUT)
             raise
+        self._patience = self._timeout
+        return reply
 
     def close(self) -> None:
         """Closes every connection."""

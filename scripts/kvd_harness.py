@@ -6,6 +6,6 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "examples-c/kvd/tests"))
 
-from kvd_cluster import Cluster, ClusterError, kvd_binary, wait_until
+from kvd_cluster import PATIENCE, REFUSALS, Cluster, ClusterError, free_ports, kvd_binary, wait_until
 
-__all__ = ["Cluster", "ClusterError", "kvd_binary", "wait_until"]
+__all__ = ["PATIENCE", "REFUSALS", "Cluster", "ClusterError", "free_ports", "kvd_binary", "wait_until"]

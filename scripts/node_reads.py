@@ -10,29 +10,23 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-import redis
-
-from kvd_harness import Cluster, wait_until
+from kvd_harness import REFUSALS, Cluster
 
 _KEYS_PER_BATCH = 200
 
 
-def lead(cluster: Cluster, node: int, timeout: float = 60.0) -> None:
-    """Makes `node` the leader. Raises ClusterError if that does not come about in time."""
-
-    def leads() -> bool:
-        leader = cluster.leader()
-        if leader == node:
-            return True
-        with contextlib.suppress(redis.RedisError), cluster.client(leader) as client:
-            client.execute_command("RAFT.TRANSFER", str(node))
-        return False
-
-    wait_until(leads, timeout, f"node {node} leading", interval=0.2)
-
-
 def read_from(cluster: Cluster, node: int, keys: Iterable[str]) -> dict[str, bytes | None]:
-    """The values of the keys as `node` answers while it leads. Raises redis.RedisError if it does not lead any more."""
+    """The values of the keys as `node` answers while it leads. Raises ClusterError if it does not come to lead in time,
+    redis.RedisError if it does not answer."""
+    wanted = list(keys)
+    while True:
+        cluster.make_leader(node)
+        # Should another node come to lead meanwhile, it is made the leader again.
+        with contextlib.suppress(*REFUSALS):
+            return _read(cluster, node, wanted)
+
+
+def _read(cluster: Cluster, node: int, keys: list[str]) -> dict[str, bytes | None]:
     found: dict[str, bytes | None] = {}
     with cluster.client(node, decode_responses=False) as client:
         for batch in _batches(keys):

@@ -74,7 +74,7 @@ def profile(folder, workload, seconds, prefix):
     with Cluster(folder, prefix=prefix) as cluster:
         leader = cluster.leader()
         follower = next(node for node in cluster.ids if node != leader)
-        load = resp_load(cluster.addresses[leader][1])(op, clients, pipeline, seconds)
+        load = resp_load(*cluster.addresses[leader])(op, clients, pipeline, seconds)
         done = subprocess.Popen([*prefix, *load], stdout=subprocess.PIPE, text=True)
         time.sleep(1)
         nodes = {"leader": leader, "follower": follower}

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kv_client import Address, Client, Connection, NotExecuted, Reply, Unknown
+from kvd_harness import PATIENCE
 from linearizability import READ, WRITE, Operation
 from oracles import Increment
 
@@ -192,7 +193,7 @@ class Workload:
         """How many commands were acknowledged so far."""
         return sum(worker.acknowledged for worker in self.workers)
 
-    def wait_for_acknowledgements(self, count: int = 1, timeout: float = 30.0) -> float:
+    def wait_for_acknowledgements(self, count: int = 1, timeout: float = PATIENCE) -> float:
         """Waits until `count` more commands are acknowledged; returns the seconds it took, or raises TimeoutError."""
         began = time.monotonic()
         enough = self.acknowledged + count
@@ -215,7 +216,7 @@ class Ambush:
         self.workload = workload
         self.pending = []
         for key in workload.current_keys():
-            connection = Connection(address, timeout=5.0)
+            connection = Connection(address, timeout=10.0)
             invoked = time.monotonic_ns()
             connection.send("GET", key)
             self.pending.append((key, invoked, connection))

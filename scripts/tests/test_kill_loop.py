@@ -17,7 +17,7 @@ def kill_loop(tmp_path, bug, *options):
         env={**os.environ, "KVD_BUG": bug, "TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1200,
         check=False,
     )
 

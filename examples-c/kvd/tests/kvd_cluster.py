@@ -18,15 +18,29 @@ build/examples-c/kvd/kvd in the source tree. Needs the Python package `redis`.
 import os
 import pathlib
 import random
+import secrets
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 DEFAULT_BINARY = pathlib.Path(__file__).resolve().parents[3] / "build/examples-c/kvd/kvd"
-HOST = "127.0.0.1"
+
+# How long to wait for what a healthy cluster does at once. Only a failure takes that long: a machine
+# that does much else makes nodes slow, and that is none.
+PATIENCE = 90.0
+
+# The error replies that say that a command had no effect, as the client library presents them.
+REFUSALS = (
+    redis.exceptions.MovedError,
+    redis.exceptions.ClusterDownError,
+    redis.exceptions.TryAgainError,
+)
 
 
 class ClusterError(Exception):
@@ -38,26 +52,31 @@ def kvd_binary():
     return os.environ.get("KVD", str(DEFAULT_BINARY))
 
 
-def free_ports(count):
-    """`count` distinct ports of loopback that nobody listens on.
+def own_host():
+    """An address of loopback that nobody else uses, so that a node that is down for a while finds its
+    port free when it comes back, however many clusters are tested at once."""
+    if sys.platform != "linux":  # elsewhere there is only one
+        return "127.0.0.1"
+    return f"127.{1 + secrets.randbelow(254)}.{secrets.randbelow(256)}.{1 + secrets.randbelow(254)}"
 
-    They are below the range that the kernel takes client ports from, so that a node which is down
-    for a while finds its port free when it comes back.
-    """
+
+def free_ports(count, host="127.0.0.1"):
+    """`count` distinct ports of the host that nobody listens on, below the range that the kernel takes
+    client ports from."""
     ports = set()
     while len(ports) < count:
         port = random.randrange(20000, 32000)
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((HOST, port))
+                probe.bind((host, port))
             except OSError:
                 continue
         ports.add(port)
     return list(ports)
 
 
-def wait_until(predicate, timeout=15.0, what="the condition", interval=0.05):
+def wait_until(predicate, timeout=PATIENCE, what="the condition", interval=0.05):
     """Calls `predicate` until it is true (its value is returned); ClusterError after `timeout`."""
     deadline = time.monotonic() + timeout
     while True:
@@ -69,6 +88,31 @@ def wait_until(predicate, timeout=15.0, what="the condition", interval=0.05):
         time.sleep(interval)
 
 
+class LeaderClient(redis.Redis):
+    """A client of whoever leads: what a node refuses is asked of the leader, until `PATIENCE` ends.
+
+    Only what certainly had no effect is asked again; any other error is the caller's. Pipelines do not
+    follow.
+    """
+
+    def __init__(self, cluster, **options):
+        super().__init__(**cluster.client_options(cluster.leader(), options))
+        self.cluster = cluster
+
+    def execute_command(self, *words, **options):
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return super().execute_command(*words, **options)
+            except REFUSALS:
+                if time.monotonic() > deadline:
+                    raise
+            host, port = self.cluster.addresses[self.cluster.leader()]
+            self.connection_pool.disconnect()
+            self.connection_pool.connection_kwargs.update(host=host, port=port)
+            self.connection_pool.reset()
+
+
 class Cluster:
     """`n` kvd processes.
 
@@ -76,21 +120,23 @@ class Cluster:
     kvd        the binary
     options    further command-line options of every node, e.g. ["--compact-after", "100"]
     start      whether to start all nodes now
+    host       the address of all nodes; one that no other cluster has, if nothing is said
     prefix     words before the command line, e.g. ["chrt", "-f", "10"]
 
     Attributes: `ids`; `addresses` {id: (host, client port)}; `peer_addresses` {id: (host, peer port)}.
     """
 
-    def __init__(self, directory, n=3, kvd=None, options=(), start=True, prefix=()):
+    def __init__(self, directory, n=3, kvd=None, options=(), start=True, prefix=(), host=None):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.kvd = str(kvd or kvd_binary())
         self.options = [str(option) for option in options]
         self.prefix = list(prefix)
         self.ids = list(range(1, n + 1))
-        ports = free_ports(2 * n)
-        self.peer_addresses = {node: (HOST, ports[node - 1]) for node in self.ids}
-        self.addresses = {node: (HOST, ports[n + node - 1]) for node in self.ids}
+        host = host or own_host()
+        ports = free_ports(2 * n, host)
+        self.peer_addresses = {node: (host, ports[node - 1]) for node in self.ids}
+        self.addresses = {node: (host, ports[n + node - 1]) for node in self.ids}
         self.processes = {}
         if start:
             try:
@@ -142,7 +188,7 @@ class Cluster:
         process = self.processes.get(node)
         return process is not None and process.poll() is None
 
-    def start(self, node, timeout=15.0, wait=True, **popen):
+    def start(self, node, timeout=PATIENCE, wait=True, **popen):
         """Starts the node and waits until it answers PING (unless `wait` is false)."""
         if self.running(node):
             raise ClusterError(f"node {node} runs already")
@@ -153,7 +199,7 @@ class Cluster:
         if wait:
             self.wait_for_ping(node, timeout)
 
-    def wait_for_ping(self, node, timeout=15.0):
+    def wait_for_ping(self, node, timeout=PATIENCE):
         def answers():
             if not self.running(node):
                 raise ClusterError(
@@ -168,15 +214,15 @@ class Cluster:
 
         wait_until(answers, timeout, f"node {node} answering PING")
 
-    def stop(self, node, timeout=15.0):
+    def stop(self, node, timeout=PATIENCE):
         """Ends the node in good order (SIGTERM); returns its exit code."""
         return self._end(node, signal.SIGTERM, timeout)
 
     def kill(self, node):
         """Ends the node at once (SIGKILL), as a crash does; returns its exit code."""
-        return self._end(node, signal.SIGKILL, 15.0)
+        return self._end(node, signal.SIGKILL, PATIENCE)
 
-    def wait_for_exit(self, node, timeout=15.0):
+    def wait_for_exit(self, node, timeout=PATIENCE):
         """Waits until the node ends by itself; returns its exit code."""
         try:
             return self.processes[node].wait(timeout)
@@ -203,34 +249,46 @@ class Cluster:
 
     # -- clients -----------------------------------------------------------------------------
 
+    def client_options(self, node, options):
+        """The arguments of a client of `node`: `options`, and what they do not say. Nothing is tried twice
+        behind the caller's back, who then would not know how often it was executed."""
+        host, port = self.addresses[node]
+        defaults = {
+            "socket_timeout": PATIENCE,
+            "socket_connect_timeout": 10,
+            "decode_responses": True,
+            "protocol": 2,
+            "retry": Retry(NoBackoff(), 0),
+        }
+        return {"host": host, "port": port, **defaults, **options}
+
     def client(self, node, **options):
         """A client of this one node: it does not follow MOVED."""
-        host, port = self.addresses[node]
-        options.setdefault("socket_timeout", 10)
-        options.setdefault("socket_connect_timeout", 2)
-        options.setdefault("decode_responses", True)
-        options.setdefault("protocol", 2)
-        return redis.Redis(host=host, port=port, **options)
+        return redis.Redis(**self.client_options(node, options))
 
-    def status(self, node):
+    def leader_client(self, **options):
+        """A client that goes to the leader, whoever that is by then."""
+        return LeaderClient(self, **options)
+
+    def status(self, node, **options):
         """RAFT.STATUS of the node as a dict; numbers are ints."""
-        with self.client(node, socket_timeout=5) as client:
+        with self.client(node, **options) as client:
             text = client.execute_command("RAFT.STATUS")
         fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
         return {key: int(value) if value.isdigit() else value for key, value in fields.items()}
 
     def statuses(self):
-        """The status of every node that answers."""
+        """The status of every node that answers soon."""
         found = {}
         for node in self.ids:
             if self.running(node):
                 try:
-                    found[node] = self.status(node)
+                    found[node] = self.status(node, socket_timeout=5)
                 except redis.RedisError:
                     pass
         return found
 
-    def leader(self, timeout=15.0):
+    def leader(self, timeout=PATIENCE):
         """The node that leads, with a majority of the cluster following it."""
 
         def find():
@@ -245,15 +303,35 @@ class Cluster:
 
         return wait_until(find, timeout, "a leader")
 
-    def followers(self, timeout=15.0):
+    def followers(self, timeout=PATIENCE):
         leader = self.leader(timeout)
         return [node for node in self.ids if node != leader]
 
-    def wait_applied(self, index=None, nodes=None, timeout=30.0):
+    def make_leader(self, node, timeout=PATIENCE):
+        """Hands the leadership to `node`, again and again until it leads."""
+
+        def leads():
+            leader = self.leader(timeout)
+            if leader == node:
+                return True
+            try:
+                with self.client(leader) as client:
+                    client.execute_command("RAFT.TRANSFER", node)
+            except redis.RedisError:
+                pass
+            return False
+
+        wait_until(leads, timeout, f"node {node} leading", interval=0.1)
+
+    def wait_applied(self, index=None, nodes=None, timeout=PATIENCE):
         """Waits until the nodes (default: all that run) have applied `index` (default: what the
         leader has committed now); returns the index."""
         if index is None:
-            index = self.status(self.leader(timeout))["commit"]
+            index = wait_until(
+                lambda: self.statuses().get(self.leader(timeout), {}).get("commit"),
+                timeout,
+                "the leader's commit index",
+            )
         nodes = [node for node in (nodes or self.ids) if nodes or self.running(node)]
 
         def caught_up():

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -12,11 +13,29 @@
 
 namespace kvd {
 
+constexpr const char *tests_directory_variable = "KVD_TESTS_DIRECTORY";
+
+// Where the databases of this run are. The first process removes it at its end; those that it starts
+// for death tests end without cleaning up, and use the same.
+inline const std::string &tests_directory() {
+  static const std::string directory = [] {
+    if (const char *given = std::getenv(tests_directory_variable)) return std::string(given);
+    std::string made = (std::filesystem::temp_directory_path() / "kvd-tests-XXXXXX").string();
+    EXPECT_NE(mkdtemp(made.data()), nullptr);
+    setenv(tests_directory_variable, made.c_str(), 1);
+    std::atexit([] { std::filesystem::remove_all(std::getenv(tests_directory_variable)); });
+    return made;
+  }();
+  return directory;
+}
+
 class TestEngine {
  public:
   TestEngine() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "kvd-test-XXXXXX").string();
-    directory_ = mkdtemp(pattern.data());
+    // RocksDB has threads: a child that is only forked could find one of its locks taken for ever.
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    directory_ = tests_directory() + "/XXXXXX";
+    EXPECT_NE(mkdtemp(directory_.data()), nullptr);
     reopen();
   }
   ~TestEngine() {
@@ -37,6 +56,7 @@ class TestEngine {
     EXPECT_TRUE(engine_->db().PauseBackgroundWork().ok());
     EXPECT_TRUE(engine_->db().DisableFileDeletions().ok());
     std::filesystem::copy(directory_, copy, std::filesystem::copy_options::recursive);
+    EXPECT_TRUE(engine_->db().ContinueBackgroundWork().ok());  // closing may wait for a flush
     engine_.reset();
     std::filesystem::remove_all(directory_);
     std::filesystem::rename(copy, directory_);
