@@ -4,7 +4,6 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/filter_policy.h>
-#include <rocksdb/memtablerep.h>
 #include <rocksdb/options.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
@@ -61,13 +60,6 @@ rocksdb::ColumnFamilyOptions family_options(const std::shared_ptr<rocksdb::Cache
   return options;
 }
 
-// Values are written and read at random places, one at a time: a memtable hashed by slot finds a
-// key with two or three cache misses, where a skip list of the same size takes more than twenty.
-void hash_by_slot(rocksdb::ColumnFamilyOptions &options) {
-  options.prefix_extractor.reset(rocksdb::NewCappedPrefixTransform(slot_prefix_bytes));
-  options.memtable_factory.reset(rocksdb::NewHashLinkListRepFactory(2 * slot_count));
-}
-
 bool supports(rocksdb::CompressionType type) {
   const auto supported = rocksdb::GetSupportedCompressions();
   return std::find(supported.begin(), supported.end(), type) != supported.end();
@@ -108,10 +100,8 @@ std::unique_ptr<Engine> Engine::open(const std::string &directory, const std::st
   }
   const auto cache = rocksdb::NewLRUCache(256 << 20);
   rocksdb::ColumnFamilyOptions data_options = family_options(cache);
-  // A slot's versions lie in one list until they are flushed: a small memtable keeps that short.
-  data_options.write_buffer_size = 16 << 20;
   data_options.level0_file_num_compaction_trigger = 8;
-  hash_by_slot(data_options);
+  data_options.prefix_extractor.reset(rocksdb::NewCappedPrefixTransform(slot_prefix_bytes));
   if (supports(rocksdb::kLZ4Compression)) data_options.compression = rocksdb::kLZ4Compression;
   rocksdb::ColumnFamilyOptions raft_options = family_options(cache);
   // Larger than the log is kept: most entries are compacted while they are in memory, and never go
@@ -131,6 +121,15 @@ std::unique_ptr<Engine> Engine::open(const std::string &directory, const std::st
   engine->default_ = handles[0];
   engine->raft_ = handles[1];
   engine->data_ = handles[2];
+  engine->data_options_ = rocksdb::Options(database_options(), data_options);
+  engine->incoming_directory_ = directory + "/incoming";
+  // What a process that ended left half done. The database is locked by now: it is no other's.
+  std::filesystem::remove_all(engine->incoming_directory_, problem);
+  std::filesystem::create_directory(engine->incoming_directory_, problem);
+  if (problem) {
+    fatal("cannot make the directory %s: %s", engine->incoming_directory_.c_str(),
+          problem.message().c_str());
+  }
   engine->check_identity(cluster_id, store_id);
   return engine;
 }
@@ -165,6 +164,16 @@ void Engine::write(rocksdb::WriteBatch &batch, bool sync) {
   rocksdb::WriteOptions options;
   options.sync = sync;
   require(db_->Write(options, &batch), "cannot write to the database");
+}
+
+void Engine::write_unlogged(rocksdb::WriteBatch &batch) {
+  rocksdb::WriteOptions options;
+  options.disableWAL = true;
+  require(db_->Write(options, &batch), "cannot write to the database");
+}
+
+std::string Engine::new_data_file() {
+  return incoming_directory_ + "/" + std::to_string(++files_made_) + ".sst";
 }
 
 std::optional<std::string> Engine::get(rocksdb::ColumnFamilyHandle *family, std::string_view key,

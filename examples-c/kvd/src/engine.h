@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Store's one RocksDB. All Regions share it, its write-ahead log and its syncs.
 //
+// Its write-ahead log is for column family `raft`. What is in `data` follows from the Raft log, and
+// comes there without it (checkpoint.h); only a new Region and a snapshot that is installed are
+// written to both families at once.
+//
 // Column family `raft`:
 //   'i'                                  StoreIdent: cluster id, store id
 //   's' region(8)                        RaftLocalState: hard state, bounds of the log
@@ -14,8 +18,10 @@
 #pragma once
 
 #include <rocksdb/db.h>
+#include <rocksdb/options.h>
 #include <rocksdb/write_batch.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -59,6 +65,12 @@ class Engine {
   // Writes the batch, all of it or nothing. fatal() if the disk does not take it: what is on it is
   // unknown then, and going on could acknowledge what is lost.
   void write(rocksdb::WriteBatch &batch, bool sync);
+  // The same without the write-ahead log: a crash may take it away again, all of it or nothing.
+  void write_unlogged(rocksdb::WriteBatch &batch);
+
+  // For files that are to become a part of `data` (data_file.h): their options, and a name.
+  const rocksdb::Options &data_options() const { return data_options_; }
+  std::string new_data_file();
 
   // The value, or nullopt. fatal() on a read error.
   std::optional<std::string> get(rocksdb::ColumnFamilyHandle *family, std::string_view key,
@@ -67,8 +79,7 @@ class Engine {
   bool get(rocksdb::ColumnFamilyHandle *family, std::string_view key, rocksdb::PinnableSlice &value,
            const rocksdb::Snapshot *at = nullptr);
 
-  // An iterator over `family` from `from` (included) to `to` (excluded), which must outlive it. In
-  // `data` it starts with sorting what is in memory: not for the loop.
+  // An iterator over `family` from `from` (included) to `to` (excluded), which must outlive it.
   std::unique_ptr<rocksdb::Iterator> scan(rocksdb::ColumnFamilyHandle *family,
                                           const rocksdb::Slice &from, const rocksdb::Slice &to,
                                           const rocksdb::Snapshot *at = nullptr);
@@ -85,6 +96,9 @@ class Engine {
   void check_identity(const std::string &cluster_id, uint64_t store_id);
 
   std::unique_ptr<rocksdb::DB> db_;
+  rocksdb::Options data_options_;
+  std::string incoming_directory_;  // files that are not a part of the database yet
+  std::atomic<uint64_t> files_made_ = 0;
   rocksdb::ColumnFamilyHandle *raft_ = nullptr;
   rocksdb::ColumnFamilyHandle *data_ = nullptr;
   rocksdb::ColumnFamilyHandle *default_ = nullptr;

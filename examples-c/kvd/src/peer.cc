@@ -22,6 +22,8 @@ void reply_error(const std::vector<Waiter> &waiters, std::string_view error) {
   for (const Waiter &waiter : waiters) waiter.reply(encoded);
 }
 
+// When the changes in memory take more than this, they are carried to the database.
+constexpr size_t max_recent_bytes = 32 << 20;
 // Beyond this many bytes that wait for a majority, writes are refused.
 constexpr uint64_t max_uncommitted_bytes = 256 << 20;
 
@@ -54,7 +56,10 @@ Peer::Peer(const StoreParts &parts, const Region &region)
       region_(region),
       snapshots_(parts.engine, parts.background, region.id, region.slots,
                  parts.config.max_snapshot_bytes),
-      storage_(parts.engine, snapshots_, region.id) {
+      storage_(parts.engine, snapshots_, region.id),
+      keys_(parts.engine),
+      checkpoints_(parts.engine, parts.checkpoints, region.id, keys_,
+                   [this](uint64_t index) { storage_.note_durable(index); }) {
   const raft_config config = node_config(parts.config, storage_.applied_index());
   const raft_storage callbacks = storage_.callbacks();
   const raft_status status = raft_node_new(&config, &callbacks, &node_);
@@ -152,7 +157,8 @@ void Peer::begin(rocksdb::WriteBatch &batch, bool &sync) {
   note_state(*ready_);
   send(*ready_, false);
   storage_.stage_ready(*ready_, batch);
-  apply_committed(*ready_, batch);
+  if (ready_->snapshot != nullptr) install(*ready_->snapshot, batch);
+  apply_committed(*ready_);
   compact(batch);
   for (size_t i = 0; i < ready_->read_states_len; ++i) {
     const std::string_view context = view_of(ready_->read_states[i].context);
@@ -169,6 +175,7 @@ void Peer::finish() {
   require(raft_advance(node_, ready_), "cannot hand work back");
   ready_ = nullptr;
   serve_reads();
+  checkpoint_if_due();
 }
 
 void Peer::note_state(const raft_ready_view &ready) {
@@ -204,34 +211,35 @@ void Peer::send(const raft_ready_view &ready, bool after_write) {
   }
 }
 
-void Peer::apply_committed(const raft_ready_view &ready, rocksdb::WriteBatch &batch) {
-  if (ready.snapshot == nullptr && ready.committed_entries_len == 0) return;
-  DataBatch data(parts_.engine, batch);
-  if (ready.snapshot != nullptr && ready.snapshot->index > storage_.applied_index()) {
-    install(*ready.snapshot, data, batch);
-  }
-  for (size_t i = 0; i < ready.committed_entries_len; ++i) {
-    apply(ready.committed_entries[i], data);
-  }
-  if (ready.committed_entries_len > 0) {
-    const raft_entry &last = ready.committed_entries[ready.committed_entries_len - 1];
-    storage_.stage_applied(last.index, last.term, batch);
-  }
-}
-
-void Peer::install(const raft_snapshot &snapshot, DataBatch &data, rocksdb::WriteBatch &batch) {
-  if (!install_snapshot(view_of(snapshot.data), region_.slots, data)) {
+// Log and keys must be replaced together, so both go through the write-ahead log; and at once, as
+// what is applied from here on reads what the snapshot put there.
+void Peer::install(const raft_snapshot &snapshot, rocksdb::WriteBatch &batch) {
+  if (snapshot.index <= storage_.applied_index()) return;
+  if (!install_snapshot(view_of(snapshot.data), region_.slots, parts_.engine, batch)) {
     fatal("region %" PRIu64 ": the snapshot at index %" PRIu64 " is not one of this version",
           region_.id, snapshot.index);
   }
-  storage_.stage_applied(snapshot.index, snapshot.term, batch);
+  storage_.stage_applied(snapshot.index, snapshot.term);
+  storage_.stage_apply_state(batch);
+  // What was applied before must not come on top of it.
+  checkpoints_.abandon();
+  keys_.forget();
+  parts_.engine.write(batch, true);
+  batch.Clear();
   log_bytes_ = 0;
   reply_error(pending_writes_.covered_by_snapshot(snapshot.index), unknown_error);
   KVD_LOG(info, "region %" PRIu64 " installs a snapshot at index %" PRIu64 ", %zu bytes",
           region_.id, snapshot.index, snapshot.data.len);
 }
 
-void Peer::apply(const raft_entry &entry, DataBatch &data) {
+void Peer::apply_committed(const raft_ready_view &ready) {
+  if (ready.committed_entries_len == 0) return;
+  for (size_t i = 0; i < ready.committed_entries_len; ++i) apply(ready.committed_entries[i]);
+  const raft_entry &last = ready.committed_entries[ready.committed_entries_len - 1];
+  storage_.stage_applied(last.index, last.term);
+}
+
+void Peer::apply(const raft_entry &entry) {
   std::vector<Waiter> superseded;
   const auto waiters = pending_writes_.applied(entry.term, entry.index, superseded);
   reply_error(superseded, superseded_error);
@@ -240,7 +248,7 @@ void Peer::apply(const raft_entry &entry, DataBatch &data) {
     apply_membership_change(entry);
     return;
   }
-  const bool well_formed = apply_entry(view_of(entry.data), region_.slots, data,
+  const bool well_formed = apply_entry(view_of(entry.data), region_.slots, keys_,
                                        [&](size_t position, std::string_view reply) {
                                          if (position < waiters.size())
                                            waiters[position].reply(reply);
@@ -266,17 +274,38 @@ void Peer::apply_membership_change(const raft_entry &entry) {
   raft_conf_state_buffer_free(membership);
 }
 
-// Cuts the log when it has grown enough, and leaves a tail for followers that are a little behind.
-void Peer::compact(rocksdb::WriteBatch &batch) {
+// Where to cut the log if it has grown enough, so that a tail stays for followers that are a little
+// behind; otherwise 0.
+uint64_t Peer::log_end_to_drop() const {
   const uint64_t applied = storage_.applied_index();
-  if (applied < storage_.first_index()) return;
+  if (applied < storage_.first_index()) return 0;
   const uint64_t kept = applied - storage_.first_index() + 1;
-  if (kept <= parts_.config.compact_after && log_bytes_ <= parts_.config.compact_after_bytes)
-    return;
-  log_bytes_ /= 2;
-  const uint64_t up_to = applied - std::min(kept, parts_.config.compact_after) / 2;
+  if (kept <= parts_.config.compact_after && log_bytes_ <= parts_.config.compact_after_bytes) {
+    return 0;
+  }
+  return applied - std::min(kept, parts_.config.compact_after) / 2;
+}
+
+// Cuts the log, as far as what it did is durable.
+void Peer::compact(rocksdb::WriteBatch &batch) {
+  const uint64_t first = storage_.first_index();
+  const uint64_t up_to = std::min(log_end_to_drop(), storage_.durable_index());
+  if (up_to < first) return;
+  const uint64_t kept = storage_.applied_index() - first + 1;
+  log_bytes_ -= static_cast<uint64_t>(static_cast<double>(log_bytes_) *
+                                      static_cast<double>(up_to - first + 1) /
+                                      static_cast<double>(kept));
   storage_.stage_compaction(up_to, batch);
   KVD_LOG(debug, "region %" PRIu64 " drops its log up to %" PRIu64, region_.id, up_to);
+}
+
+// Everything that is applied is in the durable log here: between finish() and the next begin().
+void Peer::checkpoint_if_due() {
+  if (checkpoints_.running()) return;
+  if (keys_.recent_bytes() <= max_recent_bytes && log_end_to_drop() <= storage_.durable_index()) {
+    return;
+  }
+  checkpoints_.start(storage_.apply_state());
 }
 
 void Peer::serve_reads() {
@@ -292,18 +321,20 @@ void Peer::serve(ReadQueue::Batch batch) {
   std::vector<ReadQueue::Read> held;
   std::string reply;
   for (ReadQueue::Read &read : batch.reads) {
-    if (!read.waiter.sink->takes_replies()) {
+    const std::string_view encoded =
+        std::string_view(batch.bytes).substr(read.begin, read.end - read.begin);
+    const bool is_long = is_long_read(encoded);
+    // While a Ready is being stored, what is applied may not go to the database yet.
+    if (!read.waiter.sink->takes_replies() || (is_long && ready_ != nullptr)) {
       held.push_back(std::move(read));
       continue;
     }
-    const std::string_view encoded =
-        std::string_view(batch.bytes).substr(read.begin, read.end - read.begin);
-    if (is_long_read(encoded)) {
+    if (is_long) {
       serve_in_background(std::string(encoded), std::move(read.waiter));
       continue;
     }
     reply.clear();
-    execute_read(encoded, parts_.engine, region_.slots, reply);
+    execute_short_read(encoded, keys_, reply);
     read.waiter.reply(reply);
   }
   if (held.empty()) return;
@@ -312,13 +343,16 @@ void Peer::serve(ReadQueue::Batch batch) {
 }
 
 void Peer::serve_in_background(std::string encoded, Waiter waiter) {
-  parts_.background.run(
-      [&engine = parts_.engine, slots = region_.slots, encoded = std::move(encoded)] {
-        std::string result;
-        execute_read(encoded, engine, slots, result);
-        return result;
-      },
-      [waiter = std::move(waiter)](const std::string &result) { waiter.reply(result); });
+  const auto read = [&engine = parts_.engine, slots = region_.slots, encoded = std::move(encoded)] {
+    std::string result;
+    execute_long_read(encoded, engine, slots, result);
+    return result;
+  };
+  const auto answer = [waiter = std::move(waiter)](const std::string &result) {
+    waiter.reply(result);
+  };
+  checkpoints_.show(storage_.apply_state(),
+                    [this, read, answer] { parts_.background.run(read, answer); });
 }
 
 void Peer::tick() { require(raft_tick(node_), "cannot tick"); }

@@ -9,8 +9,9 @@
 #include <string>
 #include <string_view>
 
+#include "checkpoint.h"
 #include "config.h"
-#include "data_batch.h"
+#include "key_space.h"
 #include "proposals.h"
 #include "raft_storage.h"
 #include "read_queue.h"
@@ -26,6 +27,7 @@ struct StoreParts {
   Engine &engine;
   Transport &transport;
   Background &background;
+  Background &checkpoints;
 };
 
 // All functions are called on the loop. A turn of the loop is: submit(), then, unless the last
@@ -68,6 +70,9 @@ class Peer {
   // The error reply, or "".
   std::string transfer_leader(uint64_t to);
 
+  // The keys that were changed since the last checkpoint.
+  size_t recent_keys() const { return keys_.recent_keys(); }
+
   // Lines "name:value\r\n".
   std::string status_text() const;
 
@@ -77,11 +82,13 @@ class Peer {
   void refuse_reads(const ReadQueue::Batch &batch, const std::string &error);
   void note_state(const raft_ready_view &ready);
   void send(const raft_ready_view &ready, bool after_write);
-  void apply_committed(const raft_ready_view &ready, rocksdb::WriteBatch &batch);
-  void install(const raft_snapshot &snapshot, DataBatch &data, rocksdb::WriteBatch &batch);
-  void apply(const raft_entry &entry, DataBatch &data);
+  void install(const raft_snapshot &snapshot, rocksdb::WriteBatch &batch);
+  void apply_committed(const raft_ready_view &ready);
+  void apply(const raft_entry &entry);
   void apply_membership_change(const raft_entry &entry);
+  uint64_t log_end_to_drop() const;
   void compact(rocksdb::WriteBatch &batch);
+  void checkpoint_if_due();
   void serve_reads();
   void serve(ReadQueue::Batch batch);
   void serve_in_background(std::string encoded, Waiter waiter);
@@ -94,6 +101,8 @@ class Peer {
   Region region_;
   SnapshotCache snapshots_;
   RaftStorage storage_;
+  KeySpace keys_;
+  Checkpoints checkpoints_;
   raft_node *node_ = nullptr;
 
   int32_t role_ = RAFT_ROLE_FOLLOWER;

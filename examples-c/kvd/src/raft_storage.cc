@@ -139,6 +139,7 @@ void RaftStorage::load() {
   }
   staged_log_ = log_;
   staged_applied_ = applied_;
+  durable_index_ = staged_durable_index_ = applied_.index;
 }
 
 raft_storage RaftStorage::callbacks() {
@@ -273,15 +274,23 @@ void RaftStorage::stage_conf_state(std::string_view encoded) {
   staged_applied_.conf_state.assign(encoded);
 }
 
-void RaftStorage::stage_applied(uint64_t index, uint64_t term, rocksdb::WriteBatch &batch) {
+void RaftStorage::stage_applied(uint64_t index, uint64_t term) {
   staged_applied_.index = index;
   staged_applied_.term = term;
+}
+
+void RaftStorage::stage_apply_state(rocksdb::WriteBatch &batch) {
   batch.Put(engine_.data(), apply_state_key(region_id_), staged_applied_.encode());
+  staged_durable_index_ = staged_applied_.index;
+}
+
+void RaftStorage::note_durable(uint64_t applied_index) {
+  durable_index_ = std::max(durable_index_, applied_index);
 }
 
 void RaftStorage::stage_compaction(uint64_t index, rocksdb::WriteBatch &batch) {
   uint64_t index_term = 0;
-  if (index <= staged_log_.truncated_index || index > applied_.index ||
+  if (index <= staged_log_.truncated_index || index > durable_index_ ||
       term(index, &index_term) != RAFT_OK) {
     return;
   }
@@ -295,6 +304,7 @@ void RaftStorage::stage_compaction(uint64_t index, rocksdb::WriteBatch &batch) {
 void RaftStorage::finish() {
   log_ = staged_log_;
   applied_ = staged_applied_;
+  note_durable(staged_durable_index_);
 }
 
 }  // namespace kvd

@@ -41,17 +41,23 @@ class RaftStorage {
   }
   // Everything that a Ready wants stored of the log: snapshot's position, entries, hard state.
   void stage_ready(const raft_ready_view &ready, rocksdb::WriteBatch &batch);
-  void stage_applied(uint64_t index, uint64_t term, rocksdb::WriteBatch &batch);
+  void stage_applied(uint64_t index, uint64_t term);
   void stage_conf_state(std::string_view encoded);  // with the next stage_applied
-  // Drops the entries up to `index`, which must be applied.
+  // What was staged of these two becomes durable with the batch. Elsewise it does so by checkpoints
+  // (checkpoint.h), which note_durable() tells of.
+  void stage_apply_state(rocksdb::WriteBatch &batch);
+  void note_durable(uint64_t applied_index);
+  // Drops the entries up to `index`, which must be applied, and that durably.
   void stage_compaction(uint64_t index, rocksdb::WriteBatch &batch);
   void finish();
 
   uint64_t first_index() const { return log_.truncated_index + 1; }
   uint64_t last_index() const { return log_.last_index; }
-  // The last index that is applied durably, or would be with the next sync.
+  const ApplyState &apply_state() const { return applied_; }
   uint64_t applied_index() const { return applied_.index; }
-  uint64_t applied_term() const { return applied_.term; }
+  // The applied index that a crash would leave: entries behind it are applied again, and are kept
+  // until then.
+  uint64_t durable_index() const { return durable_index_; }
 
   // For the library's callbacks, and for tests.
   raft_status entries(uint64_t low, uint64_t high, raft_entry_sink *out);
@@ -83,6 +89,8 @@ class RaftStorage {
   LogState staged_log_;
   ApplyState applied_;
   ApplyState staged_applied_;
+  uint64_t durable_index_ = 0;
+  uint64_t staged_durable_index_ = 0;
 };
 
 }  // namespace kvd

@@ -19,16 +19,9 @@ constexpr size_t max_reply_bytes = 256 << 20;
 // Reads of more keys are not for the loop.
 constexpr uint64_t many_keys = 256;
 
-bool get_value(Engine &engine, std::string_view key, rocksdb::PinnableSlice &value,
-               const rocksdb::Snapshot *at = nullptr) {
-  std::string data_key;
-  make_data_key(data_key, slot_of(key), key);
-  return engine.get(engine.data(), data_key, value, at);
-}
-
-void append_value(std::string &reply, bool found, const rocksdb::PinnableSlice &value) {
-  if (found) {
-    append_bulk(reply, view_of(value));
+void append_value(std::string &reply, const std::optional<std::string_view> &value) {
+  if (value) {
+    append_bulk(reply, *value);
   } else {
     append_null(reply);
   }
@@ -64,40 +57,27 @@ void append_list(std::string &reply, const std::vector<std::string> &list) {
   }
 }
 
-void read_get(ByteReader &fields, Engine &engine, std::string &reply) {
-  rocksdb::PinnableSlice value;
-  const bool found = get_value(engine, fields.string().value(), value);
-  append_value(reply, found, value);
-}
-
-// Several keys are read as of one moment: a batch may be written meanwhile.
-void read_mget(ByteReader &fields, Engine &engine, std::string &reply) {
-  rocksdb::ManagedSnapshot moment(&engine.db());
-  rocksdb::PinnableSlice value;
+void read_mget(ByteReader &fields, KeyReader &keys, std::string &reply) {
   const uint64_t count = fields.varint().value();
   append_array(reply, count);
   for (uint64_t i = 0; i < count; ++i) {
-    const bool found = get_value(engine, fields.string().value(), value, moment.snapshot());
-    append_value(reply, found, value);
+    append_value(reply, keys.get(fields.string().value()));
     if (reply.size() > max_reply_bytes) return refuse_reply(reply);
   }
 }
 
-void read_exists(ByteReader &fields, Engine &engine, std::string &reply) {
-  rocksdb::ManagedSnapshot moment(&engine.db());
-  rocksdb::PinnableSlice value;
+void read_exists(ByteReader &fields, KeyReader &keys, std::string &reply) {
   const uint64_t count = fields.varint().value();
   int64_t found = 0;
   for (uint64_t i = 0; i < count; ++i) {
-    if (get_value(engine, fields.string().value(), value, moment.snapshot())) ++found;
+    if (keys.contains(fields.string().value())) ++found;
   }
   append_integer(reply, found);
 }
 
-void read_strlen(ByteReader &fields, Engine &engine, std::string &reply) {
-  rocksdb::PinnableSlice value;
-  const bool found = get_value(engine, fields.string().value(), value);
-  append_integer(reply, found ? static_cast<int64_t>(value.size()) : 0);
+void read_strlen(ByteReader &fields, KeyReader &keys, std::string &reply) {
+  const auto value = keys.get(fields.string().value());
+  append_integer(reply, value ? static_cast<int64_t>(value->size()) : 0);
 }
 
 void read_dbsize(Engine &engine, SlotRange slots, std::string &reply) {
@@ -183,18 +163,33 @@ bool is_long_read(std::string_view encoded) {
   return false;
 }
 
-void execute_read(std::string_view encoded, Engine &engine, SlotRange slots, std::string &reply) {
+void execute_short_read(std::string_view encoded, KeyReader &keys, std::string &reply) {
   ByteReader fields(encoded);
   // What is decoded here was encoded by this process: a missing field is a bug, and value() throws.
   switch (static_cast<ReadOp>(fields.byte().value())) {
-    case ReadOp::get: return read_get(fields, engine, reply);
-    case ReadOp::mget: return read_mget(fields, engine, reply);
-    case ReadOp::exists: return read_exists(fields, engine, reply);
-    case ReadOp::strlen: return read_strlen(fields, engine, reply);
+    case ReadOp::get: return append_value(reply, keys.get(fields.string().value()));
+    case ReadOp::mget: return read_mget(fields, keys, reply);
+    case ReadOp::exists: return read_exists(fields, keys, reply);
+    case ReadOp::strlen: return read_strlen(fields, keys, reply);
+    case ReadOp::dbsize:
+    case ReadOp::keys:
+    case ReadOp::scan: break;
+  }
+  fatal("a read of many keys came to the loop");
+}
+
+void execute_long_read(std::string_view encoded, Engine &engine, SlotRange slots,
+                       std::string &reply) {
+  ByteReader fields(encoded);
+  switch (static_cast<ReadOp>(fields.byte().value())) {
     case ReadOp::dbsize: return read_dbsize(engine, slots, reply);
     case ReadOp::keys: return read_keys(fields, engine, slots, reply);
     case ReadOp::scan: return read_scan(fields, engine, slots, reply);
+    default: break;
   }
+  // Several keys are read as of one moment: more is stored meanwhile.
+  StoredKeys keys(engine);
+  execute_short_read(encoded, keys, reply);
 }
 
 }  // namespace kvd

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "engine.h"
+#include "key_space.h"
 
 namespace kvd {
 
@@ -33,7 +33,12 @@ void encode_read_scan(std::string &out, const ScanRequest &request);
 // Whether the read goes through many keys: then it belongs on another thread than the loop's.
 bool is_long_read(std::string_view encoded);
 
-// Executes the read on the Region's slots, and appends its reply. Any thread may.
-void execute_read(std::string_view encoded, Engine &engine, SlotRange slots, std::string &reply);
+// Executes a read that is not long, and appends its reply.
+void execute_short_read(std::string_view encoded, KeyReader &keys, std::string &reply);
+
+// Executes a long read on what the database has of the Region's slots, and appends its reply. Any
+// thread may.
+void execute_long_read(std::string_view encoded, Engine &engine, SlotRange slots,
+                       std::string &reply);
 
 }  // namespace kvd

@@ -87,7 +87,9 @@ void info_raft(std::string &text, Store &store) {
 }
 
 void info_keyspace(std::string &text, Store &store) {
-  const uint64_t keys = store.engine().estimated_keys();
+  uint64_t recent = 0;
+  for (const auto &[id, peer] : store.peers()) recent += peer->recent_keys();
+  const uint64_t keys = std::max(store.engine().estimated_keys(), recent);
   if (keys == 0) return;
   // An estimate: to count takes a walk through all keys, which is what DBSIZE does.
   line(text, "db0", "keys=" + std::to_string(keys) + ",expires=0,avg_ttl=0");

@@ -14,7 +14,6 @@
 #include <string_view>
 
 #include "background.h"
-#include "data_batch.h"
 #include "engine.h"
 
 namespace kvd {
@@ -34,14 +33,15 @@ struct Snapshot {
   std::string data;
 };
 
-// The Region's keys and apply state as of one moment. Any thread may call it. nullopt if the data
+// The Region's keys and apply state as they are in the database at one moment. Any thread may call it. nullopt if the data
 // would be larger than `max_bytes`.
 std::optional<Snapshot> build_snapshot(Engine &engine, uint64_t region_id, SlotRange slots,
                                        uint64_t max_bytes);
 
-// Replaces the Region's keys by those of a snapshot, whose bytes must stay where they are as long
-// as `data` lives. False, and nothing done, if the bytes are not a snapshot of these slots.
-bool install_snapshot(std::string_view bytes, SlotRange slots, DataBatch &data);
+// Replaces the Region's keys in the database by those of a snapshot. False, and nothing put into the
+// batch, if the bytes are not a snapshot of these slots.
+bool install_snapshot(std::string_view bytes, SlotRange slots, Engine &engine,
+                      rocksdb::WriteBatch &batch);
 
 // Makes snapshots in the background and keeps the last one for as long as it is of use.
 class SnapshotCache {

@@ -20,13 +20,13 @@ std::optional<int64_t> parse_integer(std::string_view text) {
   return value;
 }
 
-void apply_set(const WriteCommand &command, DataBatch &data, std::string &reply) {
+void apply_set(const WriteCommand &command, KeySpace &keys, std::string &reply) {
   if (command.flags == 0) {
-    data.put(command.key, command.value);
+    keys.put(command.key, command.value);
     append_simple(reply, "OK");
     return;
   }
-  const auto old = data.get(command.key);
+  const auto old = keys.get(command.key);
   const bool refused = ((command.flags & set_if_absent) != 0 && old) ||
                        ((command.flags & set_if_present) != 0 && !old);
   if ((command.flags & set_returns_old) != 0) {
@@ -40,28 +40,28 @@ void apply_set(const WriteCommand &command, DataBatch &data, std::string &reply)
   } else {
     append_simple(reply, "OK");
   }
-  if (!refused) data.put(command.key, command.value);
+  if (!refused) keys.put(command.key, command.value);
 }
 
-void apply_del(const WriteCommand &command, DataBatch &data, std::string &reply) {
+void apply_del(const WriteCommand &command, KeySpace &keys, std::string &reply) {
   int64_t removed = 0;
   for (const std::string_view key : command.list) {
-    if (!data.contains(key)) continue;
-    data.erase(key);
+    if (!keys.contains(key)) continue;
+    keys.erase(key);
     ++removed;
   }
   append_integer(reply, removed);
 }
 
-void apply_mset(const WriteCommand &command, DataBatch &data, std::string &reply) {
+void apply_mset(const WriteCommand &command, KeySpace &keys, std::string &reply) {
   for (size_t i = 0; i + 1 < command.list.size(); i += 2) {
-    data.put(command.list[i], command.list[i + 1]);
+    keys.put(command.list[i], command.list[i + 1]);
   }
   append_simple(reply, "OK");
 }
 
-void apply_incr(const WriteCommand &command, DataBatch &data, std::string &reply) {
-  const auto old = data.get(command.key);
+void apply_incr(const WriteCommand &command, KeySpace &keys, std::string &reply) {
+  const auto old = keys.get(command.key);
   const auto value = old ? parse_integer(*old) : std::optional<int64_t>(0);
   if (!value) {
     append_error(reply, "ERR value is not an integer or out of range");
@@ -72,36 +72,36 @@ void apply_incr(const WriteCommand &command, DataBatch &data, std::string &reply
     append_error(reply, "ERR increment or decrement would overflow");
     return;
   }
-  data.put_owned(command.key, std::to_string(sum));
+  keys.put(command.key, std::to_string(sum));
   append_integer(reply, sum);
 }
 
-void apply_append(const WriteCommand &command, DataBatch &data, std::string &reply) {
-  std::string value(data.get(command.key).value_or(""));
+void apply_append(const WriteCommand &command, KeySpace &keys, std::string &reply) {
+  std::string value(keys.get(command.key).value_or(""));
   if (value.size() + command.value.size() > command.max_value_bytes) {
     append_error(reply, "ERR string exceeds maximum allowed size (max-value-bytes)");
     return;
   }
   value.append(command.value);
   append_integer(reply, static_cast<int64_t>(value.size()));
-  data.put_owned(command.key, std::move(value));
+  keys.put(command.key, value);
 }
 
 }  // namespace
 
-void apply_write(const WriteCommand &command, SlotRange slots, DataBatch &data,
+void apply_write(const WriteCommand &command, SlotRange slots, KeySpace &keys,
                  std::string &reply) {
   switch (command.op) {
-    case WriteOp::set: return apply_set(command, data, reply);
-    case WriteOp::del: return apply_del(command, data, reply);
-    case WriteOp::mset: return apply_mset(command, data, reply);
-    case WriteOp::incr: return apply_incr(command, data, reply);
-    case WriteOp::append: return apply_append(command, data, reply);
-    case WriteOp::flush: data.clear(slots); return append_simple(reply, "OK");
+    case WriteOp::set: return apply_set(command, keys, reply);
+    case WriteOp::del: return apply_del(command, keys, reply);
+    case WriteOp::mset: return apply_mset(command, keys, reply);
+    case WriteOp::incr: return apply_incr(command, keys, reply);
+    case WriteOp::append: return apply_append(command, keys, reply);
+    case WriteOp::flush: keys.clear(slots); return append_simple(reply, "OK");
   }
 }
 
-bool apply_entry(std::string_view entry, SlotRange slots, DataBatch &data,
+bool apply_entry(std::string_view entry, SlotRange slots, KeySpace &keys,
                  const OnReply &on_reply) {
   WriteReader reader(entry);
   WriteCommand command;
@@ -118,7 +118,7 @@ bool apply_entry(std::string_view entry, SlotRange slots, DataBatch &data,
             entry[0]);
     }
     reply.clear();
-    apply_write(command, slots, data, reply);
+    apply_write(command, slots, keys, reply);
     on_reply(position, reply);
   }
 }

@@ -7,13 +7,13 @@
 #include <string>
 #include <string_view>
 
-#include "data_batch.h"
+#include "key_space.h"
 #include "write_command.h"
 
 namespace kvd {
 
 // Applies one write of a Region with these slots, and appends its reply to `reply`.
-void apply_write(const WriteCommand &command, SlotRange slots, DataBatch &data, std::string &reply);
+void apply_write(const WriteCommand &command, SlotRange slots, KeySpace &keys, std::string &reply);
 
 // Called for each write of an entry, in order, with its reply.
 using OnReply = std::function<void(size_t position, std::string_view reply)>;
@@ -21,6 +21,6 @@ using OnReply = std::function<void(size_t position, std::string_view reply)>;
 // Applies all writes of an entry. fatal() for an entry of a version that this program does not
 // know: to skip it would part this replica from the others. What is malformed in a known version is
 // skipped, as it is on every replica, and false is returned.
-bool apply_entry(std::string_view entry, SlotRange slots, DataBatch &data, const OnReply &on_reply);
+bool apply_entry(std::string_view entry, SlotRange slots, KeySpace &keys, const OnReply &on_reply);
 
 }  // namespace kvd

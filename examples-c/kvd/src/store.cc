@@ -35,6 +35,7 @@ Store::Store(const Config &config)
       signals_(loop_, SIGINT, SIGTERM),
       tick_timer_(loop_),
       background_(loop_),
+      checkpoint_thread_(loop_),
       storage_thread_(*engine_, loop_, [this] { finish_batch(); }) {
   bootstrap();
   open_regions();
@@ -56,7 +57,7 @@ void Store::bootstrap() {
 
 void Store::open_regions() {
   peer_of_slot_.assign(slot_count, nullptr);
-  const StoreParts parts{config_, *engine_, transport_, background_};
+  const StoreParts parts{config_, *engine_, transport_, background_, checkpoint_thread_};
   const rocksdb::Slice end(region_state_end);
   const auto iterator = engine_->scan(engine_->data(), slice_of(region_state_prefix), end);
   for (; iterator->Valid(); iterator->Next()) {

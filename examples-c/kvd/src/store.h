@@ -99,6 +99,7 @@ class Store : private TransportEvents {
 
   // Last, so that their threads end before what they work on is gone.
   Background background_;
+  Background checkpoint_thread_;
   StorageThread storage_thread_;
 };
 

@@ -7,11 +7,14 @@
 #include <cstring>
 #include <functional>
 #include <map>
+#include <memory>
 #include <random>
 #include <sstream>
 
 #include "background.h"
+#include "checkpoint.h"
 #include "key_commands.h"
+#include "key_space.h"
 #include "read_command.h"
 #include "snapshot.h"
 #include "test_engine.h"
@@ -30,22 +33,39 @@ class StateMachine : public testing::Test {
   std::string write(const std::vector<std::string> &command) { return write_all({command}); }
 
   std::string apply(const std::string &entry, bool well_formed = true) {
-    rocksdb::WriteBatch batch;
     std::string replies;
-    {
-      DataBatch data(*engine_, batch);
-      EXPECT_EQ(well_formed,
-                apply_entry(entry, SlotRange{}, data,
-                            [&](size_t, std::string_view reply) { replies += reply; }));
-    }
-    engine_->write(batch, false);
+    EXPECT_EQ(well_formed,
+              apply_entry(entry, SlotRange{}, *keys_,
+                          [&](size_t, std::string_view reply) { replies += reply; }));
+    ++state_.index;
     return replies;
   }
 
+  // What a Peer does: reads of few keys see what is in memory, for the others it goes to the database.
   std::string read(const std::vector<std::string> &words) {
     std::string reply;
-    execute_read(encode(words), *engine_, SlotRange{}, reply);
+    if (is_long_read(encode(words))) {
+      store(false);
+      execute_long_read(encode(words), *engine_, SlotRange{}, reply);
+    } else {
+      execute_short_read(encode(words), *keys_, reply);
+    }
     return reply;
+  }
+
+  // Carries what is in memory to the database.
+  void store(bool as_file) {
+    const auto changes = keys_->take_recent();
+    (as_file ? store_as_file : store_in_memory)(*engine_, 1, *changes, state_);
+    keys_->stored(changes);
+  }
+
+  // A restart of the process after a checkpoint.
+  void reopen() {
+    store(true);
+    keys_.reset();
+    engine_.reopen();
+    keys_ = std::make_unique<KeySpace>(*engine_);
   }
 
   std::string encode(const std::vector<std::string> &words) {
@@ -59,6 +79,8 @@ class StateMachine : public testing::Test {
 
   CommandLimits limits_;
   TestEngine engine_;
+  std::unique_ptr<KeySpace> keys_ = std::make_unique<KeySpace>(*engine_);
+  ApplyState state_;
 };
 
 TEST_F(StateMachine, SetAndGet) {
@@ -196,7 +218,7 @@ TEST_F(StateMachine, ScanFindsEachKeyOnce) {
 TEST_F(StateMachine, ScanAndPointReadsAgreeWhereverKeysAre) {
   const auto scan = [&](const std::string &cursor) { return read({"scan", cursor}); };
   write_all({{"mset", "a", "1", "b", "2", "{a}x", "3"}, {"set", "gone", "1"}});
-  engine_.reopen();
+  reopen();
   EXPECT_EQ(scan_all(scan).size(), 4u);
   write_all({{"set", "{a}y", "4"}, {"del", "gone"}});
   EXPECT_EQ(scan_all(scan).size(), 4u);
@@ -205,14 +227,14 @@ TEST_F(StateMachine, ScanAndPointReadsAgreeWhereverKeysAre) {
   EXPECT_EQ(read({"exists", "a", "b", "{a}x", "{a}y"}), ":0\r\n");
   write({"set", "b", "5"});
   EXPECT_EQ(scan_all(scan), (std::map<std::string, int>{{"b", 1}}));
-  engine_.reopen();
+  reopen();
   EXPECT_EQ(scan_all(scan), (std::map<std::string, int>{{"b", 1}}));
   EXPECT_EQ(read({"keys", "*"}), "*1\r\n$1\r\nb\r\n");
 }
 
 TEST_F(StateMachine, DataSurvivesAReopenOfTheDatabase) {
   write_all({{"mset", "a", "1", "b", "2"}, {"flushall"}, {"set", "c", "3"}});
-  engine_.reopen();
+  reopen();
   EXPECT_EQ(read({"mget", "a", "b", "c"}), "*3\r\n$-1\r\n$-1\r\n$1\r\n3\r\n");
 }
 
@@ -233,9 +255,7 @@ TEST_F(StateMachine, GarbageEntriesDoNotHurt) {
     std::string entry(1 + random() % 40, ' ');
     for (char &c : entry) c = static_cast<char>(random() % 8);
     entry[0] = write_entry_version;
-    rocksdb::WriteBatch batch;
-    DataBatch data(*engine_, batch);
-    apply_entry(entry, SlotRange{}, data, [](size_t, std::string_view) {});
+    apply_entry(entry, SlotRange{}, *keys_, [](size_t, std::string_view) {});
   }
 }
 
@@ -288,7 +308,14 @@ TEST_F(StateMachine, WritesDoTheSameAsAModel) {
       }
     }
     write_all(commands);
-    if (round % 50 == 49) engine_.reopen();
+    switch (random() % 8) {
+      case 0: store(true); break;
+      case 1: store(false); break;
+      case 2:
+        if (random() % 6 == 0) reopen();
+        break;
+      default: break;
+    }
     for (int k = 0; k < 6; ++k) {
       const std::string key = "k" + std::to_string(k);
       const auto expected = model.find(key);
@@ -303,10 +330,8 @@ TEST_F(StateMachine, WritesDoTheSameAsAModel) {
 
 TEST_F(StateMachine, SnapshotsCarryAllKeysToAnotherStore) {
   write({"mset", "a", "1", "b", std::string(100000, 'x'), "", "empty key", "c", ""});
-  rocksdb::WriteBatch batch;
-  const ApplyState state{42, 7, "membership"};
-  batch.Put(engine_->data(), apply_state_key(1), state.encode());
-  engine_->write(batch, false);
+  state_ = {42, 7, "membership"};
+  store(true);
   const auto snapshot = build_snapshot(*engine_, 1, SlotRange{}, 1 << 20);
   ASSERT_TRUE(snapshot);
   EXPECT_EQ(snapshot->state.index, 42u);
@@ -316,12 +341,8 @@ TEST_F(StateMachine, SnapshotsCarryAllKeysToAnotherStore) {
 
   write_all({{"flushall"}, {"mset", "a", "other", "old", "1"}});
   rocksdb::WriteBatch install;
-  {
-    DataBatch data(*engine_, install);
-    ASSERT_TRUE(install_snapshot(snapshot->data, SlotRange{}, data));
-    EXPECT_EQ(data.get("a"), "1");  // visible to what is applied in the same batch
-    EXPECT_EQ(data.get("old"), std::nullopt);
-  }
+  ASSERT_TRUE(install_snapshot(snapshot->data, SlotRange{}, *engine_, install));
+  keys_->forget();
   engine_->write(install, true);
   EXPECT_EQ(read({"mget", "a", "old", "", "c"}),
             "*4\r\n$1\r\n1\r\n$-1\r\n$9\r\nempty key\r\n$0\r\n\r\n");
@@ -331,17 +352,14 @@ TEST_F(StateMachine, SnapshotsCarryAllKeysToAnotherStore) {
 
 TEST_F(StateMachine, BrokenSnapshotsAreRefused) {
   write({"mset", "a", "1", "b", "2"});
-  rocksdb::WriteBatch batch;
-  batch.Put(engine_->data(), apply_state_key(1), ApplyState{1, 1, ""}.encode());
-  engine_->write(batch, false);
+  store(true);
   const std::string bytes = build_snapshot(*engine_, 1, SlotRange{}, 1 << 20)->data;
   rocksdb::WriteBatch install;
-  DataBatch data(*engine_, install);
   for (size_t cut = 0; cut < bytes.size(); ++cut) {
-    EXPECT_FALSE(install_snapshot(bytes.substr(0, cut), SlotRange{}, data)) << cut;
+    EXPECT_FALSE(install_snapshot(bytes.substr(0, cut), SlotRange{}, *engine_, install)) << cut;
   }
-  EXPECT_FALSE(install_snapshot(bytes + "x", SlotRange{}, data));
-  EXPECT_FALSE(install_snapshot(bytes, SlotRange{0, 1}, data)) << "keys of other slots";
+  EXPECT_FALSE(install_snapshot(bytes + "x", SlotRange{}, *engine_, install));
+  EXPECT_FALSE(install_snapshot(bytes, SlotRange{0, 1}, *engine_, install)) << "keys of other slots";
   EXPECT_EQ(install.Count(), 0u);
 }
 

@@ -74,7 +74,10 @@ class Subject {
     rocksdb::WriteBatch batch;
     const bool installs = what.snapshot != nullptr && storage_->is_newer(*what.snapshot);
     storage_->stage_ready(ready, batch);
-    if (installs) storage_->stage_applied(what.snapshot->index, what.snapshot->term, batch);
+    if (installs) {
+      storage_->stage_applied(what.snapshot->index, what.snapshot->term);
+      storage_->stage_apply_state(batch);
+    }
     engine_->write(batch, what.must_sync);
     storage_->finish();
     return RAFT_OK;
@@ -84,7 +87,8 @@ class Subject {
     uint64_t term = 0;
     if (storage_->term(index, &term) != RAFT_OK) return RAFT_ERR_COMPACTED;
     rocksdb::WriteBatch applied;
-    storage_->stage_applied(index, term, applied);
+    storage_->stage_applied(index, term);
+    storage_->stage_apply_state(applied);
     engine_->write(applied, true);
     storage_->finish();
     rocksdb::WriteBatch batch;
