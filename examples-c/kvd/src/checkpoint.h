@@ -14,8 +14,9 @@
 
 namespace kvd {
 
-// Changes and the apply state after them go to the database together: whatever of it a crash leaves,
-// the keys there are those that belong to the applied index there, and the log has what follows.
+// Changes and the apply state after them go to the database together: whatever of it a crash
+// leaves, the keys there are those that belong to the applied index there, and the log has what
+// follows.
 //
 // Either way is atomic. As a file: durable, and nobody waits for it. In memory: for what is small
 // and need not be durable; a crash may take it away again.

@@ -292,9 +292,9 @@ void Peer::compact(rocksdb::WriteBatch &batch) {
   const uint64_t up_to = std::min(log_end_to_drop(), storage_.durable_index());
   if (up_to < first) return;
   const uint64_t kept = storage_.applied_index() - first + 1;
-  log_bytes_ -= static_cast<uint64_t>(static_cast<double>(log_bytes_) *
-                                      static_cast<double>(up_to - first + 1) /
-                                      static_cast<double>(kept));
+  log_bytes_ -=
+      static_cast<uint64_t>(static_cast<double>(log_bytes_) *
+                            static_cast<double>(up_to - first + 1) / static_cast<double>(kept));
   storage_.stage_compaction(up_to, batch);
   KVD_LOG(debug, "region %" PRIu64 " drops its log up to %" PRIu64, region_.id, up_to);
 }

@@ -33,13 +33,13 @@ struct Snapshot {
   std::string data;
 };
 
-// The Region's keys and apply state as they are in the database at one moment. Any thread may call it. nullopt if the data
-// would be larger than `max_bytes`.
+// The Region's keys and apply state as they are in the database at one moment. Any thread may call
+// it. nullopt if the data would be larger than `max_bytes`.
 std::optional<Snapshot> build_snapshot(Engine &engine, uint64_t region_id, SlotRange slots,
                                        uint64_t max_bytes);
 
-// Replaces the Region's keys in the database by those of a snapshot. False, and nothing put into the
-// batch, if the bytes are not a snapshot of these slots.
+// Replaces the Region's keys in the database by those of a snapshot. False, and nothing put into
+// the batch, if the bytes are not a snapshot of these slots.
 bool install_snapshot(std::string_view bytes, SlotRange slots, Engine &engine,
                       rocksdb::WriteBatch &batch);
 

@@ -89,8 +89,7 @@ void apply_append(const WriteCommand &command, KeySpace &keys, std::string &repl
 
 }  // namespace
 
-void apply_write(const WriteCommand &command, SlotRange slots, KeySpace &keys,
-                 std::string &reply) {
+void apply_write(const WriteCommand &command, SlotRange slots, KeySpace &keys, std::string &reply) {
   switch (command.op) {
     case WriteOp::set: return apply_set(command, keys, reply);
     case WriteOp::del: return apply_del(command, keys, reply);
@@ -101,8 +100,7 @@ void apply_write(const WriteCommand &command, SlotRange slots, KeySpace &keys,
   }
 }
 
-bool apply_entry(std::string_view entry, SlotRange slots, KeySpace &keys,
-                 const OnReply &on_reply) {
+bool apply_entry(std::string_view entry, SlotRange slots, KeySpace &keys, const OnReply &on_reply) {
   WriteReader reader(entry);
   WriteCommand command;
   std::string reply;

@@ -115,8 +115,8 @@ TEST(Checkpoint, AFileClearsWhatWasBeforeAndNothingOfItsOwn) {
 }
 
 // Applies random changes as a Peer does, with checkpoints now and then, installs snapshots, and
-// crashes. Whatever applied index a crash leaves, the keys there must be those of that index; and it
-// must not be less than what was said to be durable.
+// crashes. Whatever applied index a crash leaves, the keys there must be those of that index; and
+// it must not be less than what was said to be durable.
 TEST(Checkpoint, ACrashLeavesKeysAndAppliedIndexOfOneMoment) {
   std::mt19937 random(7);
   TestEngine engine;
@@ -145,9 +145,7 @@ TEST(Checkpoint, ACrashLeavesKeysAndAppliedIndexOfOneMoment) {
           keys->clear(SlotRange{});
           model.clear();
           break;
-        default:
-          keys->put(key, std::to_string(round));
-          model[key] = std::to_string(round);
+        default: keys->put(key, std::to_string(round)); model[key] = std::to_string(round);
       }
     }
     after.push_back(model);

@@ -34,14 +34,14 @@ class StateMachine : public testing::Test {
 
   std::string apply(const std::string &entry, bool well_formed = true) {
     std::string replies;
-    EXPECT_EQ(well_formed,
-              apply_entry(entry, SlotRange{}, *keys_,
-                          [&](size_t, std::string_view reply) { replies += reply; }));
+    EXPECT_EQ(well_formed, apply_entry(entry, SlotRange{}, *keys_,
+                                       [&](size_t, std::string_view reply) { replies += reply; }));
     ++state_.index;
     return replies;
   }
 
-  // What a Peer does: reads of few keys see what is in memory, for the others it goes to the database.
+  // What a Peer does: reads of few keys see what is in memory, for the others it goes to the
+  // database.
   std::string read(const std::vector<std::string> &words) {
     std::string reply;
     if (is_long_read(encode(words))) {
@@ -359,7 +359,8 @@ TEST_F(StateMachine, BrokenSnapshotsAreRefused) {
     EXPECT_FALSE(install_snapshot(bytes.substr(0, cut), SlotRange{}, *engine_, install)) << cut;
   }
   EXPECT_FALSE(install_snapshot(bytes + "x", SlotRange{}, *engine_, install));
-  EXPECT_FALSE(install_snapshot(bytes, SlotRange{0, 1}, *engine_, install)) << "keys of other slots";
+  EXPECT_FALSE(install_snapshot(bytes, SlotRange{0, 1}, *engine_, install))
+      << "keys of other slots";
   EXPECT_EQ(install.Count(), 0u);
 }
 

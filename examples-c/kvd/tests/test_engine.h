@@ -15,8 +15,8 @@ namespace kvd {
 
 constexpr const char *tests_directory_variable = "KVD_TESTS_DIRECTORY";
 
-// Where the databases of this run are. The first process removes it at its end; those that it starts
-// for death tests end without cleaning up, and use the same.
+// Where the databases of this run are. The first process removes it at its end; those that it
+// starts for death tests end without cleaning up, and use the same.
 inline const std::string &tests_directory() {
   static const std::string directory = [] {
     if (const char *given = std::getenv(tests_directory_variable)) return std::string(given);
