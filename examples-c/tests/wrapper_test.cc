@@ -72,6 +72,22 @@ TEST(Wrapper, ErrorsHaveAStatusAndWords) {
   EXPECT_TRUE(status_of([&] { joining.transfer_leader(2); }) == RAFT_ERR_NO_LEADER);
 }
 
+TEST(Wrapper, WhatIsNotThereIsAnErrorOrNothing) {
+  EXPECT_EQ(status_of([] { raftcore::Node(raftcore::config(1), nullptr); }), RAFT_ERR_INVALID_ARGUMENT);
+  raftcore::Node node = lone_leader();
+  const raftcore::Node elsewhere = std::move(node);
+  EXPECT_EQ(node.handle(), nullptr);
+  EXPECT_EQ(status_of([&] { node.tick(); }), RAFT_ERR_INVALID_ARGUMENT);
+  EXPECT_EQ(status_of([&] { node.ready(); }), RAFT_ERR_INVALID_ARGUMENT);
+  EXPECT_TRUE(node.id() == 0 && !node.has_ready());
+  raftcore::Ready none;
+  EXPECT_FALSE(none);
+  EXPECT_TRUE(none.entries().empty() && none.messages().empty() && none.read_states().empty());
+  EXPECT_TRUE(none.committed_entries().empty() && none.snapshot() == nullptr && !none.must_sync());
+  EXPECT_TRUE(none.apply_acks().empty() && none.storage_acks().empty() && none.hard_state() == nullptr);
+  EXPECT_EQ(status_of([&] { none.advance(); }), RAFT_ERR_INVALID_ARGUMENT);
+}
+
 // Three nodes in memory, their Ready taken apart.
 TEST(Wrapper, ThreeNodesReplicate) {
   const raftcore::Members members({1, 2, 3});

@@ -30,6 +30,7 @@ class Node {
  public:
   /// A node that reads its log through `storage`, and owns it.
   Node(const raft_config &config, std::unique_ptr<Storage> storage) {
+    if (storage == nullptr) throw Error(RAFT_ERR_INVALID_ARGUMENT, "storage is null");
     const raft_storage table = detail::storage_table(storage.release());
     raft_node *node = nullptr;
     check(raft_node_new(&config, &table, &node));  // which releases the storage if it fails

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the guides name is there."""
+"""What the guides name is there, and the headers can be rendered."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
+import docs
 import readme_figures
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -55,3 +57,11 @@ def test_the_readme_has_the_figures_of_the_benchmarks():
     readme, document = readme_figures.README.read_text(), readme_figures.SOURCE.read_text()
     assert readme_figures.renewed(readme, document) == readme
     assert readme_figures.renewed(readme, document.replace("| 3 nodes, batch 1 | ", "| 3 nodes, batch 1 | 7")) != readme
+
+
+@pytest.mark.skipif(shutil.which("doxygen") is None, reason="doxygen is not installed (scripts/setup.sh --docs)")
+def test_the_headers_are_documented_without_a_warning(tmp_path, capfd):
+    docs.render_c(tmp_path)
+    assert capfd.readouterr().err == ""
+    node = (tmp_path / "cpp" / "classraftcore_1_1Node.html").read_text()
+    assert 'href="../c/raftcore_8h.html' in node, "the pages of C++ link to those of C"
