@@ -1,9 +1,7 @@
 //! The storage suite for C hosts.
 
-use std::cell::Cell;
 use std::ffi::{CString, c_char, c_void};
 use std::ptr;
-use std::rc::Rc;
 
 use raftcore::storage::check::{self, CheckedStorage, Finding, Outcome, Reopen, Write};
 use raftcore::{
@@ -155,13 +153,38 @@ unsafe fn tell(
     }
 }
 
+/// A copy of some bytes, known by raw pointers only: the host may still have one when it is wiped.
+struct Lent(*mut [u8]);
+
+impl Lent {
+    fn new(bytes: &[u8]) -> Self {
+        Self(Box::into_raw(bytes.into()))
+    }
+
+    fn slice(&self) -> raft_slice {
+        raft_slice { data: self.0.cast(), len: self.0.len() }
+    }
+
+    fn wipe(&self) {
+        // SAFETY: owned, as long as it says, and nobody has a reference to it.
+        unsafe { self.0.cast::<u8>().write_bytes(0xdd, self.0.len()) }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // SAFETY: it came from a box, and is dropped once.
+        drop(unsafe { Box::from_raw(self.0) });
+    }
+}
+
 /// The host's table, and what it was lent.
 struct CheckedHost {
     table: raft_checked_storage,
     reads: HostStorage,
     /// What `persist` was given, wiped afterwards: a host that keeps the pointers instead of the bytes
-    /// reads something else then, and that is found. In cells, so that it is no more than that.
-    lent: Vec<Rc<[Cell<u8>]>>,
+    /// reads something else then, and that is found.
+    lent: Vec<Lent>,
 }
 
 impl CheckedHost {
@@ -193,8 +216,8 @@ impl CheckedHost {
     }
 
     fn lend(&mut self, bytes: &[u8]) -> raft_slice {
-        let copy: Rc<[Cell<u8>]> = bytes.iter().copied().map(Cell::new).collect();
-        let slice = raft_slice { data: copy.as_ptr().cast(), len: copy.len() };
+        let copy = Lent::new(bytes);
+        let slice = copy.slice();
         self.lent.push(copy);
         slice
     }
@@ -233,7 +256,7 @@ impl CheckedStorage for CheckedHost {
         };
         // SAFETY: the host's callback with the host's context; what it is shown outlives the call.
         let status = unsafe { present(self.table.persist)?(self.table.context, &raw const what) };
-        self.lent.iter().skip(known).flat_map(|bytes| bytes.iter()).for_each(|byte| byte.set(0xdd));
+        self.lent.iter().skip(known).for_each(Lent::wipe);
         answer(status)
     }
 
