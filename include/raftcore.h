@@ -285,6 +285,13 @@ extern "C" {
 /// Log level: calls are refused, and why.
 #define RAFT_LOG_DEBUG 4
 
+/// Trace format: the lines that docs/abi.md lists.
+#define RAFT_TRACE_RAFTCORE 0
+
+/// Trace format: that of etcd/raft's own tracer (NDJSON), for etcd/raft's TLA+ specification. See
+/// docs/trace.md for what the specification knows, and how the host has to work.
+#define RAFT_TRACE_ETCD 1
+
 /// How raft_checked_storage.reopen opens again: it was closed in good order, everything is there.
 #define RAFT_REOPEN_CLOSED 0
 
@@ -924,13 +931,19 @@ typedef struct raft_observer {
   void *context;
   /// Gets words for people, without a newline at the end. NULL: nothing is logged.
   void (*log)(void *context, int32_t level, const char *text, size_t len);
-  /// Gets one JSON object, without a newline, for each thing that happens: what docs/abi.md lists.
-  /// For debugging and checking; it costs time. NULL: nothing is traced.
+  /// Gets one JSON object, without a newline, for each thing that happens: see trace_format. For
+  /// debugging and checking; it costs time. NULL: nothing is traced.
   void (*trace)(void *context, const char *json, size_t len);
   /// Called once, when the node needs the context no more. NULL: nothing is called.
   void (*release)(void *context);
   /// How much is logged: a RAFT_LOG_ constant, that level and those above it.
   int32_t log_level;
+  /// RAFT_TRACE_ETCD: tells the time of a line, by which the lines of all nodes are brought in order: a
+  /// number that does not go back, with as many digits in all lines. NULL: the lines have no time, and
+  /// the order in which they came counts.
+  uint64_t (*time)(void *context);
+  /// How `trace` gets what happens: RAFT_TRACE_RAFTCORE (0) or RAFT_TRACE_ETCD.
+  int32_t trace_format;
 } raft_observer;
 
 /// A host's storage with all that raft_storage_check needs to try it. Callbacks answer RAFT_OK or an

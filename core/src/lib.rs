@@ -41,6 +41,7 @@
 //! - [`Storage`], [`MemoryStorage`]: what the node reads from its host. [`storage::check`] tries a
 //!   host's own.
 //! - [`ConfState`], [`ConfChangeV2`]: membership.
+//! - [`trace`]: what a node does, for etcd/raft's TLA+ specification.
 #![forbid(unsafe_code)]
 
 mod config;
@@ -58,6 +59,7 @@ mod raw_node;
 mod ready;
 mod status;
 pub mod storage;
+pub mod trace;
 mod types;
 pub mod wire;
 

@@ -231,13 +231,15 @@ AT(raft_progress, is_inflight_full, 39);
 AT(raft_progress, inflight_messages, 40);
 AT(raft_progress, inflight_bytes, 48);
 
-SIZE(raft_observer, 48);
+SIZE(raft_observer, 64);
 AT(raft_observer, struct_size, 0);
 AT(raft_observer, context, 8);
 AT(raft_observer, log, 16);
 AT(raft_observer, trace, 24);
 AT(raft_observer, release, 32);
 AT(raft_observer, log_level, 40);
+AT(raft_observer, time, 48);
+AT(raft_observer, trace_format, 56);
 
 SIZE(raft_checked_storage, 64);
 AT(raft_checked_storage, struct_size, 0);

@@ -232,6 +232,7 @@ CASE(inspect_dialect, NULL, RAFT_ERR_INVALID_ARGUMENT, "`dialect`", raft_message
 CASE(message_type_unknown, NULL, RAFT_ERR_INVALID_ARGUMENT, "`fields.type`", (f->fields.type = 1, raft_message_encode(&f->fields, f->bytes, sizeof f->bytes, &f->len)))
 CASE(ack_unknown, f->node, RAFT_ERR_INVALID_ARGUMENT, "`acks.kind`", raft_acknowledge(f->node, &f->ack, 1))
 CASE(log_level_unknown, f->node, RAFT_ERR_INVALID_ARGUMENT, "`observer.log_level`", (f->observer.log_level = 5, raft_node_set_observer(f->node, &f->observer)))
+CASE(trace_format_unknown, f->node, RAFT_ERR_INVALID_ARGUMENT, "`observer.trace_format`", (f->observer.trace_format = -1, raft_node_set_observer(f->node, &f->observer)))
 CASE(read_mode_unknown, NULL, RAFT_ERR_INVALID_ARGUMENT, "`config.read_mode`", (f->good.read_mode = 2, raft_node_new_in_memory(&f->good, NULL, &f->other)))
 CASE(dialect_unknown, NULL, RAFT_ERR_INVALID_ARGUMENT, "`config.dialect`", (f->good.dialect = -1, raft_node_new_in_memory(&f->good, NULL, &f->other)))
 CASE(config_bool, NULL, RAFT_ERR_INVALID_ARGUMENT, "bool", (memset(&f->good.pre_vote, 2, 1), raft_node_new_in_memory(&f->good, NULL, &f->other)))

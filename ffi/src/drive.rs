@@ -221,7 +221,7 @@ impl Drive {
         let Some(cycle) = &mut self.cycle else { return Ok(false) };
         cycle.run(node, host)?;
         if let Some(Cycle { work, .. }) = self.cycle.take() {
-            node.lock(|state| state.finish(work))?;
+            node.lock(|state| state.finish(node, work))?;
         }
         Ok(true)
     }

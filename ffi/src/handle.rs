@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::{Mutex, MutexGuard};
+use raftcore::trace::EtcdTracer;
 use raftcore::{RawNode, StorageError};
 
 use crate::drive::Drive;
@@ -51,6 +52,8 @@ pub(crate) struct State {
     pub(crate) storage_error: Option<StorageError>,
     /// What was told to the observer last, if there is one.
     pub(crate) seen: Option<Seen>,
+    /// Tells it in etcd/raft's format, if the observer wants that.
+    pub(crate) tracer: Option<EtcdTracer>,
 }
 
 thread_local! {
@@ -92,6 +95,7 @@ impl raft_node {
                 lend_snapshots,
                 storage_error: None,
                 seen: None,
+                tracer: None,
             }),
             owner: AtomicUsize::new(0),
             drive: Mutex::new(Drive::default()),

@@ -6,7 +6,8 @@ use std::mem::offset_of;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 
-use raftcore::{ConfState, HardState, Message, SoftState};
+use raftcore::trace::{EtcdTracer, etcd_line};
+use raftcore::{ConfState, HardState, Message, Ready, Response, SoftState, Status};
 
 use crate::handle::{State, call, raft_node};
 use crate::json::{ids, role_name, type_name};
@@ -25,6 +26,12 @@ pub const RAFT_LOG_INFO: i32 = 3;
 /// Log level: calls are refused, and why.
 pub const RAFT_LOG_DEBUG: i32 = 4;
 
+/// Trace format: the lines that docs/abi.md lists.
+pub const RAFT_TRACE_RAFTCORE: i32 = 0;
+/// Trace format: that of etcd/raft's own tracer (NDJSON), for etcd/raft's TLA+ specification. See
+/// docs/trace.md for what the specification knows, and how the host has to work.
+pub const RAFT_TRACE_ETCD: i32 = 1;
+
 /// What a host wants to hear of a node: see raft_node_set_observer. Set unused bytes to zero.
 ///
 /// The callbacks are called by whichever thread calls the node, perhaps several at a time, often with
@@ -39,13 +46,19 @@ pub struct raft_observer {
     pub context: *mut c_void,
     /// Gets words for people, without a newline at the end. NULL: nothing is logged.
     pub log: Option<unsafe extern "C" fn(context: *mut c_void, level: i32, text: *const c_char, len: usize)>,
-    /// Gets one JSON object, without a newline, for each thing that happens: what docs/abi.md lists.
-    /// For debugging and checking; it costs time. NULL: nothing is traced.
+    /// Gets one JSON object, without a newline, for each thing that happens: see trace_format. For
+    /// debugging and checking; it costs time. NULL: nothing is traced.
     pub trace: Option<unsafe extern "C" fn(context: *mut c_void, json: *const c_char, len: usize)>,
     /// Called once, when the node needs the context no more. NULL: nothing is called.
     pub release: Option<unsafe extern "C" fn(context: *mut c_void)>,
     /// How much is logged: a RAFT_LOG_ constant, that level and those above it.
     pub log_level: i32,
+    /// RAFT_TRACE_ETCD: tells the time of a line, by which the lines of all nodes are brought in order: a
+    /// number that does not go back, with as many digits in all lines. NULL: the lines have no time, and
+    /// the order in which they came counts.
+    pub time: Option<unsafe extern "C" fn(context: *mut c_void) -> u64>,
+    /// How `trace` gets what happens: RAFT_TRACE_RAFTCORE (0) or RAFT_TRACE_ETCD.
+    pub trace_format: i32,
 }
 
 // SAFETY: repr(C), the size comes first, there is no bool.
@@ -60,6 +73,8 @@ const NOBODY: raft_observer = raft_observer {
     trace: None,
     release: None,
     log_level: RAFT_LOG_NONE,
+    time: None,
+    trace_format: RAFT_TRACE_RAFTCORE,
 };
 
 /// An observer, released when nobody needs it any more.
@@ -100,7 +115,10 @@ pub unsafe extern "C" fn raft_node_set_observer(
             let observer = observer?;
             // Dropped here, with nothing locked: a release callback may do what it likes.
             let _before = node.lock(|state| {
-                state.seen = observer.as_ref().map(|_| state.look());
+                state.seen = observer.as_ref().map(|_| Seen::of(&state.raw.status()));
+                state.tracer = observer.as_ref().filter(|it| it.traces_as_etcd()).map(|observer| {
+                    EtcdTracer::start(&state.raw.status(), &mut |event| observer.trace_etcd(event))
+                });
                 Ok(node.watch(observer))
             })?;
             Ok(())
@@ -117,10 +135,26 @@ impl Observer {
         }
         // SAFETY: the same contract.
         let observer = Self(unsafe { sized::read(observer, NOBODY, "observer") }?);
-        match observer.0.log_level {
-            RAFT_LOG_NONE..=RAFT_LOG_DEBUG => Ok(Some(Arc::new(observer))),
-            other => Err(Failure::argument("observer.log_level", format!("is unknown: {other}"))),
+        let raft_observer { log_level, trace_format, .. } = observer.0;
+        if !(RAFT_LOG_NONE..=RAFT_LOG_DEBUG).contains(&log_level) {
+            return Err(Failure::argument("observer.log_level", format!("is unknown: {log_level}")));
         }
+        if ![RAFT_TRACE_RAFTCORE, RAFT_TRACE_ETCD].contains(&trace_format) {
+            return Err(Failure::argument("observer.trace_format", format!("is unknown: {trace_format}")));
+        }
+        Ok(Some(Arc::new(observer)))
+    }
+
+    /// Whether it wants etcd/raft's format.
+    fn traces_as_etcd(&self) -> bool {
+        self.0.trace.is_some() && self.0.trace_format == RAFT_TRACE_ETCD
+    }
+
+    /// Hands on an event in etcd/raft's format.
+    fn trace_etcd(&self, event: &str) {
+        // SAFETY: the host's callback with the host's context.
+        let time = self.0.time.map(|time| unsafe { time(self.0.context) });
+        self.trace(&etcd_line(event, time));
     }
 
     fn log(&self, level: i32, text: &str) {
@@ -179,47 +213,42 @@ pub(crate) struct Seen {
     members: ConfState,
 }
 
-impl State {
-    fn look(&self) -> Seen {
-        let status = self.raw.status();
-        Seen {
+impl Seen {
+    fn of(status: &Status) -> Self {
+        Self {
             hard: status.hard_state,
             soft: status.soft_state,
             last: status.last,
             applied: status.applied,
-            members: status.conf_state,
+            members: status.conf_state.clone(),
         }
     }
+}
 
+impl State {
     /// Tells what a call has changed. Called before the node is unlocked, so that the order is right.
     pub(crate) fn tell_changes(&mut self, observer: &Observer) {
-        let now = self.look();
-        let Some(before) = self.seen.replace(now) else { return };
+        let status = self.raw.status();
+        let Some(before) = self.seen.replace(Seen::of(&status)) else { return };
         let Some(now) = &self.seen else { return };
-        let id = self.raw.id();
-        if (before.hard, before.soft) != (now.hard, now.soft) {
-            observer.trace(&now.state_json(id));
+        let id = status.id;
+        match &mut self.tracer {
+            Some(tracer) => tracer.changed(&status, &mut |event| observer.trace_etcd(event)),
+            None => now.trace_changes(&before, id, observer),
         }
         if before.soft != now.soft || before.hard.term != now.hard.term {
             observer.log(RAFT_LOG_INFO, &now.state_text(id));
         }
-        if before.last != now.last {
-            let (term, index) = (now.last.term, now.last.index);
-            observer
-                .trace(&format!(r#"{{"kind":"log","node":{id},"last":{{"term":{term},"index":{index}}}}}"#));
-        }
-        if before.applied != now.applied {
-            observer.trace(&format!(r#"{{"kind":"applied","node":{id},"index":{}}}"#, now.applied));
-        }
         if before.members != now.members {
-            observer.trace(&now.members_json(id));
             observer.log(RAFT_LOG_INFO, &now.members_text(id));
         }
     }
 
     /// Tells that a message came in.
     pub(crate) fn tell_delivery(&self, observer: &Observer, message: &Message) {
-        if observer.0.trace.is_some() {
+        if let Some(tracer) = &self.tracer {
+            tracer.receives(message, &mut |event| observer.trace_etcd(event));
+        } else if observer.0.trace.is_some() {
             observer.trace(&format!(
                 r#"{{"kind":"deliver","node":{},"from":{},"term":{},"type":"{}"}}"#,
                 self.raw.id(),
@@ -231,11 +260,20 @@ impl State {
     }
 
     /// Tells that messages go out.
-    pub(crate) fn tell_sending<'a>(&self, observer: &Observer, messages: impl Iterator<Item = &'a Message>) {
+    pub(crate) fn tell_ready(&mut self, observer: &Observer, ready: &Ready) {
+        if let Some(tracer) = &mut self.tracer {
+            tracer.takes(&self.raw.status(), ready, &mut |event| observer.trace_etcd(event));
+            return;
+        }
         if observer.0.trace.is_none() {
             return;
         }
-        for message in messages {
+        let later = ready.storage_append.iter().flat_map(|append| &append.responses);
+        let later = later.filter_map(|response| match response {
+            Response::Send(message) => Some(message),
+            Response::Acknowledge(_) => None,
+        });
+        for message in ready.messages.iter().chain(later) {
             observer.trace(&format!(
                 r#"{{"kind":"send","node":{},"to":{},"term":{},"type":"{}"}}"#,
                 self.raw.id(),
@@ -246,6 +284,13 @@ impl State {
         }
     }
 
+    /// Tells that work is about to count as done.
+    pub(crate) fn tell_advance(&mut self, node: &raft_node) {
+        if let (Some(tracer), Some(observer)) = (&mut self.tracer, node.watcher()) {
+            tracer.advances(&self.raw.status(), &mut |event| observer.trace_etcd(event));
+        }
+    }
+
     /// Whether the node keeps its own log.
     pub(crate) fn is_in_memory(&self) -> bool {
         matches!(self.raw.storage(), NodeStorage::Memory(_))
@@ -253,6 +298,23 @@ impl State {
 }
 
 impl Seen {
+    fn trace_changes(&self, before: &Self, id: u64, observer: &Observer) {
+        if (before.hard, before.soft) != (self.hard, self.soft) {
+            observer.trace(&self.state_json(id));
+        }
+        if before.last != self.last {
+            let (term, index) = (self.last.term, self.last.index);
+            observer
+                .trace(&format!(r#"{{"kind":"log","node":{id},"last":{{"term":{term},"index":{index}}}}}"#));
+        }
+        if before.applied != self.applied {
+            observer.trace(&format!(r#"{{"kind":"applied","node":{id},"index":{}}}"#, self.applied));
+        }
+        if before.members != self.members {
+            observer.trace(&self.members_json(id));
+        }
+    }
+
     fn state_json(&self, id: u64) -> String {
         format!(
             r#"{{"kind":"state","node":{id},"term":{},"role":"{}","leader":{},"vote":{},"commit":{}}}"#,

@@ -2,7 +2,7 @@
 
 use std::{mem, ptr};
 
-use raftcore::{Ack, Error, Response};
+use raftcore::{Ack, Error};
 
 use crate::ack::raft_ack;
 use crate::args::Output;
@@ -246,12 +246,7 @@ impl State {
             error.into_iter().for_each(|error| node.note(&Failure::Core(error.into())));
         }
         if let Some(observer) = node.watcher() {
-            let later = ready.storage_append.iter().flat_map(|append| &append.responses);
-            let later = later.filter_map(|response| match response {
-                Response::Send(message) => Some(message),
-                Response::Acknowledge(_) => None,
-            });
-            self.tell_sending(&observer, ready.messages.iter().chain(later));
+            self.tell_ready(&observer, &ready);
         }
         let term = self.raw.hard_state().term;
         let is_async = self.raw.config().async_storage_writes;
@@ -277,11 +272,11 @@ impl State {
             work.into_view();
             return Err(failure);
         }
-        self.finish(work)
+        self.finish(node, work)
     }
 
     /// Gives the work back to the core.
-    pub(crate) fn finish(&mut self, mut work: WorkBox) -> Result<(), Failure> {
+    pub(crate) fn finish(&mut self, node: &raft_node, mut work: WorkBox) -> Result<(), Failure> {
         if work.is_async {
             let acks = work.take_acks();
             work.clear();
@@ -292,6 +287,7 @@ impl State {
                 result => result,
             };
         }
+        self.tell_advance(node);
         let ready = mem::take(&mut work.ready);
         work.clear();
         self.readies.spare.push(work);

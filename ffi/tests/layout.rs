@@ -243,13 +243,15 @@ layouts! {
         inflight_messages: 40,
         inflight_bytes: 48,
     }
-    raft_observer: 48 {
+    raft_observer: 64 {
         struct_size: 0,
         context: 8,
         log: 16,
         trace: 24,
         release: 32,
         log_level: 40,
+        time: 48,
+        trace_format: 56,
     }
     raft_checked_storage: 64 {
         struct_size: 0,

@@ -60,6 +60,8 @@ fn observer(ear: &Ear, log_level: i32) -> raft_observer {
         trace: Some(trace),
         release: Some(release),
         log_level,
+        time: None,
+        trace_format: RAFT_TRACE_RAFTCORE,
     }
 }
 
@@ -124,4 +126,7 @@ fn an_observer_is_released_when_another_takes_its_place() {
     let unknown = raft_observer { log_level: 9, ..second };
     assert_eq!(watch(server.node, Some(&unknown)), RAFT_ERR_INVALID_ARGUMENT);
     assert_eq!(two.released.get(), 2);
+    let unknown = raft_observer { trace_format: 2, ..second };
+    assert_eq!(watch(server.node, Some(&unknown)), RAFT_ERR_INVALID_ARGUMENT);
+    assert_eq!(two.released.get(), 3);
 }

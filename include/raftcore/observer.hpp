@@ -18,10 +18,13 @@ class Observer {
     static_cast<void>(level);
     static_cast<void>(text);
   }
-  /// One JSON object for each thing that happens. Called only if traces() says so.
+  /// One JSON object for each thing that happens, in the format that trace_format() says. Called only if
+  /// traces() says so.
   virtual void trace(std::string_view json) { static_cast<void>(json); }
   /// Asked once, when the observer is set.
   virtual bool traces() const { return false; }
+  /// Asked once, when the observer is set: a RAFT_TRACE_ constant.
+  virtual std::int32_t trace_format() const { return RAFT_TRACE_RAFTCORE; }
 };
 
 namespace detail {
@@ -36,6 +39,7 @@ inline raft_observer observer_table(Observer *context, bool traces, std::int32_t
     guard([&] { static_cast<Observer *>(self)->log(level, {text, len}); });
   };
   if (traces) {
+    table.trace_format = context->trace_format();
     table.trace = [](void *self, const char *json, std::size_t len) noexcept {
       guard([&] { static_cast<Observer *>(self)->trace({json, len}); });
     };

@@ -5,16 +5,18 @@
 //! heartbeats, restarts and loss; no PreVote, CheckQuorum, reads, transfers or joint memberships: so
 //! none of these happen. Everything is chosen by a seed. `docs/trace.md` says how to run it.
 
-mod event;
 mod observer;
 
 use std::io::{self, Write};
 
+use raftcore::trace::etcd_line;
 use raftcore::{Bytes, ConfState, Config, MemoryStorage, Message, NodeId, RawNode, RoleKind};
 
 use crate::rng::Rng;
-use event::Line;
 use observer::Observer;
+
+/// The first line's time; all times have the same number of digits.
+const FIRST_TIME: u64 = 1_000_000_000;
 
 /// Nodes of the group.
 const NODES: NodeId = 3;
@@ -31,9 +33,8 @@ pub fn record(seed: u64, events: usize, out: &mut dyn Write) -> io::Result<()> {
         complete = group.lines.len();
         group.step();
     }
-    for line in &group.lines[..complete.min(events)] {
-        serde_json::to_writer(&mut *out, line)?;
-        out.write_all(b"\n")?;
+    for (event, time) in group.lines[..complete.min(events)].iter().zip(FIRST_TIME..) {
+        writeln!(out, "{}", etcd_line(event, Some(time)))?;
     }
     out.flush()
 }
@@ -43,7 +44,8 @@ struct Group {
     nodes: Vec<Observer>,
     network: Vec<Message>,
     proposals: u64,
-    lines: Vec<Line>,
+    /// The events, a line each.
+    lines: Vec<String>,
 }
 
 impl Group {
