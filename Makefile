@@ -184,6 +184,8 @@ setup-bench: setup ## Install what bench-kvd compares with: etcd, redis, a libra
 bench-kvd: build-c ## Measure kvd beside etcd and redis, and write docs/benchmarks.md (BENCH_KVD="--rounds 1 --realtime")
 	@$(ENV) cmake --build build --target kvd_load
 	@$(ENV) python scripts/bench_kvd.py --write $(BENCH_KVD)
+	@if command -v perf >/dev/null; then $(ENV) python scripts/profile_kvd.py --write $(filter --realtime,$(BENCH_KVD)); \
+	  else echo "perf is not installed: where the time goes is not measured"; fi
 
 soak: build-c build-sim ## The same, ROUNDS times or for MINUTES, whichever ends first; then simulate for MINUTES
 	@$(ENV) python scripts/kill_loop.py --rounds $(ROUNDS) --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
