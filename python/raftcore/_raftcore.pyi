@@ -546,16 +546,22 @@ class RawNode:
         *,
         log: Callable[[int, str], object] | None = None,
         trace: Callable[[dict[str, Any]], object] | None = None,
+        etcd_trace: Callable[[str], object] | None = None,
+        etcd_time: Callable[[], int] | None = None,
         log_level: int = 20,
     ) -> None:
-        """Has the node watched from now on, by these instead of whom there was; by nobody if both are None.
+        """Has the node watched from now on, by these instead of whom there was; by nobody if there is none.
 
         `log` gets a level of `logging` and words for people: INFO when role, leader or membership
         change, WARNING when the storage fails, ERROR when data was lost, DEBUG when a call is refused;
         nothing below `log_level`. The method `log` of a `logging.Logger` is one. `trace` gets a dict
         for each thing that happens, which json can write: docs/abi.md lists them. It costs time.
 
-        Both are called from within the calls of the node, in order. They cannot make those fail: an
+        `etcd_trace` gets lines in the format of etcd/raft's own tracer, for its TLA+ specification:
+        docs/trace.md says what that knows, and how the host has to work. `etcd_time` tells the time of
+        a line, by which lines of several processes are brought in order: `time.time_ns`, say.
+
+        All are called from within the calls of the node, in order. They cannot make those fail: an
         Exception goes to `sys.unraisablehook`, and only what is none (KeyboardInterrupt, SystemExit)
         comes out of the call, whose work is done. What calls the node from within gets Reentrant.
 

@@ -24,6 +24,8 @@ __all__ = [
     "VoteReply",
 ]
 
+_NO_ENTRY = EntryId(0, 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Propose:
@@ -78,7 +80,7 @@ class VoteReply:
     """Whether the vote is given."""
     pre: bool = False
     """Whether it answers a PreVote."""
-    commit: EntryId = EntryId(0, 0)
+    commit: EntryId = _NO_ENTRY
     """If it is refused: the last entry that the voter knows to be committed, or a zero id."""
 
 

@@ -15,7 +15,7 @@ use crate::error::{decode_error, raise, storage_error, to_python};
 use crate::guard::Guard;
 use crate::membership::{ChangeOrEntry, ConfChange, ConfState};
 use crate::message::Message;
-use crate::observe::{Observer, Watched};
+use crate::observe::{Callbacks, Observer, Watched};
 use crate::payload::Payload;
 use crate::ready::Ready;
 use crate::state::{HardState, SoftState};
@@ -341,7 +341,10 @@ impl RawNode {
             let text = "this Ready is another node's, or was advanced before";
             return Err(raise(py, "ForeignReady", (text,)));
         };
-        self.call(py, |node| node.advance(work))
+        self.call_watched(py, |node| {
+            node.tell_advance(py);
+            node.raw.advance(work)
+        })
     }
 
     /// Takes note that a part of the work is done, with `Config.async_storage_writes`: takes the
@@ -369,29 +372,39 @@ impl RawNode {
         status_to_python(py, status)
     }
 
-    /// Has the node watched from now on, by these instead of whom there was; by nobody if both are None.
+    /// Has the node watched from now on, by these instead of whom there was; by nobody if there is none.
     ///
     /// `log` gets a level of `logging` and words for people: INFO when role, leader or membership
     /// change, WARNING when the storage fails, ERROR when data was lost, DEBUG when a call is refused;
     /// nothing below `log_level`. The method `log` of a `logging.Logger` is one. `trace` gets a dict
     /// for each thing that happens, which json can write: docs/abi.md lists them. It costs time.
     ///
-    /// Both are called from within the calls of the node, in order. They cannot make those fail: an
+    /// `etcd_trace` gets lines in the format of etcd/raft's own tracer, for its TLA+ specification:
+    /// docs/trace.md says what that knows, and how the host has to work. `etcd_time` tells the time of
+    /// a line, by which lines of several processes are brought in order: `time.time_ns`, say.
+    ///
+    /// All are called from within the calls of the node, in order. They cannot make those fail: an
     /// Exception goes to `sys.unraisablehook`, and only what is none (KeyboardInterrupt, SystemExit)
     /// comes out of the call, whose work is done. What calls the node from within gets Reentrant.
     ///
     /// Raises TypeError for what is not callable.
-    #[pyo3(signature = (*, log=None, trace=None, log_level=20))]
+    #[pyo3(signature = (*, log=None, trace=None, etcd_trace=None, etcd_time=None, log_level=20))]
     fn set_observer(
         &self,
         py: Python<'_>,
         log: Option<Py<PyAny>>,
         trace: Option<Py<PyAny>>,
+        etcd_trace: Option<Py<PyAny>>,
+        etcd_time: Option<Py<PyAny>>,
         log_level: u32,
     ) -> PyResult<()> {
-        let observer = Observer::new(py, log, trace, log_level)?;
+        let callbacks = Callbacks { log, trace, etcd_trace, etcd_time };
+        let observer = Observer::new(py, callbacks, log_level)?;
         // Dropped here, with nothing locked.
-        let _before = self.enter(py, |node| node.watch(observer))?;
+        let _before = self.enter(py, |node| match observer {
+            Some(observer) => node.watch(py, observer),
+            None => node.unwatch(),
+        })?;
         Ok(())
     }
 
@@ -423,7 +436,7 @@ impl RawNode {
 
     fn __clear__(&self) {
         let held = self.node.try_call(|node| {
-            (node.watch(None), std::mem::replace(node.raw.storage_mut(), HostStorage::Gone))
+            (node.unwatch(), std::mem::replace(node.raw.storage_mut(), HostStorage::Gone))
         });
         drop(held);
         let kept = self.kept.lock().take();

@@ -6,6 +6,7 @@ use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use raftcore as core;
+use raftcore::trace::{EtcdTracer, etcd_line};
 
 use crate::enums::{MessageType, Role};
 use crate::node::CoreNode;
@@ -22,11 +23,20 @@ pub(crate) struct Watched {
     observer: Option<Observer>,
 }
 
+/// What an observer is called by.
+pub(crate) struct Callbacks {
+    pub(crate) log: Option<Py<PyAny>>,
+    pub(crate) trace: Option<Py<PyAny>>,
+    pub(crate) etcd_trace: Option<Py<PyAny>>,
+    pub(crate) etcd_time: Option<Py<PyAny>>,
+}
+
 /// Who watches, and what was told last.
 pub(crate) struct Observer {
-    log: Option<Py<PyAny>>,
-    trace: Option<Py<PyAny>>,
+    callbacks: Callbacks,
     level: u32,
+    /// Tells `etcd_trace`, if there is one.
+    tracer: Option<EtcdTracer>,
     seen: Option<Seen>,
     /// What a callback raised that is not for `sys.unraisablehook`: an interrupt, an exit.
     interrupt: Option<PyErr>,
@@ -105,18 +115,27 @@ impl Watched {
     }
 
     /// Puts an observer in the place of the one before. That one is to be dropped with nothing locked.
-    pub(crate) fn watch(&mut self, observer: Option<Observer>) -> Option<Observer> {
-        let seen = Seen::of(&self.raw);
-        let before = std::mem::replace(&mut self.observer, observer);
-        if let Some(observer) = &mut self.observer {
-            observer.seen = Some(seen);
+    pub(crate) fn watch(&mut self, py: Python<'_>, mut observer: Observer) -> Option<Observer> {
+        let status = self.raw.status();
+        if observer.callbacks.etcd_trace.is_some() {
+            let mut events = Vec::new();
+            let tracer = EtcdTracer::start(&status, &mut |event| events.push(event.to_owned()));
+            observer.tracer = Some(tracer);
+            observer.etcd_events(py, &events);
         }
-        before
+        observer.seen = Some(Seen::of(status));
+        self.observer.replace(observer)
+    }
+
+    /// Nobody watches any more. Who did is to be dropped with nothing locked.
+    pub(crate) fn unwatch(&mut self) -> Option<Observer> {
+        self.observer.take()
     }
 
     /// Tells that a message came in.
     pub(crate) fn tell_delivery(&mut self, py: Python<'_>, message: &core::Message) {
         let Some(observer) = &mut self.observer else { return };
+        observer.etcd(py, |tracer, tell| tracer.receives(message, tell));
         observer.trace(py, || DeliverEvent {
             kind: "deliver",
             node: self.raw.id(),
@@ -129,6 +148,7 @@ impl Watched {
     /// Tells that messages go out: those of a Ready, and those that wait until it is stored.
     pub(crate) fn tell_sending(&mut self, py: Python<'_>, ready: &core::Ready) {
         let Some(observer) = &mut self.observer else { return };
+        observer.etcd(py, |tracer, tell| tracer.takes(&self.raw.status(), ready, tell));
         let later = ready.storage_append.iter().flat_map(|append| &append.responses);
         let later = later.filter_map(|response| match response {
             core::Response::Send(message) => Some(message),
@@ -145,10 +165,18 @@ impl Watched {
         }
     }
 
+    /// Tells that work is about to count as done.
+    pub(crate) fn tell_advance(&mut self, py: Python<'_>) {
+        let Some(observer) = &mut self.observer else { return };
+        observer.etcd(py, |tracer, tell| tracer.advances(&self.raw.status(), tell));
+    }
+
     /// Tells what a call has changed.
     pub(crate) fn tell_changes(&mut self, py: Python<'_>) {
         let Some(observer) = &mut self.observer else { return };
-        let now = Seen::of(&self.raw);
+        let status = self.raw.status();
+        observer.etcd(py, |tracer, tell| tracer.changed(&status, tell));
+        let now = Seen::of(status);
         if let Some(before) = observer.seen.take() {
             now.tell(py, self.raw.id(), &before, observer);
         }
@@ -174,40 +202,64 @@ impl Watched {
     pub(crate) fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.raw.storage().traverse(visit)?;
         let Some(observer) = &self.observer else { return Ok(()) };
-        observer.log.iter().chain(&observer.trace).try_for_each(|callback| visit.call(callback))
+        observer.callbacks.named().into_iter().try_for_each(|(_, callback)| visit.call(callback))
+    }
+}
+
+impl Callbacks {
+    fn named(&self) -> [(&'static str, &Option<Py<PyAny>>); 4] {
+        [
+            ("log", &self.log),
+            ("trace", &self.trace),
+            ("etcd_trace", &self.etcd_trace),
+            ("etcd_time", &self.etcd_time),
+        ]
     }
 }
 
 impl Observer {
     /// An observer with these callbacks; none if there are none. Raises TypeError for what cannot be
     /// called.
-    pub(crate) fn new(
-        py: Python<'_>,
-        log: Option<Py<PyAny>>,
-        trace: Option<Py<PyAny>>,
-        level: u32,
-    ) -> PyResult<Option<Self>> {
-        for (name, callback) in [("log", &log), ("trace", &trace)] {
+    pub(crate) fn new(py: Python<'_>, callbacks: Callbacks, level: u32) -> PyResult<Option<Self>> {
+        for (name, callback) in callbacks.named() {
             if callback.as_ref().is_some_and(|callback| !callback.bind(py).is_callable()) {
                 return Err(PyTypeError::new_err(format!("{name} is not callable")));
             }
         }
-        let any = log.is_some() || trace.is_some();
-        Ok(any.then_some(Self { log, trace, level, seen: None, interrupt: None }))
+        let any = callbacks.named()[..3].iter().any(|(_, callback)| callback.is_some());
+        Ok(any.then_some(Self { callbacks, level, tracer: None, seen: None, interrupt: None }))
     }
 
     fn log(&mut self, py: Python<'_>, level: u32, text: impl FnOnce() -> String) {
-        let Some(log) = self.log.as_ref().filter(|_| level >= self.level) else { return };
+        let Some(log) = self.callbacks.log.as_ref().filter(|_| level >= self.level) else { return };
         let result = log.bind(py).call1((level, text()));
         let raised = result.err().map(|raised| (raised, log.clone_ref(py)));
         self.note(py, raised);
     }
 
     fn trace<T: for<'py> IntoPyObject<'py>>(&mut self, py: Python<'_>, event: impl FnOnce() -> T) {
-        let Some(trace) = &self.trace else { return };
+        let Some(trace) = &self.callbacks.trace else { return };
         let result = trace.bind(py).call1((event(),));
         let raised = result.err().map(|raised| (raised, trace.clone_ref(py)));
         self.note(py, raised);
+    }
+
+    /// Has the tracer in etcd/raft's format tell something, if there is one.
+    fn etcd(&mut self, py: Python<'_>, f: impl FnOnce(&mut EtcdTracer, &mut dyn FnMut(&str))) {
+        let Some(tracer) = &mut self.tracer else { return };
+        let mut events = Vec::new();
+        f(tracer, &mut |event| events.push(event.to_owned()));
+        self.etcd_events(py, &events);
+    }
+
+    fn etcd_events(&mut self, py: Python<'_>, events: &[String]) {
+        for event in events {
+            let Callbacks { etcd_trace: Some(trace), etcd_time, .. } = &self.callbacks else { return };
+            let time = etcd_time.as_ref().map(|time| time.bind(py).call0()?.extract::<u64>()).transpose();
+            let result = time.and_then(|time| trace.bind(py).call1((etcd_line(event, time),)));
+            let raised = result.err().map(|raised| (raised, trace.clone_ref(py)));
+            self.note(py, raised);
+        }
     }
 
     /// An observer cannot make a call fail. What is no error but an interrupt is kept for the caller.
@@ -223,8 +275,7 @@ impl Observer {
 }
 
 impl Seen {
-    fn of(raw: &CoreNode) -> Self {
-        let status = raw.status();
+    fn of(status: core::Status) -> Self {
         Self {
             hard: status.hard_state,
             soft: status.soft_state,

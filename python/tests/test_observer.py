@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 import logging
 import re
 import sys
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -144,10 +146,61 @@ class TestWhatIsHeard:
         assert "disk on fire" in text
 
 
+class TestEtcdFormat:
+    """Lines that etcd/raft's own tracer could have written."""
+
+    def events(self, clock: Callable[[], int] | None) -> list[Event]:
+        """What a group of three tells that elects a leader and agrees on something."""
+        three = Cluster(
+            [1, 2, 3], lambda state: MemoryStorage(state), pre_vote=False, check_quorum=False
+        )
+        lines: list[str] = []
+        for host in three.hosts.values():
+            host.node.set_observer(etcd_trace=lines.append, etcd_time=clock)
+        three.elect(1).propose(b"x")
+        three.settle()
+        assert three.applied() == {id: [b"x"] for id in (1, 2, 3)}
+        return [json.loads(line) for line in lines]
+
+    def test_what_is_received_was_sent(self) -> None:
+        lines = self.events(None)
+        assert {(line["level"], line["msg"], line["tag"]) for line in lines} == {
+            ("debug", "trace", "trace")
+        }
+        assert all("ts" not in line for line in lines)
+        events = [line["event"] for line in lines]
+        assert [it["name"] for it in events[:3]] == ["InitState"] * 3
+        on_the_way: list[Event] = []
+        for event in events:
+            if event["name"].startswith("Send"):
+                on_the_way.append(event["msg"])
+            if event["name"].startswith("Receive"):
+                on_the_way.remove(event["msg"])
+        assert {message["type"] for message in on_the_way} <= {"MsgAppResp"}
+        leader = [it["name"] for it in events if it["nid"] == "1"]
+        steps = ["InitState", "BecomeCandidate", "BecomeLeader", "Replicate", "Commit"]
+        places = [leader.index(step) for step in steps]
+        assert places == sorted(places)
+        assert "Ready" in leader
+        assert {it["state"]["term"] for it in events[3:]} == {1, 2}
+
+    def test_lines_have_a_time_where_there_is_a_clock(self) -> None:
+        times = [line["ts"] for line in self.events(itertools.count(10**9).__next__)]
+        assert times == list(range(10**9, 10**9 + len(times)))
+
+    def test_a_clock_that_fails_is_reported(self, unraisable: list[sys.UnraisableHookArgs]) -> None:
+        lines: list[str] = []
+        lone = node(1)
+        lone.set_observer(etcd_trace=lines.append, etcd_time=lambda: 1 // 0)
+        lone.campaign()
+        assert lines == []
+        assert {type(it.exc_value) for it in unraisable} == {ZeroDivisionError}
+
+
 class TestHarmless:
     """What an observer does changes nothing for the node and its caller."""
 
-    @pytest.mark.parametrize("which", ["log", "trace"])
+    @pytest.mark.parametrize("which", ["log", "trace", "etcd_trace"])
     def test_exceptions_are_reported_and_go_nowhere_else(
         self, which: str, unraisable: list[sys.UnraisableHookArgs]
     ) -> None:
@@ -191,7 +244,7 @@ class TestHarmless:
         assert answers == ["<RawNode id=1>"]
 
     def test_only_what_can_be_called(self) -> None:
-        for which in ("log", "trace"):
+        for which in ("log", "trace", "etcd_trace", "etcd_time"):
             with pytest.raises(TypeError, match=f"{which} is not callable"):
                 node(1).set_observer(**{which: 7})  # type: ignore[arg-type]
 
