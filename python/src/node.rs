@@ -435,9 +435,9 @@ impl RawNode {
     }
 
     fn __clear__(&self) {
-        let held = self.node.try_call(|node| {
-            (node.unwatch(), std::mem::replace(node.raw.storage_mut(), HostStorage::Gone))
-        });
+        let held = self
+            .node
+            .try_call(|node| (node.unwatch(), std::mem::replace(node.raw.storage_mut(), HostStorage::Gone)));
         drop(held);
         let kept = self.kept.lock().take();
         drop(kept);
