@@ -77,7 +77,7 @@ def test_the_bytes_are_those_of_etcd() -> None:
     fields = {b"\x08\x05", b"\x10\x02", b"\x18\x01", b"\x20\x03", b"\x28\x02", b"\x30\x07"}
     assert all(field in vote.encode() for field in fields)
     assert Message.decode(b"".join(sorted(fields))) == vote
-    unknown_field = b"\x7a\x03abc"
+    unknown_field = b"\xa2\x01\x03abc"  # number 20
     assert Message.decode(b"".join(fields) + unknown_field) == vote
 
 
