@@ -113,12 +113,8 @@ test-tsan: setup ## Test the C interface with ThreadSanitizer, the Rust inside t
 	@$(ENV) cmake --build build/tsan
 	@$(ENV) ctest --test-dir build/tsan --output-on-failure --no-tests=error --tests-regex 'threads|planted'
 
-miri: setup ## Run the C interface's tests in Rust under Miri, where a toolchain has it
-	@$(ENV) if cargo miri --version >/dev/null 2>&1; then \
-	    cargo miri test -p raftcore-ffi; \
-	  elif cargo +nightly miri --version >/dev/null 2>&1; then \
-	    cargo +nightly miri test -p raftcore-ffi; \
-	  else echo "Miri is not installed (rustup +nightly component add miri): not run"; fi
+miri: setup ## Run the C interface's tests in Rust under Miri, where a toolchain has it, and a bug planted for it
+	@scripts/miri.sh
 
 abi-baseline: ## Renew the baseline of the binary interface after a compatible change
 	@$(ENV) python3 scripts/abi.py --renew

@@ -1109,9 +1109,10 @@ raft_status raft_node_new_in_memory(const raft_config *config,
 /// Frees a node. NULL is allowed. A ready view of it that is still out stays readable and must be
 /// freed with raft_ready_free.
 ///
-/// No other thread may be using the node, now or later. Called from a callback of the node itself,
-/// it does nothing: the node lives on.
-RAFT_API void raft_node_free(raft_node *node);
+/// No other thread may be using the node, now or later. Called from a callback of the node itself, or
+/// from a release callback, it does nothing: the node lives on.
+RAFT_API
+void raft_node_free(raft_node *node);
 
 /// Tells the node that time has passed: call it at the same interval on all nodes of a group.
 ///

@@ -265,9 +265,58 @@ static void loans_are_given_back_exactly_once(void) {
   CHECK(loan.released == 1);
 }
 
+// ---- Releases that call back -----------------------------------------------------------------------------
+
+typedef struct Returning {
+  raft_node *node;
+  raft_status expected;
+  int calls;
+} Returning;
+
+// A release callback must not call the library. If it does, nothing hangs and nothing breaks.
+static void release_and_call(void *context) {
+  Returning *self = context;
+  self->calls++;
+  const raft_status status = raft_tick(self->node);
+  CHECK(status == self->expected || status == RAFT_ERR_REENTRANT);
+  raft_node_free(self->node);
+}
+
+static void releases_that_call_back_do_no_harm(void) {
+  static const uint64_t ids[] = {1};
+  static Disk disk;
+  Returning self = {NULL, RAFT_ERR_REENTRANT, 0};
+  raft_config config;
+  raft_storage storage;
+  raft_ready_view *view = NULL;
+  disk_format(&disk, ids, 1);
+  storage = disk_storage(&disk);
+  OK(raft_config_init(&config, sizeof config, 1));
+  OK(raft_node_new(&config, &storage, &self.node));
+  // With the node locked: the proposal is refused while it is.
+  EXPECT(raft_propose_owned(self.node, text("x"), release_and_call, &self, NULL), RAFT_ERR_PROPOSAL_DROPPED);
+  CHECK(self.calls == 1);
+  OK(raft_tick(self.node));  // it lives on
+  // While the node goes: it is no node any more.
+  OK(raft_campaign(self.node));
+  for (OK(raft_ready(self.node, &view)); view != NULL; OK(raft_ready(self.node, &view))) {
+    disk_store(&disk, view->entries, view->entries_len);
+    if (view->has_hard_state) {
+      disk.hard_state = view->hard_state;
+    }
+    OK(raft_advance(self.node, view));
+  }
+  OK(raft_propose_owned(self.node, text("kept"), release_and_call, &self, NULL));
+  self.expected = RAFT_ERR_INVALID_ARGUMENT;
+  raft_node_free(self.node);
+  CHECK(self.calls == 2 && disk.released);
+  disk_free(&disk);
+}
+
 int main(void) {
   storage_callbacks_cannot_call_their_node();
   host_callbacks_may_call_their_node();
   loans_are_given_back_exactly_once();
+  releases_that_call_back_do_no_harm();
   return 0;
 }

@@ -53,8 +53,21 @@ static void buffers(void) {
   raft_snapshot_buffer_free(snapshots);
 }
 
+static void memory_storages(void) {
+  raft_memory_storage *storage = NULL;
+  raft_storage table = {0};
+  table.struct_size = sizeof table;
+  OK(raft_memory_storage_new(NULL, &storage));
+  raft_memory_storage_free(storage);
+  EXPECT(raft_memory_storage_table(storage, &table), RAFT_ERR_INVALID_ARGUMENT);
+  check_told();
+  EXPECT(raft_memory_storage_compact(storage, 1), RAFT_ERR_INVALID_ARGUMENT);
+  raft_memory_storage_free(storage);  // not freed twice
+}
+
 int main(void) {
   nodes();
+  memory_storages();
   buffers();
   return 0;
 }

@@ -96,6 +96,11 @@ pub struct raft_message_buffer {
     snapshot: Vec<raft_snapshot>,
 }
 
+// SAFETY: the pointers in it point to what its message owns, wherever that is; nothing in it changes.
+unsafe impl Send for raft_message_buffer {}
+// SAFETY: the same.
+unsafe impl Sync for raft_message_buffer {}
+
 object!(raft_message_buffer, 0x4e55_a6e2, "message");
 
 /// Decodes a message. `encoded` is borrowed during the call. `out` is not NULL; on success `*out` is to

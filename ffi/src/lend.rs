@@ -1,5 +1,6 @@
 //! Bytes that the host lends: never copied, and given back by its release callback.
 
+use std::cell::Cell;
 use std::ffi::c_void;
 use std::sync::Arc;
 
@@ -65,10 +66,23 @@ impl Release {
     }
 }
 
+thread_local! {
+    /// How many release callbacks this thread is in.
+    static RELEASING: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether this thread is in a release callback: perhaps amidst a call on a node.
+pub(crate) fn is_releasing() -> bool {
+    RELEASING.try_with(Cell::get).is_ok_and(|depth| depth > 0)
+}
+
 impl Drop for Release {
     fn drop(&mut self) {
+        // A thread that is being torn down is amidst nothing.
+        let _ = RELEASING.try_with(|depth| depth.set(depth.get() + 1));
         // SAFETY: the host's function with the host's context, once: `Release` is not cloned.
         unsafe { (self.callback)(self.context) }
+        let _ = RELEASING.try_with(|depth| depth.set(depth.get().saturating_sub(1)));
     }
 }
 

@@ -7,7 +7,6 @@
 //! writes to it during the call.
 #![allow(non_camel_case_types, reason = "the types have their names in C")]
 #![allow(clippy::missing_safety_doc, reason = "the comments are those of the C header")]
-#![warn(clippy::undocumented_unsafe_blocks)]
 
 mod args;
 mod handle;

@@ -7,6 +7,7 @@ use raftcore::{RawNode, SnapshotStatus};
 use crate::args::{self, Output};
 use crate::config::{self, Settings, raft_config};
 use crate::handle::{self, call, raft_node};
+use crate::lend;
 use crate::memory::Memory;
 use crate::object;
 use crate::status::{Failure, raft_status};
@@ -106,12 +107,12 @@ fn make(settings: Settings, storage: NodeStorage, out: &Output<*mut raft_node>) 
 /// Frees a node. NULL is allowed. A ready view of it that is still out stays readable and must be
 /// freed with raft_ready_free.
 ///
-/// No other thread may be using the node, now or later. Called from a callback of the node itself,
-/// it does nothing: the node lives on.
+/// No other thread may be using the node, now or later. Called from a callback of the node itself, or
+/// from a release callback, it does nothing: the node lives on.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raft_node_free(node: *mut raft_node) {
     // SAFETY: the header demands NULL or a node that has not been freed.
-    if unsafe { handle::live(node) }.map_or(true, raft_node::is_inside) {
+    if lend::is_releasing() || unsafe { handle::live(node) }.map_or(true, raft_node::is_inside) {
         return;
     }
     // SAFETY: it came from `object::into_raw` in `make`, and the header demands that nobody uses it.

@@ -8,11 +8,11 @@ use crate::handle::{guarded, without_node};
 use crate::sized::{self, SizedStruct};
 use crate::status::{Failure, raft_status};
 
-/// A kind of object.
+/// A kind of object. The header lets any thread use it: the compiler sees to that.
 ///
 /// # Safety
 /// `MARK` is where the type has its [`Mark`]. Use `object!`.
-pub(crate) unsafe trait Object: Sized {
+pub(crate) unsafe trait Object: Sized + Send + Sync {
     /// What it is, in words.
     const NAME: &'static str;
     /// A number that no other kind has; even.

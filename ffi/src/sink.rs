@@ -167,9 +167,9 @@ pub unsafe extern "C" fn raft_snapshot_sink_set_encoded(
 ) -> raft_status {
     handle::without_node(|| {
         // SAFETY: as in `raft_entry_sink_push`.
-        let (sink, encoded) = unsafe { (sink.as_mut(), args::bytes(encoded, "encoded")?) };
+        let (sink, encoded) = unsafe { (sink.as_mut(), args::copy(encoded, "encoded")?) };
         let sink = sink.ok_or_else(|| Failure::argument("sink", "is NULL"))?;
-        sink.snapshot = Some(wire::decode_snapshot(&encoded.to_vec().into())?);
+        sink.snapshot = Some(wire::decode_snapshot(&encoded)?);
         Ok(())
     })
 }

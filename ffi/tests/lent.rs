@@ -231,3 +231,22 @@ fn a_drive_hands_lent_snapshots_to_their_own_callback() {
     let [sent] = &server.sent[..] else { panic!("one message: {:?}", server.sent) };
     assert!(matches!(&sent.body, Body::Snapshot(snapshot) if snapshot.data == "state"));
 }
+
+/// A release callback must not call the library. One that frees the node amidst a call does no harm.
+#[test]
+fn a_release_cannot_free_its_node() {
+    unsafe extern "C" fn free(context: *mut c_void) {
+        Node(context.cast()).free();
+    }
+    let node = Node::in_memory(&config(1), &[1]);
+    let context = node.0.cast();
+    // SAFETY: a live node, and static bytes.
+    unsafe {
+        // Given back with the node unlocked, and locked.
+        assert_eq!(raft_step_owned(node.0, bytes_of(b"x"), Some(free), context), RAFT_ERR_DECODE);
+        let dropped = raft_propose_owned(node.0, bytes_of(b"x"), Some(free), context, ptr::null_mut());
+        assert_eq!(dropped, RAFT_ERR_PROPOSAL_DROPPED);
+    }
+    ok(node.tick());
+    node.free();
+}
