@@ -10,7 +10,7 @@ mod encode;
 mod raftpb;
 mod rare;
 
-pub use decode::{decode, decode_entry};
+pub use decode::{decode, decode_entry, decode_with};
 pub use encode::{encode, encode_entry, encoded_len};
 pub use rare::{
     decode_conf_change, decode_conf_state, decode_snapshot, encode_conf_change, encode_conf_change_v1,
@@ -46,31 +46,63 @@ mod kind {
     pub(super) const PRE_VOTE_REPLY: u64 = 18;
 }
 
-/// Numbers of the fields of raftpb `Message`.
-mod field {
-    pub(super) const KIND: u32 = 1;
-    pub(super) const TO: u32 = 2;
-    pub(super) const FROM: u32 = 3;
-    pub(super) const TERM: u32 = 4;
-    pub(super) const LOG_TERM: u32 = 5;
-    pub(super) const INDEX: u32 = 6;
-    pub(super) const ENTRIES: u32 = 7;
-    pub(super) const COMMIT: u32 = 8;
-    pub(super) const SNAPSHOT: u32 = 9;
-    pub(super) const REJECT: u32 = 10;
-    pub(super) const REJECT_HINT: u32 = 11;
-    pub(super) const CONTEXT: u32 = 12;
-    /// Of the TiKV dialect, as is the next; etcd/raft passes both over.
-    pub(super) const COMMIT_TERM: u32 = 15;
-    pub(super) const PRIORITY: u32 = 16;
+/// How a field's value is written.
+mod wire_type {
+    pub(super) const VARINT: u64 = 0;
+    pub(super) const FIXED64: u64 = 1;
+    pub(super) const BYTES: u64 = 2;
+    pub(super) const FIXED32: u64 = 5;
 }
 
-/// Numbers of the fields of raftpb `Entry`.
+/// What stands before the value of a number field.
+const fn number(field: u64) -> u64 {
+    field << 3 | wire_type::VARINT
+}
+
+/// What stands before the value of a field that has a length.
+const fn bytes(field: u64) -> u64 {
+    field << 3 | wire_type::BYTES
+}
+
+/// Tags of the fields of raftpb `Message`.
+mod field {
+    use super::{bytes, number};
+
+    pub(super) const KIND: u64 = number(1);
+    pub(super) const TO: u64 = number(2);
+    pub(super) const FROM: u64 = number(3);
+    pub(super) const TERM: u64 = number(4);
+    pub(super) const LOG_TERM: u64 = number(5);
+    pub(super) const INDEX: u64 = number(6);
+    pub(super) const ENTRIES: u64 = bytes(7);
+    pub(super) const COMMIT: u64 = number(8);
+    pub(super) const SNAPSHOT: u64 = bytes(9);
+    pub(super) const REJECT: u64 = number(10);
+    pub(super) const REJECT_HINT: u64 = number(11);
+    pub(super) const CONTEXT: u64 = bytes(12);
+    /// Of the TiKV dialect, as is the next; etcd/raft passes both over.
+    pub(super) const COMMIT_TERM: u64 = number(15);
+    pub(super) const PRIORITY: u64 = number(16);
+
+    /// Whether one of them has this number.
+    pub(super) const fn is_known(number: u64) -> bool {
+        matches!(number, 1..=12 | 15 | 16)
+    }
+}
+
+/// Tags of the fields of raftpb `Entry`.
 mod entry_field {
-    pub(super) const KIND: u32 = 1;
-    pub(super) const TERM: u32 = 2;
-    pub(super) const INDEX: u32 = 3;
-    pub(super) const DATA: u32 = 4;
+    use super::{bytes, number};
+
+    pub(super) const KIND: u64 = number(1);
+    pub(super) const TERM: u64 = number(2);
+    pub(super) const INDEX: u64 = number(3);
+    pub(super) const DATA: u64 = bytes(4);
+
+    /// Whether one of them has this number.
+    pub(super) const fn is_known(number: u64) -> bool {
+        matches!(number, 1..=4)
+    }
 }
 
 /// The context that marks a vote request as part of a leadership transfer.

@@ -1,4 +1,4 @@
-//! Decoding of messages and entries. Payloads share the input's memory.
+//! Decoding of messages and entries.
 
 use bytes::Bytes;
 
@@ -9,92 +9,124 @@ use crate::message::{
     ReadIndexReply, TransferLeader, Vote, VoteReply,
 };
 use crate::types::EntryId;
-use crate::wire::{TRANSFER_CONTEXT, decode_snapshot, entry_field, field, kind};
+use crate::wire::{TRANSFER_CONTEXT, decode_snapshot, entry_field, field, kind, wire_type};
 
-/// The message that `bytes` encode. [`DecodeError::NotFromPeer`] for types that are no peer's
-/// business.
+/// The message that `bytes` encode; its payloads share their memory. [`DecodeError::NotFromPeer`] for
+/// types that are no peer's business.
 pub fn decode(bytes: &Bytes) -> Result<Message, DecodeError> {
-    Fields::read(bytes)?.into_message()
+    decode_with(bytes, |part| bytes.slice_ref(part))
 }
 
-/// The entry that `bytes` encode.
+/// The same for bytes that are only borrowed: `keep` is given each part of them that the message refers
+/// to (payloads, contexts, a snapshot), and answers what shall stand in its place, a copy for example.
+/// Most messages have no such part.
+pub fn decode_with(bytes: &[u8], mut keep: impl FnMut(&[u8]) -> Bytes) -> Result<Message, DecodeError> {
+    Fields::read(bytes, &mut keep)?.into_message()
+}
+
+/// The entry that `bytes` encode; its payload shares their memory.
 pub fn decode_entry(bytes: &Bytes) -> Result<Entry, DecodeError> {
-    let mut reader = Reader { all: bytes, at: 0, end: bytes.len() };
-    read_entry(&mut reader)
+    read_entry(bytes, &mut |part| bytes.slice_ref(part))
 }
 
-/// A field's value.
-enum Value {
-    Number(u64),
-    /// A part of the input.
-    Bytes(usize, usize),
-    Skipped,
+/// What is wrong with bytes, in a form that fits a register: numbers are read often.
+#[derive(Clone, Copy)]
+enum Flaw {
+    EndsEarly,
+    LongNumber,
+    Length,
 }
 
-/// Reads fields from a part of the input.
-struct Reader<'a> {
-    all: &'a Bytes,
-    at: usize,
-    end: usize,
+impl From<Flaw> for DecodeError {
+    #[cold]
+    fn from(flaw: Flaw) -> Self {
+        DecodeError::Malformed(match flaw {
+            Flaw::EndsEarly => "it ends too early",
+            Flaw::LongNumber => "a number is too long",
+            Flaw::Length => "a length reaches beyond the end",
+        })
+    }
 }
 
-impl Reader<'_> {
-    fn byte(&mut self) -> Result<u8, DecodeError> {
-        if self.at >= self.end {
-            return Err(DecodeError::Malformed("it ends too early"));
-        }
-        let byte = self.all.get(self.at).copied().unwrap_or_default();
-        self.at += 1;
-        Ok(byte)
+/// Reads fields; what is left to read.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    #[inline(always)]
+    fn varint(&mut self) -> Result<u64, Flaw> {
+        let (value, rest) = match *self.0 {
+            [a, ref rest @ ..] if a < 0x80 => (u64::from(a), rest),
+            [a, b, ref rest @ ..] if b < 0x80 => (u64::from(a & 0x7f) | u64::from(b) << 7, rest),
+            _ => return self.long_varint(),
+        };
+        self.0 = rest;
+        Ok(value)
     }
 
-    fn varint(&mut self) -> Result<u64, DecodeError> {
+    #[inline(never)]
+    fn long_varint(&mut self) -> Result<u64, Flaw> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
+            let [byte, rest @ ..] = self.0 else { return Err(Flaw::EndsEarly) };
+            self.0 = rest;
             value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
+            if *byte < 0x80 {
                 // The tenth byte has room for one bit.
-                if shift == 63 && byte > 1 {
+                if shift == 63 && *byte > 1 {
                     break;
                 }
                 return Ok(value);
             }
         }
-        Err(DecodeError::Malformed("a number is too long"))
+        Err(Flaw::LongNumber)
     }
 
-    fn skip(&mut self, len: u64) -> Result<(usize, usize), DecodeError> {
-        let start = self.at;
-        if len > (self.end - start) as u64 {
-            return Err(DecodeError::Malformed("a length reaches beyond the end"));
-        }
-        self.at += len as usize;
-        Ok((start, self.at))
+    #[inline(always)]
+    fn take(&mut self, len: u64) -> Result<&'a [u8], Flaw> {
+        let len = usize::try_from(len).map_err(|_| Flaw::Length)?;
+        let (part, rest) = self.0.split_at_checked(len).ok_or(Flaw::Length)?;
+        self.0 = rest;
+        Ok(part)
     }
 
-    /// The next field's number and value; None at the end.
-    fn field(&mut self) -> Result<Option<(u32, Value)>, DecodeError> {
-        if self.at >= self.end {
-            return Ok(None);
+    /// The value of a field that has a length.
+    #[inline(always)]
+    fn bytes(&mut self) -> Result<&'a [u8], Flaw> {
+        let len = self.varint()?;
+        self.take(len)
+    }
+
+    /// Whether this tag of one byte is next; if so, it is read.
+    #[inline(always)]
+    fn skip_tag(&mut self, tag: u64) -> bool {
+        match self.0 {
+            [byte, rest @ ..] if u64::from(*byte) == tag => {
+                self.0 = rest;
+                true
+            }
+            _ => false,
         }
-        let tag = self.varint()?;
-        let number = u32::try_from(tag >> 3).unwrap_or(0);
+    }
+
+    /// Passes over a field whose tag is not an expected one: its number is not known, else its type is
+    /// wrong.
+    #[cold]
+    fn pass_over(&mut self, tag: u64, is_known: impl Fn(u64) -> bool) -> Result<(), DecodeError> {
+        let number = tag >> 3;
         if number == 0 || number >= 1 << 29 {
             return Err(DecodeError::Malformed("a field number is out of range"));
         }
-        let value = match tag & 7 {
-            0 => Value::Number(self.varint()?),
-            1 => self.skip(8).map(|_| Value::Skipped)?,
-            2 => {
-                let len = self.varint()?;
-                let (start, end) = self.skip(len)?;
-                Value::Bytes(start, end)
-            }
-            5 => self.skip(4).map(|_| Value::Skipped)?,
+        match tag & 7 {
+            wire_type::VARINT => drop(self.varint()?),
+            wire_type::FIXED64 => drop(self.take(8)?),
+            wire_type::BYTES => drop(self.bytes()?),
+            wire_type::FIXED32 => drop(self.take(4)?),
             _ => return Err(DecodeError::Malformed("an unknown wire type")),
-        };
-        Ok(Some((number, value)))
+        }
+        match is_known(number) {
+            true => Err(DecodeError::Malformed("a field has the wrong type")),
+            false => Ok(()),
+        }
     }
 }
 
@@ -118,38 +150,34 @@ struct Fields {
 }
 
 impl Fields {
-    fn read(bytes: &Bytes) -> Result<Self, DecodeError> {
+    fn read(bytes: &[u8], keep: &mut impl FnMut(&[u8]) -> Bytes) -> Result<Self, DecodeError> {
         let mut fields = Self::default();
-        let mut reader = Reader { all: bytes, at: 0, end: bytes.len() };
-        while let Some((number, value)) = reader.field()? {
-            match (number, value) {
-                (field::KIND, Value::Number(value)) => fields.kind = value,
-                (field::TO, Value::Number(value)) => fields.to = value,
-                (field::FROM, Value::Number(value)) => fields.from = value,
-                (field::TERM, Value::Number(value)) => fields.term = value,
-                (field::LOG_TERM, Value::Number(value)) => fields.log_term = value,
-                (field::INDEX, Value::Number(value)) => fields.index = value,
-                (field::COMMIT, Value::Number(value)) => fields.commit = value,
-                (field::REJECT, Value::Number(value)) => fields.reject = value != 0,
-                (field::REJECT_HINT, Value::Number(value)) => fields.reject_hint = value,
-                (field::COMMIT_TERM, Value::Number(value)) => fields.commit_term = value,
-                (field::PRIORITY, Value::Number(value)) => fields.priority = value as i64,
-                (field::CONTEXT, Value::Bytes(start, end)) => fields.context = bytes.slice(start..end),
-                (field::SNAPSHOT, Value::Bytes(start, end)) => {
-                    fields.snapshot = Some(bytes.slice(start..end))
-                }
-                (field::ENTRIES, Value::Bytes(start, end)) => {
+        let mut reader = Reader(bytes);
+        while !reader.0.is_empty() {
+            match reader.varint()? {
+                field::KIND => fields.kind = reader.varint()?,
+                field::TO => fields.to = reader.varint()?,
+                field::FROM => fields.from = reader.varint()?,
+                field::TERM => fields.term = reader.varint()?,
+                field::LOG_TERM => fields.log_term = reader.varint()?,
+                field::INDEX => fields.index = reader.varint()?,
+                field::ENTRIES => {
+                    let entry = reader.bytes()?;
                     if fields.entries.capacity() == 0 {
                         // Entries of one message are often alike: guess how many there are.
-                        let left = (bytes.len() - start) / (end - start + 2);
+                        let left = (entry.len() + reader.0.len()) / (entry.len() + 2);
                         fields.entries.reserve_exact((left + 1).min(4096));
                     }
-                    fields.entries.push(read_entry(&mut Reader { all: bytes, at: start, end })?);
+                    fields.entries.push(read_entry(entry, keep)?);
                 }
-                (field::KIND..=field::CONTEXT | field::COMMIT_TERM | field::PRIORITY, _) => {
-                    return Err(DecodeError::Malformed("a field has the wrong type"));
-                }
-                _ => {}
+                field::COMMIT => fields.commit = reader.varint()?,
+                field::SNAPSHOT => fields.snapshot = Some(keep(reader.bytes()?)),
+                field::REJECT => fields.reject = reader.varint()? != 0,
+                field::REJECT_HINT => fields.reject_hint = reader.varint()?,
+                field::CONTEXT => fields.context = keep(reader.bytes()?),
+                field::COMMIT_TERM => fields.commit_term = reader.varint()?,
+                field::PRIORITY => fields.priority = reader.varint()? as i64,
+                other => reader.pass_over(other, field::is_known)?,
             }
         }
         Ok(fields)
@@ -219,28 +247,38 @@ impl Fields {
     }
 }
 
-fn read_entry(reader: &mut Reader<'_>) -> Result<Entry, DecodeError> {
+#[inline(always)]
+fn read_entry(bytes: &[u8], keep: &mut impl FnMut(&[u8]) -> Bytes) -> Result<Entry, DecodeError> {
     let (mut id, mut kind, mut kind_stated, mut data) =
-        (EntryId::default(), EntryKind::Normal, false, Bytes::new());
-    while let Some((number, value)) = reader.field()? {
-        match (number, value) {
-            (entry_field::KIND, Value::Number(value)) => {
+        (EntryId::default(), EntryKind::Normal, false, &[][..]);
+    let mut reader = Reader(bytes);
+    // As nearly all are: these three, in this order.
+    if reader.skip_tag(entry_field::TERM) {
+        id.term = reader.varint()?;
+    }
+    if reader.skip_tag(entry_field::INDEX) {
+        id.index = reader.varint()?;
+    }
+    if reader.skip_tag(entry_field::DATA) {
+        data = reader.bytes()?;
+    }
+    while !reader.0.is_empty() {
+        match reader.varint()? {
+            entry_field::KIND => {
                 kind_stated = true;
-                kind = match value {
+                kind = match reader.varint()? {
                     0 => EntryKind::Normal,
                     1 => EntryKind::ConfChange,
                     2 => EntryKind::ConfChangeV2,
                     _ => return Err(DecodeError::Invalid("an entry of unknown kind")),
                 };
             }
-            (entry_field::TERM, Value::Number(value)) => id.term = value,
-            (entry_field::INDEX, Value::Number(value)) => id.index = value,
-            (entry_field::DATA, Value::Bytes(start, end)) => data = reader.all.slice(start..end),
-            (entry_field::KIND..=entry_field::DATA, _) => {
-                return Err(DecodeError::Malformed("a field has the wrong type"));
-            }
-            _ => {}
+            entry_field::TERM => id.term = reader.varint()?,
+            entry_field::INDEX => id.index = reader.varint()?,
+            entry_field::DATA => data = reader.bytes()?,
+            other => reader.pass_over(other, entry_field::is_known)?,
         }
     }
+    let data = if data.is_empty() { Bytes::new() } else { keep(data) };
     Ok(Entry::new(id, kind, data).with_kind_stated(kind_stated))
 }

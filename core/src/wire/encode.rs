@@ -40,31 +40,26 @@ trait Sink {
         self.raw(buffer.get(..len).unwrap_or(&[]));
     }
 
-    fn number(&mut self, field: u32, value: u64) {
-        self.varint(u64::from(field << 3));
+    fn number(&mut self, field: u64, value: u64) {
+        self.varint(field);
         self.varint(value);
     }
 
-    fn number_if_set(&mut self, field: u32, value: u64) {
+    fn number_if_set(&mut self, field: u64, value: u64) {
         if value != 0 {
             self.number(field, value);
         }
     }
 
-    fn bytes(&mut self, field: u32, bytes: &[u8]) {
-        self.head(field, bytes.len() as u64);
+    fn bytes(&mut self, field: u64, bytes: &[u8]) {
+        self.number(field, bytes.len() as u64);
         self.raw(bytes);
     }
 
-    fn bytes_if_set(&mut self, field: u32, bytes: &[u8]) {
+    fn bytes_if_set(&mut self, field: u64, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.bytes(field, bytes);
         }
-    }
-
-    fn head(&mut self, field: u32, len: u64) {
-        self.varint(u64::from(field << 3 | 2));
-        self.varint(len);
     }
 }
 
@@ -181,7 +176,7 @@ fn write_fields(message: &Message, kind: u64, fields: &Fields<'_>, out: &mut imp
     out.number_if_set(field::LOG_TERM, fields.log_term);
     out.number_if_set(field::INDEX, fields.index);
     for entry in fields.entries {
-        out.head(field::ENTRIES, entry.encoded_len());
+        out.number(field::ENTRIES, entry.encoded_len());
         write_entry(entry, out);
     }
     out.number_if_set(field::COMMIT, fields.commit);

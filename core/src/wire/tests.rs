@@ -146,7 +146,8 @@ proptest! {
     fn what_is_encoded_is_what_is_decoded(message in message()) {
         let bytes = encoded(&message);
         prop_assert_eq!(bytes.len(), encoded_len(&message));
-        prop_assert_eq!(decode(&bytes).unwrap(), message);
+        prop_assert_eq!(&decode(&bytes).unwrap(), &message);
+        prop_assert_eq!(decode_with(&bytes, Bytes::copy_from_slice).unwrap(), message);
     }
 
     #[test]
@@ -238,6 +239,24 @@ fn payloads_share_the_input() {
     let Body::Append(append) = decode(&bytes).unwrap().body else { panic!() };
     let (input, payload) = (bytes.as_ptr_range(), append.entries[0].data.as_ptr_range());
     assert!(input.start <= payload.start && payload.end <= input.end);
+}
+
+#[test]
+fn of_borrowed_bytes_only_parts_that_are_needed_are_kept() {
+    let entries = ["abc", "", "de"].map(Entry::normal).to_vec();
+    let append = Append { entries: entries.into(), ..Append::default() };
+    let append = Message { from: 1, to: 2, term: 1, body: Body::Append(append) };
+    let mut kept = Vec::new();
+    let decoded = decode_with(&encoded(&append), |part| {
+        kept.push(part.to_vec());
+        Bytes::copy_from_slice(part)
+    });
+    assert_eq!(decoded.unwrap(), append);
+    assert_eq!(kept, [b"abc".to_vec(), b"de".to_vec()]);
+
+    let reply = AppendReply { index: 7, reject: None };
+    let reply = Message { from: 2, to: 1, term: 1, body: Body::AppendReply(reply) };
+    assert_eq!(decode_with(&encoded(&reply), |_| panic!("nothing to keep")).unwrap(), reply);
 }
 
 #[test]
