@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, stderr};
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::clock::Clock;
@@ -10,7 +11,7 @@ use crate::group::Transport;
 use crate::paths::{self, Path};
 use crate::report::{Measurement, grouped, median};
 use crate::workload::Workload;
-use crate::{Failure, catch_up, idle, payload, replicate, restart};
+use crate::{Failure, catch_up, idle, payload, replicate, restart, snapshot};
 
 #[derive(Parser)]
 #[command(name = "raftcore-bench", version, about)]
@@ -29,6 +30,8 @@ enum Command {
     CatchUp(CatchUp),
     /// What raftcore reads of a long log when it is restarted.
     Restart(Restart),
+    /// What handing a snapshot from a leader to a follower allocates: a copy would show.
+    Snapshot(Snapshot),
     /// One hot path of raftcore again and again, for a profiler (scripts/bench_check.py).
     Path(PathOptions),
 }
@@ -155,6 +158,18 @@ struct Restart {
 }
 
 #[derive(Args)]
+struct Snapshot {
+    /// What to measure: core; ffi, which are the functions of the C interface, called from Rust.
+    #[arg(long = "impl", value_enum, value_delimiter = ',', default_value = "core,ffi")]
+    implementations: Vec<Impl>,
+    /// MiB of data.
+    #[arg(long, default_value_t = 64, value_parser = at_least::<1>)]
+    mib: usize,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Args)]
 struct PathOptions {
     /// Which.
     #[arg(value_enum)]
@@ -179,6 +194,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Command::Idle(options) => idle(&options),
         Command::CatchUp(options) => catch_up(&options),
         Command::Restart(options) => restart(&options),
+        Command::Snapshot(options) => snapshot(&options),
         Command::Path(options) => paths::walk(options.path, options.count),
     }
 }
@@ -352,6 +368,41 @@ fn restart(options: &Restart) -> Result<(), Failure> {
             result.case.unwrap_or_default(),
             grouped(result.entries_read.unwrap_or_default() as f64),
             result.storage_calls.unwrap_or_default(),
+            result.seconds.unwrap_or_default(),
+        )
+    })
+}
+
+fn snapshot(options: &Snapshot) -> Result<(), Failure> {
+    let data = Bytes::from(vec![7; options.mib << 20]);
+    let mut results = Vec::new();
+    for implementation in &options.implementations {
+        let mut seconds = Vec::new();
+        let mut allocated = 0;
+        for round in 1..=options.common.rounds {
+            progress(format_args!("round {round} of {}: {}", options.common.rounds, implementation.name()));
+            let cost = snapshot::measure(*implementation, &data, options.common.clock)?;
+            seconds.push(cost.seconds);
+            allocated = cost.allocated.max(allocated);
+        }
+        let (seconds, spread) = median(&seconds).ok_or("nothing was measured")?;
+        results.push(Measurement {
+            command: "snapshot",
+            implementation: implementation.name(),
+            snapshot_bytes: Some(data.len() as u64),
+            allocated_bytes: Some(allocated),
+            seconds: Some(seconds),
+            rounds: options.common.rounds as usize,
+            spread,
+            verified: Some(true),
+            ..Measurement::default()
+        });
+    }
+    print(&results, &options.common, |result| {
+        format!(
+            "{:>12} bytes handed over, {:>7} bytes allocated, {:.6} s",
+            grouped(result.snapshot_bytes.unwrap_or_default() as f64),
+            grouped(result.allocated_bytes.unwrap_or_default() as f64),
             result.seconds.unwrap_or_default(),
         )
     })

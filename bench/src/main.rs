@@ -13,6 +13,7 @@ mod peer;
 mod replicate;
 mod report;
 mod restart;
+mod snapshot;
 mod workload;
 
 use std::process::ExitCode;

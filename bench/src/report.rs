@@ -53,6 +53,12 @@ pub(crate) struct Measurement {
     /// Calls of the storage, those that read entries included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) storage_calls: Option<u64>,
+    /// Bytes of the snapshot's data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) snapshot_bytes: Option<u64>,
+    /// Bytes that were allocated while it was handed over: a copy would need as many as it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) allocated_bytes: Option<u64>,
     /// What was restarted, and how far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) case: Option<&'static str>,

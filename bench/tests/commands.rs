@@ -87,6 +87,19 @@ fn a_restart_reads_no_more_than_it_has_to() {
 }
 
 #[test]
+fn a_snapshot_is_handed_over_without_a_copy() {
+    let results = run("snapshot --mib 3");
+    let names: Vec<_> = results.iter().map(|result| result["impl"].as_str().unwrap()).collect();
+    assert_eq!(names, ["core", "ffi"]);
+    for result in &results {
+        assert_eq!(result["verified"], true);
+        assert_eq!(number(result, "snapshot_bytes"), f64::from(3 << 20));
+        let allocated = number(result, "allocated_bytes");
+        assert!(allocated > 0.0 && allocated < 100_000.0, "{result}");
+    }
+}
+
+#[test]
 fn what_cannot_be_done_is_said() {
     let fail = |arguments: &str, program: &str| {
         let output = Command::new(env!("CARGO_BIN_EXE_raftcore-bench"))
@@ -98,6 +111,7 @@ fn what_cannot_be_done_is_said() {
         String::from_utf8(output.stderr).unwrap()
     };
     assert!(fail("idle --impl etcd", "").contains("etcd is not measured here"));
+    assert!(fail("snapshot --impl etcd", "").contains("etcd is not measured here"));
     assert!(fail("replicate --payload 7", "").contains("at least 8"));
     assert!(fail("replicate --impl ffi", "/nowhere").contains("/nowhere cannot be run"));
     // A program that finds wrong replication exits with an error.

@@ -11,10 +11,10 @@ mod raftpb;
 mod rare;
 
 pub use decode::{decode, decode_entry, decode_with};
-pub use encode::{encode, encode_entry, encoded_len};
+pub use encode::{encode, encode_entry, encode_snapshot, encoded_len};
 pub use rare::{
     decode_conf_change, decode_conf_state, decode_snapshot, encode_conf_change, encode_conf_change_v1,
-    encode_conf_state, encode_snapshot,
+    encode_conf_state,
 };
 
 /// Which family of peers is spoken to. Both number the fields that peers exchange alike; they
@@ -103,6 +103,14 @@ mod entry_field {
     pub(super) const fn is_known(number: u64) -> bool {
         matches!(number, 1..=4)
     }
+}
+
+/// Tags of the fields of raftpb `Snapshot`.
+mod snapshot_field {
+    use super::bytes;
+
+    pub(super) const DATA: u64 = bytes(1);
+    pub(super) const METADATA: u64 = bytes(2);
 }
 
 /// The context that marks a vote request as part of a leadership transfer.

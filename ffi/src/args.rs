@@ -66,9 +66,13 @@ pub(crate) unsafe fn bytes<'a>(bytes: raft_slice, name: &'static str) -> Result<
 /// As [`array`].
 pub(crate) unsafe fn copy(slice: raft_slice, name: &'static str) -> Result<Bytes, Failure> {
     // SAFETY: the same contract.
-    let given = unsafe { bytes(slice, name) }?;
-    let mut copy = vec_for(given.len())?;
-    copy.extend_from_slice(given);
+    owned(unsafe { bytes(slice, name) }?)
+}
+
+/// A copy with memory of its own.
+pub(crate) fn owned(bytes: &[u8]) -> Result<Bytes, Failure> {
+    let mut copy = vec_for(bytes.len())?;
+    copy.extend_from_slice(bytes);
     Ok(copy.into())
 }
 

@@ -10,6 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 use raftcore::trace::EtcdTracer;
 use raftcore::{RawNode, StorageError};
 
+use crate::copies::Payloads;
 use crate::drive::Drive;
 use crate::object::{self, Mark, object};
 use crate::observe::{Observer, Seen};
@@ -46,6 +47,7 @@ object!(raft_node, 0x5af7_c02e, "node");
 pub(crate) struct State {
     pub(crate) raw: RawNode<NodeStorage>,
     pub(crate) readies: Readies,
+    pub(crate) payloads: Payloads,
     /// Whether the data of snapshots stays out of what is encoded.
     pub(crate) lend_snapshots: bool,
     /// The last failure of the storage that made no call fail, until the host takes it.
@@ -73,8 +75,8 @@ fn this_thread() -> usize {
 struct Inside<'a>(&'a AtomicUsize);
 
 impl<'a> Inside<'a> {
-    fn enter(place: &'a AtomicUsize) -> Self {
-        place.store(this_thread(), Relaxed);
+    fn enter(place: &'a AtomicUsize, me: usize) -> Self {
+        place.store(me, Relaxed);
         Self(place)
     }
 }
@@ -92,6 +94,7 @@ impl raft_node {
             state: Mutex::new(State {
                 raw,
                 readies: Readies::default(),
+                payloads: Payloads::default(),
                 lend_snapshots,
                 storage_error: None,
                 seen: None,
@@ -110,7 +113,8 @@ impl raft_node {
 
     /// Runs `work` with the node locked.
     pub(crate) fn lock<R>(&self, work: impl FnOnce(&mut State) -> Result<R, Failure>) -> Result<R, Failure> {
-        if self.owner.load(Relaxed) == this_thread() {
+        let me = this_thread();
+        if self.owner.load(Relaxed) == me {
             return Err(Failure::Reentrant);
         }
         let mut state = self.state.lock();
@@ -118,7 +122,7 @@ impl raft_node {
             return Err(Failure::Poisoned);
         }
         // Declared after the guard, so dropped before it: `owner` is never stale.
-        let _inside = Inside::enter(&self.owner);
+        let _inside = Inside::enter(&self.owner, me);
         let result = guarded(|| work(&mut state));
         if let Err(Failure::Panic(_)) = result {
             // Before the lock is given up: nobody may see a half-changed state.
@@ -138,7 +142,7 @@ impl raft_node {
             return Err(Failure::Reentrant);
         }
         let mut drive: MutexGuard<'_, Drive> = self.drive.try_lock().ok_or(Failure::Busy)?;
-        let _inside = Inside::enter(&self.driver);
+        let _inside = Inside::enter(&self.driver, this_thread());
         work(&mut drive)
     }
 
@@ -225,7 +229,9 @@ pub(crate) fn without_node(work: impl FnOnce() -> Result<(), Failure>) -> raft_s
 
 /// Runs `work` and turns a panic, a defect of ours, into a failure: it must not unwind into C.
 pub(crate) fn guarded<R>(work: impl FnOnce() -> Result<R, Failure>) -> Result<R, Failure> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
+    // Boxed on its way, so that what nearly always is no failure is not copied as if it were one.
+    let boxed = AssertUnwindSafe(|| work().map_err(Box::new));
+    catch_unwind(boxed).map(|result| result.map_err(|failure| *failure)).unwrap_or_else(|payload| {
         let text = match payload.downcast::<String>() {
             Ok(text) => *text,
             Err(payload) => match payload.downcast::<&'static str>() {

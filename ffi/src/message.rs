@@ -153,6 +153,19 @@ pub(crate) fn type_number(body: &Body) -> i32 {
     }
 }
 
+/// About as many bytes as a message takes encoded, without a look at each entry.
+fn room(message: &Message) -> usize {
+    const HEAD: u64 = 64;
+    const HEAD_OF_ENTRY: u64 = 4;
+    match &message.body {
+        Body::Append(append) => {
+            let entries = append.entries.encoded_len() + HEAD_OF_ENTRY * append.entries.len() as u64;
+            usize::try_from(HEAD + entries).unwrap_or(0)
+        }
+        _ => wire::encoded_len(message),
+    }
+}
+
 /// Encodes messages into one buffer and describes them in `out`: first those that may be sent before
 /// anything is stored, whose number is returned.
 pub(crate) fn encode_all<'a>(
@@ -161,7 +174,7 @@ pub(crate) fn encode_all<'a>(
     buffer: &mut Vec<u8>,
     out: &mut Vec<raft_message>,
 ) -> usize {
-    buffer.reserve(now.clone().chain(late.clone()).map(wire::encoded_len).sum());
+    buffer.reserve(now.clone().chain(late.clone()).map(room).sum());
     let mut encode = |message: &Message, requires_persistence| {
         let start = buffer.len();
         wire::encode(message, buffer);

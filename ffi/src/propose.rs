@@ -5,7 +5,8 @@ use std::ffi::c_void;
 use bytes::Bytes;
 
 use crate::args::{self, Output};
-use crate::handle::{call, raft_node};
+use crate::copies::Payloads;
+use crate::handle::{State, call, raft_node};
 use crate::lend::Release;
 use crate::status::{Failure, raft_status};
 use crate::types::{raft_entry_id, raft_slice};
@@ -30,16 +31,29 @@ pub unsafe extern "C" fn raft_propose(
     // the result.
     unsafe {
         call(node, |node| {
-            let data = args::copy(data, "data")?;
-            propose(node, data, Output::optional(placed, "placed")?)
+            let data = args::bytes(data, "data")?;
+            let placed = Output::optional(placed, "placed")?;
+            if data.len() > Payloads::LARGEST {
+                // Copied before the node is locked.
+                return propose(node, args::owned(data)?, placed);
+            }
+            node.lock(|state| {
+                let data = state.payloads.copy(data);
+                state.propose(data, &placed)
+            })
         })
     }
 }
 
 fn propose(node: &raft_node, data: Bytes, placed: Output<raft_entry_id>) -> Result<(), Failure> {
-    let proposed = node.lock(|state| Ok(state.raw.propose(data)?))?;
-    placed.set(proposed.into());
-    Ok(())
+    node.lock(|state| state.propose(data, &placed))
+}
+
+impl State {
+    fn propose(&mut self, data: Bytes, placed: &Output<raft_entry_id>) -> Result<(), Failure> {
+        placed.set(self.raw.propose(data)?.into());
+        Ok(())
+    }
 }
 
 /// Proposes several entries at once: all of them, one after the other, or none.

@@ -241,6 +241,7 @@ impl State {
             return Ok(None);
         }
         let ready = self.raw.ready()?;
+        self.payloads.end_period();
         if self.keep_storage_error() {
             let error = self.storage_error.clone();
             error.into_iter().for_each(|error| node.note(&Failure::Core(error.into())));

@@ -5,6 +5,7 @@ use std::ffi::c_void;
 use raftcore::{Body, Message, wire};
 
 use crate::args::{self, Output};
+use crate::copies;
 use crate::handle::{State, call, raft_node};
 use crate::lend::Release;
 use crate::status::{Failure, RAFT_OK, raft_status};
@@ -26,8 +27,8 @@ pub unsafe extern "C" fn raft_step(node: *mut raft_node, message: raft_slice) ->
     // SAFETY: the header demands NULL or a live node, and a message as long as it says.
     unsafe {
         call(node, |node| {
-            let bytes = args::copy(message, "message")?;
-            step(node, wire::decode(&bytes)?)
+            let message = copies::decode(args::bytes(message, "message")?)?;
+            step(node, message)
         })
     }
 }
@@ -90,9 +91,9 @@ pub unsafe extern "C" fn raft_step_batch(
         call(node, |node| {
             let statuses = Output::optional(statuses, "statuses")?;
             let messages = args::array(messages, len, "messages")?;
-            let copies = messages.iter().map(|message| args::copy(*message, "messages"));
-            let copies = copies.collect::<Result<Vec<_>, _>>()?;
-            let messages = copies.iter().map(wire::decode);
+            let borrowed = messages.iter().map(|message| args::bytes(*message, "messages"));
+            let borrowed = borrowed.collect::<Result<Vec<_>, _>>()?;
+            let messages = borrowed.into_iter().map(copies::decode);
             let (answers, result) = node.lock(|state| Ok(state.step_all(node, messages)))?;
             statuses.set_all(answers.into_iter());
             result
@@ -105,11 +106,11 @@ impl State {
     fn step_all(
         &mut self,
         node: &raft_node,
-        messages: impl Iterator<Item = Result<Message, raftcore::DecodeError>>,
+        messages: impl Iterator<Item = Result<Message, Failure>>,
     ) -> (Vec<raft_status>, Result<(), Failure>) {
         let mut first_error = Ok(());
         let answers = messages.map(|message| {
-            let result = message.map_err(Failure::from).and_then(|message| self.step(node, message));
+            let result = message.and_then(|message| self.step(node, message));
             let status = result.as_ref().map_or_else(Failure::status, |()| RAFT_OK);
             if first_error.is_ok() {
                 first_error = result;
@@ -144,8 +145,7 @@ pub unsafe extern "C" fn raft_step_snapshot(
     unsafe {
         call(node, |node| {
             let data = release?.lend(data, "data")?;
-            let bytes = args::copy(message, "message")?;
-            let mut message = wire::decode(&bytes)?;
+            let mut message = copies::decode(args::bytes(message, "message")?)?;
             match &mut message.body {
                 Body::Snapshot(snapshot) if snapshot.data.is_empty() => snapshot.data = data,
                 Body::Snapshot(_) => return Err(Failure::argument("message", "has data itself")),

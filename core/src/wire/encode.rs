@@ -1,8 +1,9 @@
 //! Encoding of messages and entries, fields in order of their numbers, zeros left out.
 
 use crate::entry::{Entry, EntryKind, varint_len};
-use crate::message::{Body, Message};
-use crate::wire::{TRANSFER_CONTEXT, encode_snapshot, entry_field, field, kind};
+use crate::message::{Body, Message, Snapshot};
+use crate::wire::rare::encode_snapshot_metadata;
+use crate::wire::{TRANSFER_CONTEXT, entry_field, field, kind, snapshot_field};
 
 /// Appends the encoding of `message` to `out`.
 pub fn encode(message: &Message, out: &mut Vec<u8>) {
@@ -19,6 +20,16 @@ pub fn encoded_len(message: &Message) -> usize {
 /// Appends the encoding of `entry` to `out`: [`Entry::encoded_len`] bytes.
 pub fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
     write_entry(entry, out);
+}
+
+/// The encoding of a snapshot (raftpb `Snapshot`), its data included.
+pub fn encode_snapshot(snapshot: &Snapshot) -> Vec<u8> {
+    let metadata = encode_snapshot_metadata(snapshot);
+    let mut len = Count(0);
+    write_snapshot(snapshot, &metadata, &mut len);
+    let mut out = Vec::with_capacity(len.0);
+    write_snapshot(snapshot, &metadata, &mut out);
+    out
 }
 
 /// Where encoded bytes go.
@@ -181,13 +192,22 @@ fn write_fields(message: &Message, kind: u64, fields: &Fields<'_>, out: &mut imp
     }
     out.number_if_set(field::COMMIT, fields.commit);
     if let Body::Snapshot(snapshot) = &message.body {
-        out.bytes(field::SNAPSHOT, &encode_snapshot(snapshot));
+        let metadata = encode_snapshot_metadata(snapshot);
+        let mut len = Count(0);
+        write_snapshot(snapshot, &metadata, &mut len);
+        out.number(field::SNAPSHOT, len.0 as u64);
+        write_snapshot(snapshot, &metadata, out);
     }
     out.number_if_set(field::REJECT, u64::from(fields.reject));
     out.number_if_set(field::REJECT_HINT, fields.reject_hint);
     out.bytes_if_set(field::CONTEXT, fields.context);
     out.number_if_set(field::COMMIT_TERM, fields.commit_term);
     out.number_if_set(field::PRIORITY, fields.priority as u64);
+}
+
+fn write_snapshot(snapshot: &Snapshot, metadata: &[u8], out: &mut impl Sink) {
+    out.bytes_if_set(snapshot_field::DATA, &snapshot.data);
+    out.bytes(snapshot_field::METADATA, metadata);
 }
 
 fn write_entry(entry: &Entry, out: &mut impl Sink) {

@@ -20,15 +20,14 @@ pub fn decode_conf_state(bytes: &[u8]) -> Result<ConfState, DecodeError> {
     raftpb::ConfState::decode(bytes).map(conf_state_from_pb).map_err(malformed)
 }
 
-/// The encoding of a snapshot (raftpb `Snapshot`), its data included.
-pub fn encode_snapshot(snapshot: &Snapshot) -> Vec<u8> {
+/// The encoding of what describes a snapshot (raftpb `SnapshotMetadata`).
+pub(super) fn encode_snapshot_metadata(snapshot: &Snapshot) -> Vec<u8> {
     let metadata = raftpb::SnapshotMetadata {
         conf_state: Some(conf_state_to_pb(&snapshot.conf_state)),
         index: Some(snapshot.id.index),
         term: Some(snapshot.id.term),
     };
-    let data = (!snapshot.data.is_empty()).then(|| snapshot.data.clone());
-    raftpb::Snapshot { data, metadata: Some(metadata) }.encode_to_vec()
+    metadata.encode_to_vec()
 }
 
 /// The snapshot that `bytes` encode; its data shares their memory.
