@@ -79,6 +79,8 @@ class Target:
     at_least: bool
     figure: Callable[[Figures], float]
     unit: str = ""
+    # What measures it: arguments of `raftcore-bench`.
+    command: str = ""
 
     def line(self, figures: Figures) -> str:
         """The target as a line of a table."""
@@ -86,7 +88,7 @@ class Target:
         met = value >= self.wanted if self.at_least else value <= self.wanted
         sign = "≥" if self.at_least else "≤"
         wanted, measured = f"{sign} {self.wanted:g}{self.unit}", f"{value:.3g}{self.unit}"
-        return f"| {self.what} | {wanted} | {measured} | {'yes' if met else '**no**'} |"
+        return f"| {self.what} | {wanted} | {measured} | {'yes' if met else '**no**'} | `{self.command}` |"
 
 
 class Figures:
@@ -111,34 +113,64 @@ class Figures:
                 return float(result[field])  # type: ignore[arg-type]
         raise KeyError((command, field, impl))
 
+    def snapshot_share(self, impl: str) -> float:
+        return self.other("snapshot", "allocated_bytes", impl) / self.other("snapshot", "snapshot_bytes", impl)
+
+
+PEERS = "replicate --impl core,raft-rs"
+C = "replicate --impl core,ffi --encode"
 
 # Against raft-rs means: as fast as it can be had with its default settings.
 TARGETS = (
-    Target("proposals/s against raft-rs, 3 nodes, batch 1", 5, True, lambda f: f.ratio(3, 1, False), " x"),
-    Target("the same, batch 64", 20, True, lambda f: f.ratio(3, 64, False), " x"),
-    Target("the same, 5 nodes, batch 64", 20, True, lambda f: f.ratio(5, 64, False), " x"),
-    Target("the same, 3 nodes, batch 64, messages encoded", 5, True, lambda f: f.ratio(3, 64, True), " x"),
-    Target("C against Rust, encoded, batch 64", 0.9, True, lambda f: f.ratio(3, 64, True, "ffi", "core"), " x"),
-    Target("C against Rust, encoded, batch 1", 0.7, True, lambda f: f.ratio(3, 1, True, "ffi", "core"), " x"),
+    Target(
+        "proposals/s against raft-rs, 3 nodes, batch 1",
+        5,
+        True,
+        lambda f: f.ratio(3, 1, False),
+        " x",
+        f"{PEERS} --batch 1",
+    ),
+    Target("the same, batch 64", 20, True, lambda f: f.ratio(3, 64, False), " x", PEERS),
+    Target("the same, 5 nodes, batch 64", 20, True, lambda f: f.ratio(5, 64, False), " x", f"{PEERS} --nodes 5"),
+    Target(
+        "the same, 3 nodes, batch 64, messages encoded",
+        5,
+        True,
+        lambda f: f.ratio(3, 64, True),
+        " x",
+        f"{PEERS} --encode",
+    ),
+    Target("C against Rust, encoded, batch 64", 0.9, True, lambda f: f.ratio(3, 64, True, "ffi", "core"), " x", C),
+    Target(
+        "C against Rust, encoded, batch 1",
+        0.7,
+        True,
+        lambda f: f.ratio(3, 1, True, "ffi", "core"),
+        " x",
+        f"{C} --batch 1",
+    ),
     Target(
         "messages per proposal, 3 nodes, batch 64",
         0.15,
         False,
         lambda f: f.of(3, 64, False, "core", "messages_per_proposal"),
+        command="replicate --impl core",
     ),
     Target(
         "allocations per proposal, batch 64, payload excluded",
         0.1,
         False,
         lambda f: f.of(3, 64, False, "core", "allocations_per_proposal"),
+        command="replicate --impl core",
     ),
-    Target("bytes of an idle follower", 512, False, lambda f: f.other("idle", "bytes_per_group")),
-    Target("tick of an idle follower", 10, False, lambda f: f.other("idle", "tick_ns"), " ns"),
+    Target("bytes of an idle follower", 512, False, lambda f: f.other("idle", "bytes_per_group"), command="idle"),
+    Target("tick of an idle follower", 10, False, lambda f: f.other("idle", "tick_ns"), " ns", "idle"),
     Target(
         "entries read at a restart",
         0,
         False,
         lambda f: f.other("restart", "entries_read", case="restart and lead"),
+        command="restart",
     ),
     Target(
         "catch-up against raft-rs",
@@ -146,6 +178,17 @@ TARGETS = (
         True,
         lambda f: f.other("catch-up", "entries_per_second") / f.other("catch-up", "entries_per_second", "raft-rs"),
         " x",
+        "catch-up",
+    ),
+    *(
+        Target(
+            f"snapshot hand-over, {where}: bytes allocated per byte of data (a copy: 1)",
+            0.001,
+            False,
+            lambda f, impl=impl: f.snapshot_share(impl),  # type: ignore[misc]
+            command=f"snapshot --impl {impl}",
+        )
+        for impl, where in (("core", "Rust"), ("ffi", "C"))
     ),
 )
 
@@ -178,6 +221,7 @@ def measure(options: argparse.Namespace, absent: set[str]) -> Figures:
     arguments = ["catch-up", "--entries", entries, "--impl", "core,raft-rs", *common]
     figures.others["catch-up"] = run(options.program, arguments, "catch-up")
     figures.others["restart"] = run(options.program, ["restart", "--entries", entries, *common], "restart")
+    figures.others["snapshot"] = run(options.program, ["snapshot", *common], "snapshot")
     return figures
 
 
@@ -227,6 +271,10 @@ def others(figures: Figures) -> list[str]:
         lines.append(f"| {what} per proposal, 3 nodes, batch 64 | " + " | ".join(values) + " |")
     for result in figures.others["restart"]:
         lines.append(f"| entries read: {result['case']} | {result['entries_read']:,} | |")
+    for result in figures.others["snapshot"]:
+        mib, name = int(result["snapshot_bytes"]) >> 20, NAMES[str(result["impl"])]  # type: ignore[call-overload]
+        what = f"bytes allocated while a snapshot of {mib} MiB is handed over: {name}"
+        lines.append(f"| {what} | {result['allocated_bytes']:,} | |")
     return lines
 
 
@@ -237,7 +285,8 @@ def report(figures: Figures, where: str, options: argparse.Namespace, absent: se
     for impl in sorted(absent):
         lines += [f"{NAMES[impl]} was left out: {OPTIONAL[impl][2]}.", ""]
     lines += [*speeds(figures), "", *others(figures), ""]
-    lines += ["| target | wanted | measured | met |", "|---|---:|---:|---|"]
+    lines += ["Each target, and what to give to `raftcore-bench` to measure it alone (see above):", ""]
+    lines += ["| target | wanted | measured | met | command |", "|---|---:|---:|---|---|"]
     lines += [target.line(figures) for target in TARGETS]
     return "\n".join(lines)
 
