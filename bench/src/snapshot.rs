@@ -53,7 +53,7 @@ fn check(found: *const u8, data: &Bytes) -> Result<(), Failure> {
 
 /// What the voter answers to make the leader a leader, and its first entry a committed one.
 fn answers() -> [Message; 2] {
-    let vote = Body::VoteReply(VoteReply { pre: false, granted: true });
+    let vote = Body::VoteReply(VoteReply { pre: false, granted: true, commit: EntryId::default() });
     let stored = Body::AppendReply(AppendReply { index: COMPACTED, reject: None });
     [vote, stored].map(|body| Message { from: VOTER, to: LEADER, term: 2, body })
 }
