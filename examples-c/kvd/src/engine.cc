@@ -100,6 +100,9 @@ std::unique_ptr<Engine> Engine::open(const std::string &directory, const std::st
   }
   const auto cache = rocksdb::NewLRUCache(256 << 20);
   rocksdb::ColumnFamilyOptions data_options = family_options(cache);
+  // Little is written here but whole files; adding one flushes what is in memory, and the log's writes
+  // wait for that.
+  data_options.write_buffer_size = 8 << 20;
   data_options.level0_file_num_compaction_trigger = 8;
   data_options.prefix_extractor.reset(rocksdb::NewCappedPrefixTransform(slot_prefix_bytes));
   if (supports(rocksdb::kLZ4Compression)) data_options.compression = rocksdb::kLZ4Compression;
