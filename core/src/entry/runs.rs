@@ -135,8 +135,9 @@ impl Runs {
 
     /// What the runs cost that [`Self::evict`] could let go of.
     pub(crate) fn bytes_up_to(&self, last: Index) -> u64 {
-        let runs = self.runs.iter().take_while(|run| run.next() <= last + 1);
-        runs.map(|run| run_bytes(&run.entries)).sum()
+        // There are few beyond it, and there may be many up to it.
+        let beyond = self.runs.iter().rev().take_while(|run| run.next() > last + 1);
+        self.bytes - beyond.map(|run| run_bytes(&run.entries)).sum::<u64>()
     }
 
     /// Entries `low..high`, which must be here, as far as they fit `max_bytes`; at least one.

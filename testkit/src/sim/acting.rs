@@ -49,7 +49,8 @@ impl World {
             | Action::ExpectCommits(_)
             | Action::ExpectLeader(_)
             | Action::ExpectSameTerm
-            | Action::ExpectUpToDate(_) => self.look(&action),
+            | Action::ExpectUpToDate(_)
+            | Action::ExpectMet(_) => self.look(&action),
             of_a_node => match target_of(&of_a_node).and_then(|target| self.resolve(target)) {
                 Some(id) => self.act_on(id, of_a_node),
                 None => Ok(()),
@@ -61,6 +62,12 @@ impl World {
     fn act_on(&mut self, id: NodeId, action: Action) -> Check {
         match action {
             Action::Crash { pause, .. } => self.crash_for(id, pause),
+            Action::Isolate { but, .. } => {
+                let others = self.replicas.keys().filter(|other| **other != id && Some(**other) != but);
+                let links: Vec<_> = others.flat_map(|other| [(id, *other), (*other, id)]).collect();
+                self.cut(&links);
+                Ok(())
+            }
             Action::Pause { time, .. } => {
                 self.pause(id, time);
                 Ok(())
@@ -119,6 +126,7 @@ impl World {
             Action::ExpectLeader(None) => leader.is_some(),
             Action::ExpectLeader(wanted) => leader == wanted,
             Action::ExpectSameTerm => term == marked_term,
+            Action::ExpectMet(situation) => self.tally().situations.count(situation) > 0,
             Action::ExpectUpToDate(id) => self.host(id).is_some_and(|host| host.machine.index() >= committed),
             _ => {
                 self.mark = (term, committed);
@@ -204,6 +212,7 @@ fn target_of(action: &Action) -> Option<Target> {
     match action {
         Action::Crash { node, .. }
         | Action::CrashIn { node, .. }
+        | Action::Isolate { node, .. }
         | Action::Pause { node, .. }
         | Action::StopClock { node, .. }
         | Action::Ticks { node, .. }

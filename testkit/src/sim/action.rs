@@ -5,6 +5,7 @@ mod text;
 
 use raftcore::{ConfChangeOp, NodeId, Transition};
 
+use super::situations::Situation;
 use super::world::World;
 
 pub(super) use text::Time;
@@ -33,6 +34,8 @@ pub(super) enum Action {
     Restart(NodeId),
     /// Nothing arrives over these links any more.
     Cut(Vec<Link>),
+    /// All links of a node are cut, in both directions, but those to one other, if any.
+    Isolate { node: Target, but: Option<NodeId> },
     /// These links are cut and mended in turn, each for `period`.
     Flap { period: u64, links: Vec<Link> },
     /// Messages over these links take so much longer.
@@ -87,6 +90,8 @@ pub(super) enum Action {
     ExpectSameTerm,
     /// A node runs and has applied everything that is committed.
     ExpectUpToDate(NodeId),
+    /// A rare situation was met since the beginning.
+    ExpectMet(Situation),
 }
 
 impl World {

@@ -22,8 +22,13 @@ impl World {
         if !self.is_stormy {
             return Ok(());
         }
-        let delay = self.rng.between(1, 2 * self.plan.client_interval);
+        // While nobody leads, they try less often: nothing much can come of it.
+        let patience = if self.hosts().any(Host::is_leader) { 1 } else { 10 };
+        let delay = patience * self.rng.between(1, 2 * self.plan.client_interval);
         self.schedule(delay, Event::Client);
+        if let Some(id) = self.deposed_leader().filter(|_| self.rng.chance(300)) {
+            return self.act(Action::Read { node: Target::Node(id) });
+        }
         let Some(id) = self.client_choice() else { return Ok(()) };
         let requests = self.plan.requests;
         let draw = self.rng.weighted::<fn(&mut Self, NodeId) -> Action>(&[
@@ -44,6 +49,13 @@ impl World {
         ]);
         let action = draw(self, id);
         self.act(action)
+    }
+
+    /// Somebody who leads while another one does in a later term.
+    fn deposed_leader(&self) -> Option<NodeId> {
+        let leaders = || self.hosts().filter(|host| host.is_leader());
+        let newest = leaders().map(Host::term).max()?;
+        leaders().find(|host| host.term() < newest).map(|host| host.id)
     }
 
     /// A node to ask: mostly one that leads, at times any.

@@ -23,6 +23,9 @@ impl World {
     fn draw_faults(&mut self) -> Vec<Action> {
         let running = self.running();
         let Some(id) = self.rng.pick(&running) else { return vec![Action::Mend] };
+        if self.plan.faults.duels && self.rng.chance(800) {
+            return self.draw_duel();
+        }
         let node = Target::Node(id);
         let clocks_may_fail = !self.plan.has_leases() || self.plan.bad_clocks;
         let rng = &mut self.rng;
@@ -59,6 +62,35 @@ impl World {
             _ => Action::Weather { calm: rng.chance(500) },
         };
         vec![fault]
+    }
+
+    /// Somebody campaigns whose entries only the witness will hear of, or a leader is cut off. Two rivals take
+    /// turns: each overwrites on the witness what it has of the other, perhaps while that is still
+    /// being stored there. And whoever is cut off goes on believing to lead.
+    fn draw_duel(&mut self) -> Vec<Action> {
+        let (witness, latency) = (self.plan.witness(), self.network.plan.latency);
+        let id = self.rng.choose([1, 1, 2, 2, 3]);
+        let but = (witness != id && self.rng.chance(800)).then_some(witness);
+        let (node, soon, isolation) = if self.plan.has_leases() || self.rng.chance(200) {
+            let soon = self.rng.between(1, 4 * latency);
+            (Target::Leader, soon, Action::Isolate { node: Target::Leader, but })
+        } else {
+            // Those asked for their votes have heard of it by then, and it still hears that it is elected.
+            let soon = self.rng.between(latency / 2, 3 * latency / 2);
+            let others = self.replicas.keys().filter(|other| **other != id && Some(**other) != but);
+            (Target::Node(id), soon, Action::Cut(others.map(|other| (id, *other)).collect()))
+        };
+        self.schedule(soon, Event::Later(Box::new(isolation)));
+        if self.plan.bad_clocks && self.plan.has_leases() {
+            // It does not see its lease expire.
+            let time = 4 * self.plan.election_timeout();
+            self.schedule(soon, Event::Later(Box::new(Action::StopClock { node, time })));
+        }
+        for _ in 0..3 {
+            let later = soon + self.rng.between(1, 3 * TICK);
+            self.schedule(later, Event::Later(Box::new(Action::Propose { node, count: 1 })));
+        }
+        vec![Action::Mend, Action::Campaign { node: Target::Node(id) }]
     }
 
     /// Kills a node; it comes back after `pause`.

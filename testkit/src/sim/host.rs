@@ -2,7 +2,7 @@
 
 mod pieces;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use raftcore::{
     ConfState, Config, Entry, Error, HardState, Index, Message, NodeId, Ready, RoleKind, Snapshot, SoftState,
@@ -37,8 +37,8 @@ pub(super) struct Host {
     /// Asynchronous writes: what the threads have to do.
     append_queue: VecDeque<AppendWork>,
     apply_queue: VecDeque<ApplyWork>,
-    /// Reads that are served once this index is applied: context, index.
-    pub(super) reads: Vec<(u64, Index)>,
+    /// Reads that are served once this index is applied, and their contexts.
+    pub(super) reads: BTreeSet<(Index, u64)>,
 }
 
 /// What does not change while a node runs.
@@ -47,6 +47,8 @@ pub(super) struct Life {
     pub(super) config: Config,
     /// Whether the machine saves its state by itself.
     pub(super) durable_machine: bool,
+    /// Whether nobody looks at the indexes of its reads.
+    pub(super) blind_reads: bool,
     /// Which of the node's lives this is.
     pub(super) incarnation: u64,
 }
@@ -87,7 +89,7 @@ impl Host {
             cycle: None,
             append_queue: VecDeque::new(),
             apply_queue: VecDeque::new(),
-            reads: Vec::new(),
+            reads: BTreeSet::new(),
         };
         if host.machine.index() > 0 {
             oracle.observe_machine(id, &host.machine)?;
@@ -190,6 +192,7 @@ impl Host {
                 let was_on_majority = oracle.is_on_majority(link.id);
                 let situations = &mut oracle.tally_mut().situations;
                 situations.add(Situation::MajorityOverwritten, was_on_majority.into());
+                situations.add(Situation::OverwrittenInFlight, self.is_in_flight(first.id.index).into());
             }
             Invariant::LeaderAppendOnly.require(!self.is_leader() || appends, || {
                 format!("{} leads and replaces its entries from {:?} on", self.id, first.id)
@@ -272,6 +275,10 @@ impl Host {
 
     /// Makes a snapshot of the state machine.
     pub(super) fn make_snapshot(&mut self) {
+        // What is applied before it is stored is not what the log has there, not yet.
+        if !self.disk.holds(self.machine.applied) {
+            return;
+        }
         let Checkpoint { applied, conf_state, .. } = self.machine.clone();
         let data = self.machine.data();
         // Out of date if nothing was applied since the last one: then that one is as good.

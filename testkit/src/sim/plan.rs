@@ -29,6 +29,8 @@ pub(super) struct Plan {
     /// Whether clocks may stop and leap although reads rely on them: a breach of the contract, which
     /// must be noticed.
     pub(super) bad_clocks: bool,
+    /// Whether the indexes of reads are not looked at, so that only what clients saw can show a stale one.
+    pub(super) blind_reads: bool,
     /// A bug of the simulated hosts, planted to see that it is noticed.
     pub(super) bug: Option<Bug>,
     /// Whether the state machine survives a crash by itself, or is rebuilt from the last snapshot.
@@ -94,6 +96,8 @@ pub(super) struct FaultPlan {
     pub(super) failing_reads: u32,
     /// Of a thousand crashes, how many leave a part of the last write.
     pub(super) torn: u32,
+    /// Whether most of what goes wrong is that somebody else leads, with whom hardly anybody can speak.
+    pub(super) duels: bool,
 }
 
 impl RequestPlan {
@@ -126,6 +130,7 @@ impl Plan {
             mixed: rng.chance(300),
             drift: rng.choose([0, 20, 100, 100, 400]),
             bad_clocks: false,
+            blind_reads: false,
             bug: None,
             durable_machine: rng.chance(600),
             through_wire: rng.chance(250),
@@ -136,6 +141,7 @@ impl Plan {
                 crash_at_work: rng.choose([0, 0, 1, 5]),
                 failing_reads: rng.choose([0, 0, 1, 20]),
                 torn: rng.choose([0, 500]),
+                duels: false,
             },
             client_interval: rng.choose([TICK / 10, TICK / 2, 2 * TICK]),
             requests: draw_requests(rng),
@@ -144,7 +150,27 @@ impl Plan {
             // With leases, clocks differ by less than a tick in an election timeout.
             plan.drift = 10;
         }
+        if rng.chance(250) {
+            plan.prepare_duels(rng);
+        }
         plan
+    }
+
+    /// Changes what would keep others from leading soon: duels are about leases, or about logs.
+    fn prepare_duels(&mut self, rng: &mut Rng) {
+        self.faults.duels = true;
+        let election_timeout = self.election_timeout();
+        self.faults.interval = Some(election_timeout * rng.choose([1, 1, 2, 4]) / 2);
+        if !self.has_leases() {
+            self.voters = rng.choose([5, 5, 5, 4, 3]);
+            self.mixed = false;
+            self.config.async_storage_writes = rng.chance(800);
+            self.config.check_quorum = false;
+            self.config.pre_vote = false;
+            self.slowest_work = rng.choose([4, 20, 100]) * TICK;
+            self.network.dropped = rng.choose([0, 5]);
+            self.network.latency = rng.choose([TICK / 10, TICK]);
+        }
     }
 
     /// A group of three with the library's default settings on a reliable network, where nothing
@@ -158,12 +184,13 @@ impl Plan {
             mixed: false,
             drift: 10,
             bad_clocks: false,
+            blind_reads: false,
             bug: None,
             durable_machine: true,
             through_wire: false,
             slowest_work: 0,
             network: NetworkPlan::RELIABLE,
-            faults: FaultPlan { interval: None, crash_at_work: 0, failing_reads: 0, torn: 0 },
+            faults: FaultPlan { interval: None, crash_at_work: 0, failing_reads: 0, torn: 0, duels: false },
             client_interval: TICK,
             requests: RequestPlan::PROPOSALS,
         }
@@ -197,9 +224,17 @@ impl Plan {
         rng.between(TICK - drift, TICK + drift)
     }
 
-    /// How long each lane of a host may take for a piece of work.
-    pub(super) fn draw_work_latencies(&self, rng: &mut Rng) -> [u64; 3] {
+    /// How long each lane of a node's host may take for a piece of work.
+    pub(super) fn draw_work_latencies(&self, id: NodeId, rng: &mut Rng) -> [u64; 3] {
+        if self.faults.duels {
+            return if id == self.witness() { [0, self.slowest_work, 0] } else { [0; 3] };
+        }
         [(); 3].map(|()| rng.choose([0, self.slowest_work / 10, self.slowest_work]))
+    }
+
+    /// Who stores slowly what it hears from the leaders of duels.
+    pub(super) fn witness(&self) -> NodeId {
+        self.voters
     }
 
     /// An election timeout, in units of time.

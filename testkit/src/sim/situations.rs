@@ -30,6 +30,8 @@ situations! {
     OldTermOnMajority,
     /// An entry that was on a majority of disks at that time is overwritten (figure 8, too).
     MajorityOverwritten,
+    /// An entry is replaced while it is still being stored (asynchronous writes).
+    OverwrittenInFlight,
     /// A member of a joint membership crashes.
     CrashWhileJoint,
     /// A leader is elected in a joint membership.

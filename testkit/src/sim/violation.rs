@@ -48,6 +48,8 @@ pub enum Invariant {
     OneVotePerTerm,
     /// Nothing leaves a node that promises what is not durable there.
     PersistBeforeSend,
+    /// What a node takes to be stored is durable there, and no write under way is going to replace it.
+    StoredIsDurable,
     /// A node applies only what is durable on its own disk, unless told to be early.
     ApplyOnlyDurable,
     /// A linearizable read sees everything that was committed when it was requested.

@@ -212,7 +212,10 @@ impl Workload {
             let is_worn = requests.len() >= MOST_OPERATIONS || *unknown >= MOST_UNKNOWN;
             match clients.iter().position(Option::is_none).filter(|_| !is_worn) {
                 Some(client) => return Ok((object, client)),
-                None => self.check_history(object)?,
+                None => {
+                    self.check_history(object)?;
+                    self.forget_open(object);
+                }
             }
         }
         let (states, requests) = (Vec::new(), Vec::new());
@@ -224,6 +227,17 @@ impl Workload {
             None => self.in_use.push(object),
         }
         Ok((object, 0))
+    }
+
+    /// What is still open when an object is replaced may never be answered; unless it has a place in the
+    /// log, nobody waits for it any more.
+    fn forget_open(&mut self, object: usize) {
+        for number in self.objects[object].clients.into_iter().flatten() {
+            let Request { node, place, .. } = self.requests[number as usize];
+            if let Some(open) = self.open.get_mut(&node).filter(|_| place.is_none()) {
+                open.retain(|other| *other != number);
+            }
+        }
     }
 
     fn next_moment(&mut self) -> u64 {
@@ -355,7 +369,11 @@ impl Workload {
                 object.unknown += 1;
                 self.outcomes.unknown += 1;
             }
-            Outcome::Failed | Outcome::Open => self.outcomes.failed += 1,
+            Outcome::Failed | Outcome::Open => {
+                // Explains nothing, so that it need not be in the history.
+                object.requests.retain(|other| *other != number);
+                self.outcomes.failed += 1;
+            }
         }
         Ok(())
     }

@@ -113,6 +113,8 @@ pub(super) enum Event {
     Restart(NodeId),
     Client,
     Fault,
+    /// What a fault brings about some time after it.
+    Later(Box<Action>),
     /// The next line of the script.
     Script,
 }
@@ -128,7 +130,8 @@ struct Scheduled {
 
 impl Scheduled {
     fn order(&self) -> (u64, bool, u64) {
-        let comes_first = matches!(self.event, Event::Client | Event::Fault | Event::Script);
+        let comes_first =
+            matches!(self.event, Event::Client | Event::Fault | Event::Later(_) | Event::Script);
         (self.time, !comes_first, self.number)
     }
 }
@@ -195,7 +198,7 @@ impl World {
         }
         self.oracle.add_disk(id, disk.clone());
         let tick = self.plan.draw_tick(&mut rng);
-        let latencies = self.plan.draw_work_latencies(&mut rng);
+        let latencies = self.plan.draw_work_latencies(id, &mut rng);
         let replica = Replica {
             disk,
             rng,
@@ -224,7 +227,8 @@ impl World {
         replica.busy = [false; 3];
         let incarnation = replica.incarnation;
         let plan = &self.plan;
-        let (disk, durable_machine) = (replica.disk.clone(), plan.durable_machine);
+        let (disk, durable_machine, blind_reads) =
+            (replica.disk.clone(), plan.durable_machine, plan.blind_reads);
         let config = plan.config(id, incarnation, disk.recover_machine().index());
         let failing_reads = if self.is_stormy { plan.faults.failing_reads } else { 0 };
         // A host that cannot start because of a failing read tries again at once.
@@ -232,7 +236,7 @@ impl World {
         let raft = self.driver.start(config.clone(), disk.clone());
         let raft =
             raft.or_else(|error| Invariant::NoUnexpectedErrors.broken(format!("{id} restarts: {error}")))?;
-        let life = Life { config, durable_machine, incarnation };
+        let life = Life { config, durable_machine, blind_reads, incarnation };
         replica.host = Some(Host::start(raft, life, disk.clone(), &mut self.oracle)?);
         disk.set_failing_reads(failing_reads);
         let delay = replica.rng.between(1, replica.tick);
@@ -331,6 +335,8 @@ impl World {
             Event::Restart(node) => self.start(node)?,
             Event::Client => self.client_acts()?,
             Event::Fault => self.something_fails()?,
+            Event::Later(action) if self.is_stormy => self.act(*action)?,
+            Event::Later(_) => {}
             Event::Script => self.follow_script()?,
         }
         self.watch_nodes();
@@ -444,13 +450,8 @@ impl World {
             self.oracle.workload.node_applied(node, before, applied, jumped)?;
         }
         let hasty = self.plan.bug == Some(Bug::StaleReads);
-        let mut place = 0;
-        while let Some((context, index)) = host.reads.get(place).copied() {
-            if index > applied && !hasty {
-                place += 1;
-                continue;
-            }
-            host.reads.swap_remove(place);
+        while let Some(&(_, context)) = host.reads.first().filter(|(index, _)| *index <= applied || hasty) {
+            host.reads.pop_first();
             replica.has_read = true;
             self.oracle.workload.read_answered(node, context, applied)?;
         }

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use raftcore::{ConfChangeKind, ConfChangeOp, NodeId, Transition};
 
 use super::super::plan::TICK;
+use super::super::situations::Situation;
 use super::{Action, Link, Target};
 
 /// A time as text, in ticks.
@@ -124,6 +125,8 @@ impl Display for Action {
             Self::CrashIn { node, pieces, pause } => write!(f, "crash-in {node} {pieces} {}", Time(*pause)),
             Self::Restart(node) => write!(f, "restart {node}"),
             Self::Cut(links) => write!(f, "cut{}", Links(links)),
+            Self::Isolate { node, but: Some(but) } => write!(f, "isolate {node} {but}"),
+            Self::Isolate { node, but: None } => write!(f, "isolate {node}"),
             Self::Flap { period, links } => write!(f, "flap {}{}", Time(*period), Links(links)),
             Self::Slow { delay, links } => write!(f, "slow {}{}", Time(*delay), Links(links)),
             Self::Mend => f.write_str("mend"),
@@ -157,6 +160,7 @@ impl Display for Action {
             Self::ExpectLeader(None) => f.write_str("expect-leader"),
             Self::ExpectSameTerm => f.write_str("expect-same-term"),
             Self::ExpectUpToDate(node) => write!(f, "expect-up-to-date {node}"),
+            Self::ExpectMet(situation) => write!(f, "expect-met {}", situation.name()),
         }
     }
 }
@@ -194,6 +198,10 @@ fn parse_fault(verb: &str, args: &[&str]) -> Option<Result<Action, String>> {
         }
         ("restart", [node]) => Ok(Some(Action::Restart(number(node)?))),
         ("cut", links) => Ok(Some(Action::Cut(parse_links(links)?))),
+        ("isolate", [node]) => Ok(Some(Action::Isolate { node: node.parse()?, but: None })),
+        ("isolate", [node, but]) => {
+            Ok(Some(Action::Isolate { node: node.parse()?, but: Some(number(but)?) }))
+        }
         ("flap", [period, links @ ..]) => {
             Ok(Some(Action::Flap { period: time(period)?, links: parse_links(links)? }))
         }
@@ -241,6 +249,11 @@ fn parse_request(verb: &str, args: &[&str]) -> Option<Result<Action, String>> {
     parse(node.parse().ok()?).transpose()
 }
 
+fn situation(name: &str) -> Result<Situation, String> {
+    let found = Situation::ALL.iter().find(|situation| situation.name() == name);
+    found.copied().ok_or_else(|| format!("there is no situation {name:?}"))
+}
+
 fn parse_expectation(verb: &str, args: &[&str]) -> Option<Result<Action, String>> {
     let id = |text: &str| -> Result<NodeId, String> { number(text) };
     let parse = || match (verb, args) {
@@ -250,6 +263,7 @@ fn parse_expectation(verb: &str, args: &[&str]) -> Option<Result<Action, String>
         ("expect-leader", [node]) => Ok(Some(Action::ExpectLeader(Some(id(node)?)))),
         ("expect-same-term", []) => Ok(Some(Action::ExpectSameTerm)),
         ("expect-up-to-date", [node]) => Ok(Some(Action::ExpectUpToDate(id(node)?))),
+        ("expect-met", [name]) => Ok(Some(Action::ExpectMet(situation(name)?))),
         _ => Ok(None),
     };
     parse().transpose()
@@ -261,12 +275,13 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let all = "crash 2 30|crash leader|crash-in 1 3 0.05|restart 4|cut 1>2 2>1|flap 5 1>2|slow 2.50 3>1|\
+        let all = "crash 2 30|crash leader|crash-in 1 3 0.05|restart 4|cut 1>2 2>1|isolate leader|isolate 3 1|flap 5 1>2|slow 2.50 3>1|\
             mend|calm|rough|pause 1 12|stop-clock follower 3|ticks 1 40|disk-full 2 8|replay 3|misdeliver 2|\
             propose leader 3|read 1|read-again 2|compact 1 0|snapshot 2|snapshots-off 1|snapshots-on 1|\
             change leader explicit voter:4 remove:1 learner:2|change-v1 2 update:1|leave-joint leader|\
             transfer leader 2|campaign 1|forget-leader 2|mark|expect-commits 5|expect-leader|\
-            expect-leader 3|expect-same-term|expect-up-to-date 4";
+            expect-leader 3|expect-same-term|expect-up-to-date 4|\
+            expect-met MajorityOverwritten";
         for line in all.split('|') {
             let action: Action = line.trim().parse().unwrap_or_else(|error| panic!("{line}: {error}"));
             assert_eq!(action.to_string(), line.trim());
@@ -281,7 +296,13 @@ mod tests {
         {
             assert!(line.parse::<Action>().is_err(), "{line}");
         }
-        for line in ["change 1 auto voter", "change 1 often voter:1", "propose 1 many", "expect-commits"] {
+        for line in [
+            "change 1 auto voter",
+            "change 1 often voter:1",
+            "propose 1 many",
+            "expect-commits",
+            "expect-met Rain",
+        ] {
             assert!(line.parse::<Action>().is_err(), "{line}");
         }
     }

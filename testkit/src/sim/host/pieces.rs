@@ -1,6 +1,6 @@
 //! A host's work on a Ready, cut into pieces. Between two of them anything may happen.
 
-use raftcore::{Ack, Entries, Error, HardState, Message, Ready, Snapshot, StorageAppend};
+use raftcore::{Ack, Entries, Error, HardState, Index, Message, Ready, Snapshot, StorageAppend};
 
 use super::super::disk::Write;
 use super::super::violation::{Check, Invariant};
@@ -86,6 +86,11 @@ impl Host {
         let _ = self.disk.write(Write::Log { hard_state, snapshot, entries });
     }
 
+    /// Whether a write of an entry at this place is under way (asynchronous writes).
+    pub(super) fn is_in_flight(&self, index: Index) -> bool {
+        self.append_queue.iter().flat_map(|work| work.entries.iter()).any(|entry| entry.index() == index)
+    }
+
     /// Whether entries were handed out that are not acknowledged as applied.
     pub(in super::super) fn is_applying(&self) -> bool {
         let in_cycle = |cycle: &Cycle| !cycle.ready.committed_entries.is_empty();
@@ -148,9 +153,11 @@ impl Host {
             let Ok(context) = context else {
                 return Invariant::LinearizableReads.broken(format!("{} reads {read:?}", self.id));
             };
-            let is_for_comparison = self.life.config.eager_append;
-            around.oracle.check_read(self.id, context, read.index, is_for_comparison)?;
-            self.reads.push((context, read.index));
+            if !self.life.blind_reads {
+                let is_for_comparison = self.life.config.eager_append;
+                around.oracle.check_read(self.id, context, read.index, is_for_comparison)?;
+            }
+            self.reads.insert((read.index, context));
         }
         Ok(())
     }
@@ -213,8 +220,10 @@ impl Host {
                 ("applies", if cycle.held_back.is_empty() { Piece::Advance } else { Piece::Send })
             }
             Piece::Advance => {
+                let before = self.raft.status().stabled;
                 let result = self.raft.advance(cycle.ready);
                 self.accept(result, around)?;
+                self.check_stored(before)?;
                 return Ok("advances");
             }
         };
@@ -239,8 +248,10 @@ impl Host {
             return Ok("stores");
         }
         around.outbox.append(&mut work.held_back);
+        let before = self.raft.status().stabled;
         let result = self.raft.appended(work.done, around.outbox);
         self.accept(result, around)?;
+        self.check_stored(before)?;
         Ok("has stored")
     }
 
@@ -263,6 +274,24 @@ impl Host {
             return Invariant::NoUnexpectedErrors.broken(format!("{}: {error}", self.id));
         }
         self.observe(around.oracle)
+    }
+
+    /// What a node learns to be stored, beyond what it knew `before`, is durable, and no write that waits
+    /// for its turn replaces any of it.
+    fn check_stored(&self, before: Index) -> Check {
+        let stabled = self.raft.status().stabled;
+        if stabled <= before {
+            return Ok(());
+        }
+        let waiting = self.append_queue.iter().filter(|work| !work.is_stored);
+        let mut firsts = waiting.filter_map(|work| work.entries.first()).map(|entry| entry.id);
+        let replacement = firsts.find(|first| first.index <= stabled);
+        let last = self.log.get(stabled).map(|link| link.id);
+        let is_durable = last.is_none_or(|last| self.disk.holds(last));
+        Invariant::StoredIsDurable.require(replacement.is_none() && is_durable, || {
+            let (id, disk) = (self.id, self.disk.durable_last());
+            format!("{id} takes {last:?} to be stored; disk ends at {disk:?}, still to come: {replacement:?}")
+        })
     }
 
     fn store(&mut self, write: Write, must_sync: bool, around: &mut Surroundings<'_>) -> Check {

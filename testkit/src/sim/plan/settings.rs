@@ -36,6 +36,7 @@ impl Plan {
             "priorities" => switch(&mut self.priorities, value),
             "mixed" => switch(&mut self.mixed, value),
             "drift" => put(&mut self.drift, value),
+            "blind_reads" => switch(&mut self.blind_reads, value),
             "bad_clocks" => switch(&mut self.bad_clocks, value),
             "durable_machine" => switch(&mut self.durable_machine, value),
             "through_wire" => switch(&mut self.through_wire, value),
@@ -67,6 +68,7 @@ impl Plan {
             "crash_at_work" => put(&mut faults.crash_at_work, value),
             "failing_reads" => put(&mut faults.failing_reads, value),
             "torn" => put(&mut faults.torn, value),
+            "duels" => switch(&mut faults.duels, value),
             "bug" => {
                 self.bug = Some(match value {
                     "no-sync" => Bug::NoSync,
