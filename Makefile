@@ -17,7 +17,10 @@ MINUTES ?= 15
 SEED ?=
 FUZZ_SECONDS ?= 60
 SIM_SEEDS ?= 1500
-SIM_FIRST ?= 5000000
+# Other seeds for every commit, and the same ones for everybody who has it.
+ifndef SIM_FIRST
+SIM_FIRST := $(shell scripts/first_seed.sh)
+endif
 SIM_STATE ?= build/sim/soak.json
 SCRIPTS ?= 150
 BENCH_KVD ?=
@@ -87,11 +90,11 @@ SIM = $(CARGO_TARGET_DIR)/release/sim
 build-sim:
 	@$(ENV) cargo build --release --locked --quiet -p raftcore-testkit --bin sim
 
-# The seeds that once failed, the scenarios, and seeds from SIM_FIRST on (fresh ones: make soak-sim); every rare situation
-# has to occur.
+# The seeds that once failed, the scenarios, and seeds that follow from the commit; every rare situation has to occur.
 test-sim: setup build-sim ## Simulate SIM_SEEDS seeds from SIM_FIRST on for 5,000 ticks each, and all that once failed
 	@$(SIM) --seed-file testkit/testdata/seeds.txt --failures build/sim
 	@$(SIM) --scenario testkit/testdata/scenarios/*.scenario --seeds 0..500 --all-situations --failures build/sim
+	@echo "the seeds of this commit: make test-sim SIM_FIRST=$(SIM_FIRST) SIM_SEEDS=$(SIM_SEEDS)"
 	@$(SIM) --seeds $(SIM_FIRST)..$$(($(SIM_FIRST) + $(SIM_SEEDS))) --ticks 5000 --failures build/sim
 
 soak-sim: setup build-sim ## Simulate seed after seed for MINUTES; goes on where the last call stopped
@@ -183,9 +186,10 @@ bench-kvd: build-c ## Measure kvd beside etcd and redis, and write docs/benchmar
 	@if command -v perf >/dev/null; then $(ENV) python scripts/profile_kvd.py --write $(filter --realtime,$(BENCH_KVD)); \
 	  else echo "perf is not installed: where the time goes is not measured"; fi
 
-soak: build-c build-sim ## The same, ROUNDS times or for MINUTES, whichever ends first; then simulate for MINUTES
+soak: build-c build-sim ## The same, ROUNDS times or for MINUTES, whichever ends first; then soak-sim and soak-model
 	@$(ENV) python scripts/kill_loop.py --rounds $(ROUNDS) --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 	@$(MAKE) soak-sim
+	@$(MAKE) soak-model
 
 test-model: setup ## Look at every state of three nodes, within small bounds
 	@$(ENV) cargo build --release --locked --quiet -p raftcore-testkit --bin explore

@@ -11,6 +11,7 @@ range.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import re
@@ -21,6 +22,7 @@ import sys
 import threading
 import time
 import tomllib
+import zlib
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -32,7 +34,7 @@ LIST = ROOT / "testkit" / "mutations.toml"
 PAGE = ROOT / "docs" / "verification.md"
 BEGIN, END = "<!-- mutants begin -->", "<!-- mutants end -->"
 # As released, but quick to build again.
-PROFILE = ["opt-level=1", "lto=false", "codegen-units=16", "incremental=true", "debug=false", "strip=false"]
+PROFILE = ["opt-level=1", "lto=false", "codegen-units=256", "incremental=true", "debug=false", "strip=false"]
 # The seeds of a range do not meet those of another, nor those that tests and campaigns use.
 FIRST_SEED, RANGE_DISTANCE = 1_000_000_000, 1_000_000
 _BREACH = re.compile(r"^seed (?P<seed>\d+): after \d+ events: (?P<invariant>\w+): ?(?P<detail>.*)")
@@ -202,6 +204,38 @@ def examine(mutation: Mutation, program: Path, arguments: argparse.Namespace, ra
     return verdict
 
 
+class Record:
+    """The verdicts so far in a file, so that a campaign that was interrupted can go on."""
+
+    def __init__(self, path: Path, arguments: argparse.Namespace) -> None:
+        self.path = path
+        self._campaign = f"{arguments.seeds} seeds, {arguments.ranges} ranges"
+        is_there = arguments.resume and path.exists()
+        self._known: dict[str, list[list[int | str] | None]] = json.loads(path.read_text()) if is_there else {}
+        self._lock = threading.Lock()
+
+    def _key(self, mutation: Mutation) -> str:
+        # Another text or another campaign is another verdict.
+        return f"{mutation.name} {zlib.crc32(repr((mutation.edits, self._campaign)).encode()):08x}"
+
+    def find(self, mutation: Mutation) -> Verdict | None:
+        """What was found out about the mutation before."""
+        ranges = self._known.get(self._key(mutation))
+        if ranges is None:
+            return None
+        return Verdict(mutation, [(int(r[0]), str(r[1]), str(r[2])) if r else None for r in ranges])
+
+    def keep(self, verdict: Verdict) -> None:
+        """Saves a verdict, unless something went wrong: that is to be tried again."""
+        if verdict.problem:
+            return
+        with self._lock:
+            self._known[self._key(verdict.mutation)] = [list(found) if found else None for found in verdict.ranges]
+            new = self.path.with_suffix(".new")
+            new.write_text(json.dumps(self._known, indent=1))
+            new.replace(self.path)
+
+
 def run(mutations: list[Mutation], arguments: argparse.Namespace) -> list[Verdict]:
     """Builds one after the other, and meanwhile looks for those that are built."""
     workshop = Workshop(arguments.directory)
@@ -210,22 +244,31 @@ def run(mutations: list[Mutation], arguments: argparse.Namespace) -> list[Verdic
     if sound.ranges != [None]:
         raise MutationError(f"the tree as it is fails: {sound.problem or sound.ranges}")
     print(f"nothing is noticed in {arguments.seeds} seeds of the tree as it is", flush=True)
+    record = Record(arguments.directory / "verdicts.json", arguments)
     verdicts: list[Future[Verdict]] = []
     with ThreadPoolExecutor(arguments.jobs) as pool:
         for number, mutation in enumerate(mutations, 1):
+            if known := record.find(mutation):
+                verdicts.append(finished(known))
+                continue
             try:
                 program = workshop.build(mutation)
             except (MutationError, subprocess.CalledProcessError) as error:
-                failed: Future[Verdict] = Future()
-                reason = getattr(error, "stderr", "") or str(error)
-                failed.set_result(Verdict(mutation, problem="does not build"))
-                print(reason, file=sys.stderr)
-                verdicts.append(failed)
+                print(getattr(error, "stderr", "") or str(error), file=sys.stderr)
+                verdicts.append(finished(Verdict(mutation, problem="does not build")))
                 continue
             future = pool.submit(examine, mutation, program, arguments, arguments.ranges)
             future.add_done_callback(lambda done, number=number: report(done.result(), number, len(mutations), start))
+            future.add_done_callback(lambda done: record.keep(done.result()))
             verdicts.append(future)
     return [future.result() for future in verdicts]
+
+
+def finished(verdict: Verdict) -> Future[Verdict]:
+    """A verdict for which nothing has to be done."""
+    future: Future[Verdict] = Future()
+    future.set_result(verdict)
+    return future
 
 
 def report(verdict: Verdict, number: int, count: int, start: float) -> None:
@@ -276,6 +319,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--directory", type=Path, default=ROOT / "build" / "mutants", help="where to build [%(default)s]"
     )
+    parser.add_argument("--resume", action="store_true", help="go on with a campaign that was interrupted")
     parser.add_argument("--list", action="store_true", help="list the mutations and end")
     parser.add_argument("--check", action="store_true", help="only see whether all mutations fit the tree")
     parser.add_argument("--write", action="store_true", help="put the table into docs/verification.md")

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The list of mutations fits the tree, and the runner's own parts do what they say."""
 
+import argparse
+
 import pytest
 
 import mutants
@@ -57,3 +59,22 @@ def test_the_hunt_reads_what_the_simulator_prints(tmp_path):
 def test_a_simulator_that_hangs_is_no_finding(tmp_path):
     with pytest.raises(TimeoutError):
         mutants.hunt(fake_simulator(tmp_path, "exec sleep 60"), 1000, 50, timeout=0.2)
+
+
+def test_an_interrupted_campaign_goes_on_where_it_was(tmp_path):
+    def record(*, seeds=50, resume=True):
+        arguments = argparse.Namespace(seeds=seeds, ranges=2, resume=resume)
+        return mutants.Record(tmp_path / "verdicts.json", arguments)
+
+    mutation = mutants.Mutation("name", "why", (mutants.Edit("file", "a", "b"),))
+    found = mutants.Verdict(mutation, [(3, "A", "detail"), None])
+    broken = mutants.Mutation("broken", "why", ())
+    first = record(resume=False)
+    first.keep(found)
+    first.keep(mutants.Verdict(broken, problem="no end"))
+    assert record().find(mutation) == found
+    assert record().find(broken) is None
+    another = mutants.Mutation("name", "why", (mutants.Edit("file", "a", "c"),))
+    assert record().find(another) is None
+    assert record(seeds=51).find(mutation) is None
+    assert record(resume=False).find(mutation) is None

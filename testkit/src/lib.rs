@@ -5,6 +5,7 @@
 //! - [`etcd_trace`] writes traces that etcd/raft's TLA+ specification can check.
 //! - [`exhaustive`] looks at every state that a group of three can be in, within bounds.
 //! - [`linearizability`] checks histories of what clients saw.
+//! - [`output`] is how the programs print.
 //! - [`sim`] runs groups of nodes under faults and checks what must hold, all from one seed.
 //! - [`view`] makes a page of what happened in such a run.
 
@@ -12,6 +13,7 @@ pub mod etcd_trace;
 pub mod exhaustive;
 pub mod interaction;
 pub mod linearizability;
+pub mod output;
 mod rng;
 pub mod sim;
 pub mod view;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
 use raftcore_testkit::exhaustive::{self, Bounds, Limits, Planted};
+use raftcore_testkit::say;
 
 /// Look at every state that a group of three nodes can be in, within bounds, whatever the order of
 /// messages, losses, campaigns, proposals and crashes, and check that Raft's laws hold in each.
@@ -83,16 +84,16 @@ fn main() -> ExitCode {
     };
     let findings = exhaustive::explore(bounds, limits, args.planted.map(Planted::from), threads, progress);
     for name in &findings.unmet {
-        println!("never met: {name}");
+        say!("never met: {name}");
     }
     if let Some((law, path)) = &findings.breach {
-        println!("broken: {}; the shortest way there:", law.name());
+        say!("broken: {}; the shortest way there:", law.name());
         for (number, action) in path.iter().enumerate() {
-            println!("{:>4}. {action}", number + 1);
+            say!("{:>4}. {action}", number + 1);
         }
     }
     let extent = if findings.complete { "all" } else { "not all" };
-    println!(
+    say!(
         "states: {} ({extent} within {bounds:?}), transitions: {}, actions: {}, seconds: {:.1}, broken laws: {}",
         findings.states,
         findings.transitions,

@@ -2,13 +2,13 @@
 
 use std::error::Error;
 use std::fs;
-use std::io::{self, Write};
 use std::panic;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 use raftcore_testkit::interaction::{self, Options, Outcome};
+use raftcore_testkit::say;
 
 /// Run interaction scripts and compare what each command prints with what the script states.
 ///
@@ -30,26 +30,25 @@ struct Args {
     files: Vec<PathBuf>,
 }
 
-fn main() -> io::Result<ExitCode> {
-    let mut out = io::stdout().lock();
+fn main() -> ExitCode {
     let args = Args::parse();
     let options = Options { log_cache_bytes: args.log_cache_bytes, seed: args.seed };
     let mut failed = false;
     for file in &args.files {
         let name = file.display();
         match process(file, options, args.rewrite) {
-            Ok(outcome) if args.rewrite || outcome.matches() => writeln!(out, "ok {name}")?,
+            Ok(outcome) if args.rewrite || outcome.matches() => say!("ok {name}"),
             Ok(outcome) => {
-                writeln!(out, "FAIL {name}\n{}", outcome.diff())?;
+                say!("FAIL {name}\n{}", outcome.diff());
                 failed = true;
             }
             Err(error) => {
-                writeln!(out, "FAIL {name}\n{error}")?;
+                say!("FAIL {name}\n{error}");
                 failed = true;
             }
         }
     }
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 fn process(file: &Path, options: Options, rewrite: bool) -> Result<Outcome, Box<dyn Error>> {

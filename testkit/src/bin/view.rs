@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use raftcore_testkit::view;
+use raftcore_testkit::{say, view};
 
 /// Make one HTML file of a trace that the simulator has written with `--trace`.
 ///
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     let out = args.out.unwrap_or_else(|| args.trace.with_extension("html"));
     match make(&args.trace, &out) {
         Ok(()) => {
-            println!("{}", out.display());
+            say!("{}", out.display());
             ExitCode::SUCCESS
         }
         Err(problem) => {

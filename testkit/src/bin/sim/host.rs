@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use raftcore_testkit::say;
 use raftcore_testkit::sim::{self, Compared};
 
 use crate::{Args, jobs};
@@ -17,23 +18,23 @@ pub(crate) fn compare(args: &Args, host: &str) -> Result<bool, String> {
                 Ok(report) => {
                     events += report.events;
                     if args.verbose {
-                        println!("{}: {} events, digest {:016x}", job.name, report.events, report.digest);
+                        say!("{}: {} events, digest {:016x}", job.name, report.events, report.digest);
                     }
                 }
                 Err(failure) => {
                     violations += 1;
-                    println!("{}: after {} events: {}\n", job.name, failure.events, failure.violation);
+                    say!("{}: after {} events: {}\n", job.name, failure.events, failure.violation);
                 }
             },
             Compared::Differs(difference) => {
                 differences += 1;
-                println!("{}: {difference}\n", job.name);
+                say!("{}: {difference}\n", job.name);
             }
         }
     }
     embedding.finish()?;
     let (count, rate) = (jobs.len(), jobs.len() as f64 / start.elapsed().as_secs_f64());
-    println!(
+    say!(
         "host: {host}, seeds: {count}, events: {events}, seeds per second: {rate:.1}, \
          violations: {violations}, differences: {differences}"
     );

@@ -14,8 +14,8 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
-use raftcore_testkit::etcd_trace;
 use raftcore_testkit::sim::{Course, Length, Scenario};
+use raftcore_testkit::{etcd_trace, say};
 
 use report::Report;
 
@@ -101,6 +101,8 @@ fn parse_range(text: &str) -> Result<Range<u64>, String> {
 struct Job {
     /// What to call it.
     name: String,
+    /// What makes the simulator run it again.
+    again: String,
     course: Course,
 }
 
@@ -155,7 +157,13 @@ impl Args {
     fn job(&self, seed: u64) -> Result<Job, String> {
         let length = self.ticks.map_or(Length::Events(self.steps), Length::ticks);
         let course = self.with_settings(Course::of_seed(seed, length))?;
-        Ok(Job { name: format!("seed {seed}"), course })
+        let length = self.ticks.map_or(format!("--steps {}", self.steps), |ticks| format!("--ticks {ticks}"));
+        let again = format!("--seed {seed} {length}{}", self.settings_again());
+        Ok(Job { name: format!("seed {seed}"), again, course })
+    }
+
+    fn settings_again(&self) -> String {
+        self.settings.iter().map(|setting| format!(" --set {setting}")).collect()
     }
 
     fn with_settings(&self, course: Course) -> Result<Course, String> {
@@ -176,7 +184,8 @@ fn jobs(args: &Args) -> Result<Vec<Job>, String> {
         for (number, scenario) in scenarios.iter().enumerate() {
             let number = if many { format!(" ({number})") } else { String::new() };
             let course = args.with_settings(Course::of_scenario(scenario)).map_err(named)?;
-            jobs.push(Job { name: format!("{}{number}", path.display()), course });
+            let again = format!("--scenario {}{}", path.display(), args.settings_again());
+            jobs.push(Job { name: format!("{}{number}", path.display()), again, course });
         }
     }
     let mut seeds = Vec::new();
@@ -194,7 +203,7 @@ fn jobs(args: &Args) -> Result<Vec<Job>, String> {
         // Far from the seeds that people choose, and short enough to be typed again.
         let first = 1_000_000_000 + now.as_millis() as u64 % 1_000_000_000 * 1000;
         seeds.extend(first..first + count);
-        println!("seeds {first}..{}", first + count);
+        say!("seeds {first}..{}", first + count);
     }
     seeds.extend(args.seed);
     seeds.extend(args.seeds.clone().into_iter().flatten());

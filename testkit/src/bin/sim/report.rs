@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use raftcore_testkit::say;
 use raftcore_testkit::sim::{self, Course, Failure, Tally};
 
 use crate::{Args, Job, about};
@@ -45,7 +46,7 @@ impl<'a> Report<'a> {
                 if self.args.verbose {
                     let sim::Report { events, digest, .. } = report;
                     let committed = report.tally.committed;
-                    println!("{}: {events} events, {committed} committed, digest {digest:016x}", job.name);
+                    say!("{}: {events} events, {committed} committed, digest {digest:016x}", job.name);
                 }
                 if self.total == 1 {
                     self.write_trace(&job.course)?;
@@ -62,9 +63,10 @@ impl<'a> Report<'a> {
 
     fn explain(&self, job: &Job, failure: &Failure) -> io::Result<()> {
         for line in &failure.story {
-            println!("{line}");
+            say!("{line}");
         }
-        println!("{}: after {} events: {}\n", job.name, failure.events, failure.violation);
+        say!("{}: after {} events: {}\n", job.name, failure.events, failure.violation);
+        say!("to repeat it: cargo run --release -p raftcore-testkit --bin sim -- {}\n", job.again);
         if self.violations.len() == 1 {
             self.write_trace(&job.course)?;
         }
@@ -72,7 +74,7 @@ impl<'a> Report<'a> {
             return Ok(());
         }
         let Some(scenario) = sim::shrink(&job.course) else {
-            println!("written down as a scenario, the run does not fail: replay the seed\n");
+            say!("written down as a scenario, the run does not fail: replay the seed\n");
             return Ok(());
         };
         let name: String =
@@ -82,7 +84,7 @@ impl<'a> Report<'a> {
         let path = directory.join(format!("{name}.scenario"));
         let text = format!("# {:?}, found with {}\n{scenario}", failure.violation.invariant, job.name);
         fs::write(&path, text).map_err(about(&path))?;
-        println!("reduced to a scenario; to replay it:\n  sim --scenario {}\n", path.display());
+        say!("reduced to a scenario; to replay it:\n  sim --scenario {}\n", path.display());
         Ok(())
     }
 
@@ -105,31 +107,30 @@ impl<'a> Report<'a> {
 
     /// The summary; says whether all was well.
     pub(crate) fn finish(self) -> io::Result<bool> {
-        let mut out = io::stdout().lock();
         if self.last_shown != self.start {
             writeln!(io::stderr())?;
         }
         if self.dead_ends > 0 {
-            writeln!(out, "{} groups ended in a known dead end: no violation", self.dead_ends)?;
+            say!("{} groups ended in a known dead end: no violation", self.dead_ends);
         }
         let missing = self.tally.situations.missing();
         let counts = self.tally.counts();
         if self.args.verbose {
-            counts.iter().try_for_each(|(name, count)| writeln!(out, "{name}: {count}"))?;
+            counts.iter().for_each(|(name, count)| say!("{name}: {count}"));
         } else {
             let short = counts.iter().take(12).map(|(name, count)| format!("{name}: {count}"));
-            writeln!(out, "{}", short.collect::<Vec<_>>().join(", "))?;
+            say!("{}", short.collect::<Vec<_>>().join(", "));
         }
         if self.args.all_situations && !missing.is_empty() {
-            writeln!(out, "never met: {missing:?}")?;
+            say!("never met: {missing:?}");
         }
         if !self.violations.is_empty() {
-            writeln!(out, "violations: {}", self.violations.join(", "))?;
+            say!("violations: {}", self.violations.join(", "));
         }
         let rate = self.events as f64 / self.start.elapsed().as_secs_f64();
         let Self { runs, events, violations, .. } = &self;
         let count = violations.len();
-        writeln!(out, "seeds: {runs}, events: {events}, events per second: {rate:.0}, violations: {count}")?;
+        say!("seeds: {runs}, events: {events}, events per second: {rate:.0}, violations: {count}");
         Ok(violations.is_empty() && (missing.is_empty() || !self.args.all_situations))
     }
 }

@@ -6,13 +6,14 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use raftcore_testkit::say;
 use serde::{Deserialize, Serialize};
 
 use crate::report::Report;
 use crate::{Args, about, pool};
 
 /// Seeds between two looks at the clock.
-const BATCH: u64 = 200;
+const BATCH: u64 = 40;
 
 /// What was done so far, over all calls.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -91,15 +92,15 @@ fn save(state: &State, path: &Path) -> io::Result<()> {
 }
 
 fn summarize(state: &State) -> bool {
-    println!("in {:.1} hours of {}:", state.seconds / 3600.0, state.kind);
+    say!("in {:.1} hours of {}:", state.seconds / 3600.0, state.kind);
     for (name, count) in &state.counts {
-        println!("  {name}: {count}");
+        say!("  {name}: {count}");
     }
     if !state.violations.is_empty() {
-        println!("violations: {}", state.violations.join(", "));
+        say!("violations: {}", state.violations.join(", "));
     }
     let State { seeds, events, seconds, violations, .. } = state;
     let (rate, count) = (*events as f64 / seconds.max(1e-9), violations.len());
-    println!("seeds: {seeds}, events: {events}, events per second: {rate:.0}, violations: {count}");
+    say!("seeds: {seeds}, events: {events}, events per second: {rate:.0}, violations: {count}");
     violations.is_empty()
 }
