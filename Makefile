@@ -83,7 +83,7 @@ hello: setup build/build.ninja ## Run the first program: three nodes in one C fi
 	@build/examples-c/hello/hello
 
 test-rust: setup ## Test the core, the C interface and the simulator
-	@$(ENV) cargo test --workspace --locked
+	@$(ENV) cargo test --workspace --locked --no-fail-fast
 
 SIM = $(CARGO_TARGET_DIR)/release/sim
 
