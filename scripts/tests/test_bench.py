@@ -33,8 +33,8 @@ def test_targets(core, messages, met):
     measured = figures(core, messages)
     speed = next(target for target in bench.TARGETS if target.what == "the same, batch 64")
     few = next(target for target in bench.TARGETS if target.what.startswith("messages per proposal"))
-    assert speed.line(measured).endswith(f"| {met} |")
-    assert few.line(measured).endswith(f"| {met} |")
+    assert f"| {met} |" in speed.line(measured)
+    assert f"| {met} |" in few.line(measured)
 
 
 def test_the_document_has_a_place_for_the_table():
