@@ -824,7 +824,7 @@ typedef struct raft_message_fields {
   /// RAFT_MESSAGE_APPEND_REPLY with reject: where the log might match.
   uint64_t reject_hint;
   /// RAFT_MESSAGE_APPEND, HEARTBEAT: the leader's commit index. VOTE_REPLY, PRE_VOTE_REPLY with
-  /// reject: the last entry that the voter knows to be committed, or 0.
+  /// reject, of a node that does not vote any more: the last entry that it knows to be committed.
   uint64_t commit;
   /// RAFT_MESSAGE_VOTE, PRE_VOTE: the candidate's priority.
   int64_t priority;

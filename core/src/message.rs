@@ -108,8 +108,8 @@ pub struct VoteReply {
     pub pre: bool,
     /// Whether the vote is given.
     pub granted: bool,
-    /// If it is refused: the last entry that the voter knows to be committed, or a zero id. The
-    /// candidate may not know, and a membership change may be among what it learns so.
+    /// If it is refused by a node that does not vote any more: the last entry that this node knows to be
+    /// committed. Else a zero id. What the candidate learns so may be that the node does not vote.
     pub commit: EntryId,
 }
 

@@ -47,7 +47,7 @@ pub struct raft_message_fields {
     /// RAFT_MESSAGE_APPEND_REPLY with reject: where the log might match.
     pub reject_hint: u64,
     /// RAFT_MESSAGE_APPEND, HEARTBEAT: the leader's commit index. VOTE_REPLY, PRE_VOTE_REPLY with
-    /// reject: the last entry that the voter knows to be committed, or 0.
+    /// reject, of a node that does not vote any more: the last entry that it knows to be committed.
     pub commit: u64,
     /// RAFT_MESSAGE_VOTE, PRE_VOTE: the candidate's priority.
     pub priority: i64,

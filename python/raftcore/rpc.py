@@ -81,7 +81,7 @@ class VoteReply:
     pre: bool = False
     """Whether it answers a PreVote."""
     commit: EntryId = _NO_ENTRY
-    """If it is refused: the last entry that the voter knows to be committed, or a zero id."""
+    """If a node refuses that does not vote any more: the last entry that it knows to be committed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,18 +87,20 @@ pub(crate) fn answer_vote<S: Storage>(
     }
 }
 
-/// The answer to a candidate that does not get the vote.
+/// The answer to a candidate that does not get the vote. A node that is no voter tells what is committed:
+/// who asks it does not know that. Without this a group could be stuck: a leader that demotes itself may
+/// stop to lead before anybody else knows that this is committed, and then neither campaign, being no
+/// voter, nor vote for those who still need its vote, its log being longer.
 pub(crate) fn refusal<S: Storage>(shared: &Shared<S>, pre: bool) -> VoteReply {
     let index = shared.log.committed();
-    let term = if shared.config.eager_append { None } else { shared.log.term(index).ok().flatten() };
+    let tells = !shared.configuration.is_voter(shared.config.id) && !shared.config.eager_append;
+    let term = if tells { shared.log.term(index).ok().flatten() } else { None };
     let commit = term.map_or(EntryId::default(), |term| EntryId::new(term, index));
     VoteReply { pre, granted: false, commit }
 }
 
-/// A candidate is told what is committed. Without that a group could be stuck: a leader that demotes
-/// itself may stop to lead before anybody else knows that this is committed, and then neither campaign,
-/// being no voter, nor vote for those who still need its vote, its log being longer. Returns whether
-/// a membership change is to be applied first, so that the candidacy has to end.
+/// A candidate takes over what a refusal tells to be committed. Returns whether a membership change is to
+/// be applied first, so that the candidacy has to end.
 pub(crate) fn learn_commit<S: Storage>(shared: &mut Shared<S>, commit: EntryId) -> Result<bool, Error> {
     if shared.config.eager_append || commit.index <= shared.log.committed() || !shared.log.matches(commit)? {
         return Ok(false);
