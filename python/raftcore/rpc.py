@@ -81,7 +81,7 @@ class VoteReply:
     pre: bool = False
     """Whether it answers a PreVote."""
     commit: EntryId = _NO_ENTRY
-    """If a node refuses that does not vote any more: the last entry that it knows to be committed."""
+    """If a node refuses that does not vote any more: the last entry it knows to be committed."""
 
 
 @dataclass(frozen=True, slots=True)
