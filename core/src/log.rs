@@ -15,7 +15,7 @@ pub(crate) use slice::{Fit, LogSlice};
 
 use recent::Recent;
 
-use crate::config::{Config, NO_LIMIT};
+use crate::config::NO_LIMIT;
 use crate::entry::{Entries, Entry};
 use crate::error::{Error, StorageError};
 use crate::message::Snapshot;
@@ -40,12 +40,11 @@ pub(crate) struct RaftLog<S> {
     applied: Index,
     /// Encoded bytes handed out and not yet applied.
     applying_bytes: u64,
-    max_applying_bytes: u64,
     applying_paused: bool,
 }
 
 impl<S: Storage> RaftLog<S> {
-    pub(crate) fn new(storage: S, config: &Config) -> Result<Self, Error> {
+    pub(crate) fn new(storage: S) -> Result<Self, Error> {
         let first = storage.first_index()?;
         let last = storage.last_index()?;
         if first == 0 || last.checked_add(1).is_none_or(|next| next < first) {
@@ -64,7 +63,6 @@ impl<S: Storage> RaftLog<S> {
             applying: first - 1,
             applied: first - 1,
             applying_bytes: 0,
-            max_applying_bytes: config.max_committed_bytes_per_ready,
             applying_paused: false,
             storage,
         })
@@ -336,12 +334,16 @@ impl<S: Storage> RaftLog<S> {
         !self.applying_paused && self.snapshot.is_none() && self.applying < self.appliable(allow_unstable)
     }
 
-    /// Committed entries that were not handed out yet, within the limit.
-    pub(crate) fn entries_to_apply(&mut self, allow_unstable: bool) -> Result<Entries, StorageError> {
+    /// Committed entries that were not handed out yet, of which `max_bytes` may be under way.
+    pub(crate) fn entries_to_apply(
+        &mut self,
+        allow_unstable: bool,
+        max_bytes: u64,
+    ) -> Result<Entries, StorageError> {
         if !self.has_entries_to_apply(allow_unstable) {
             return Ok(Entries::new());
         }
-        let budget = self.max_applying_bytes - self.applying_bytes;
+        let budget = max_bytes.saturating_sub(self.applying_bytes);
         let high = self.appliable(allow_unstable) + 1;
         match self.slice(self.applying + 1, high, budget)? {
             Some(entries) => Ok(entries),
@@ -350,27 +352,33 @@ impl<S: Storage> RaftLog<S> {
     }
 
     /// Entries up to `index` have been handed out for applying.
-    pub(crate) fn handed_out_to_apply(&mut self, index: Index, bytes: u64, allow_unstable: bool) {
+    pub(crate) fn handed_out_to_apply(
+        &mut self,
+        index: Index,
+        bytes: u64,
+        allow_unstable: bool,
+        max_bytes: u64,
+    ) {
         self.applying = index;
         self.applying_bytes = self.applying_bytes.saturating_add(bytes);
         self.applying_paused =
-            self.applying_bytes >= self.max_applying_bytes || index < self.appliable(allow_unstable);
+            self.applying_bytes >= max_bytes || index < self.appliable(allow_unstable);
     }
 
-    pub(crate) fn applied_to(&mut self, index: Index, bytes: u64) {
+    pub(crate) fn applied_to(&mut self, index: Index, bytes: u64, max_bytes: u64) {
         debug_assert!(index <= self.committed, "applied what is not committed");
         self.applied = self.applied.max(index);
         self.applying = self.applying.max(self.applied);
         self.applying_bytes = self.applying_bytes.saturating_sub(bytes);
-        self.applying_paused = self.applying_bytes >= self.max_applying_bytes;
+        self.applying_paused = self.applying_bytes >= max_bytes;
     }
 
-    /// Whether a committed membership change waits to be applied.
-    pub(crate) fn has_unapplied_conf_change(&mut self) -> Result<bool, StorageError> {
+    /// Whether a committed membership change waits to be applied. Looks at `page_bytes` at a time.
+    pub(crate) fn has_unapplied_conf_change(&mut self, page_bytes: u64) -> Result<bool, StorageError> {
         // A host may compact what it has applied before it says so.
         let mut low = (self.applied + 1).max(self.first_index()?);
         while low <= self.committed {
-            let page = self.slice(low, self.committed + 1, self.max_applying_bytes)?.unwrap_or_default();
+            let page = self.slice(low, self.committed + 1, page_bytes)?.unwrap_or_default();
             if page.is_empty() {
                 return Err(StorageError::Contract(format!("entry {low} is missing")));
             }

@@ -94,6 +94,11 @@ impl<S: Storage> Shared<S> {
         self.configuration.is_voter(self.config.id) && !self.log.has_pending_snapshot()
     }
 
+    /// Whether a committed membership change waits to be applied.
+    pub(crate) fn has_unapplied_conf_change(&mut self) -> Result<bool, StorageError> {
+        self.log.has_unapplied_conf_change(self.config.max_committed_bytes_per_ready)
+    }
+
     pub(crate) fn hard_state(&self) -> HardState {
         HardState { term: self.term, vote: self.vote, commit: self.log.committed() }
     }
@@ -127,7 +132,7 @@ impl<S: Storage> Raft<S> {
         config.validate()?;
         let (hard_state, conf_state) = storage.initial_state()?;
         let configuration = Configuration::restore(&conf_state)?;
-        let mut log = RaftLog::new(storage, &config)?;
+        let mut log = RaftLog::new(storage)?;
         if log.last().index == 0 && conf_state != ConfState::default() {
             return Err(Error::InconsistentStorage(
                 "there are members, but no log: a group starts from a snapshot at index 1 of term 1".into(),
@@ -267,22 +272,27 @@ impl<S: Storage> Raft<S> {
         Ok(())
     }
 
-    /// One tick of the host's clock.
-    pub(crate) fn tick(&mut self) -> Result<(), Error> {
+    /// One tick of the host's clock. Answers whether there was nothing to do but to count it.
+    #[inline]
+    pub(crate) fn count_tick(&mut self) -> bool {
         self.shared.election_elapsed = self.shared.election_elapsed.saturating_add(1);
         self.shared.cold_ticks = self.shared.cold_ticks.saturating_sub(1);
-        match &mut self.role {
-            Role::Leader(leader) => {
-                let next = leader.tick(&mut self.shared)?;
-                self.become_(next)
-            }
-            _ if self.shared.election_elapsed < self.shared.randomized_timeout => Ok(()),
-            _ if self.shared.is_promotable() => {
-                self.shared.election_elapsed = 0;
-                self.campaign()
-            }
-            _ => Ok(()),
+        !matches!(self.role, Role::Leader(_)) && self.shared.election_elapsed < self.shared.randomized_timeout
+    }
+
+    /// What a leader does at each tick, and others when their timer has run out. Apart, so that the ticks of
+    /// idle nodes stay few instructions wherever they are called.
+    #[inline(never)]
+    pub(crate) fn act_on_tick(&mut self) -> Result<(), Error> {
+        if let Role::Leader(leader) = &mut self.role {
+            let next = leader.tick(&mut self.shared)?;
+            return self.become_(next);
         }
+        if !self.shared.is_promotable() {
+            return Ok(());
+        }
+        self.shared.election_elapsed = 0;
+        self.campaign()
     }
 
     /// Whether somebody may read by a lease that this node's silence holds up. That may be so even if
@@ -413,7 +423,8 @@ impl<S: Storage> Raft<S> {
         if index > self.shared.log.committed() {
             return Err(Error::UnknownAck);
         }
-        self.shared.log.applied_to(index, bytes);
+        let max_bytes = self.shared.config.max_committed_bytes_per_ready;
+        self.shared.log.applied_to(index, bytes, max_bytes);
         membership::leave_joint_if_due(self)
     }
 

@@ -21,7 +21,7 @@ use crate::wire;
 /// A clone is a node in the same state, to see what would become of it: model checkers need that. Only
 /// one of the two may go on as the member of its group.
 #[derive(Clone, Debug)]
-#[repr(C)]
+#[repr(C, align(32))]
 pub struct RawNode<S: Storage> {
     raft: Raft<S>,
     /// What the last `Ready` told.
@@ -68,8 +68,11 @@ impl<S: Storage> RawNode<S> {
     }
 
     /// One tick of the clock: elections and heartbeats are counted in ticks.
+    #[inline]
     pub fn tick(&mut self) -> Result<(), Error> {
-        self.raft.tick()?;
+        if !self.raft.count_tick() {
+            self.raft.act_on_tick()?;
+        }
         // Once after each contact, so that ticks of an idle node touch nothing else.
         if self.raft.shared.election_elapsed == 1 {
             self.shrink();
@@ -78,6 +81,7 @@ impl<S: Storage> RawNode<S> {
     }
 
     /// Lets the memory go that only work needs.
+    #[cold]
     fn shrink(&mut self) {
         self.raft.shared.outbox.shrink();
         self.ticket.shrink();
@@ -205,7 +209,8 @@ impl<S: Storage> RawNode<S> {
         let may_apply_unstable = self.may_apply_unstable();
         let (soft_state, told_soft_state) = (self.raft.soft_state(), self.told_soft_state);
         let shared = &mut self.raft.shared;
-        let committed_entries = shared.log.entries_to_apply(may_apply_unstable)?;
+        let max_applying_bytes = shared.config.max_committed_bytes_per_ready;
+        let committed_entries = shared.log.entries_to_apply(may_apply_unstable, max_applying_bytes)?;
         let (hard_state, told) = (shared.hard_state(), self.told_hard_state);
         let entries = shared.log.entries_to_store();
         let snapshot = shared.log.snapshot_to_store().cloned().map(Box::new);
@@ -213,7 +218,7 @@ impl<S: Storage> RawNode<S> {
         let applied = applied_ack(&committed_entries);
         shared.log.handed_out();
         if let Some(Ack::Applied { index, bytes, .. }) = applied {
-            shared.log.handed_out_to_apply(index, bytes, may_apply_unstable);
+            shared.log.handed_out_to_apply(index, bytes, may_apply_unstable, max_applying_bytes);
         }
         self.told_soft_state = soft_state;
         self.told_hard_state = hard_state;
@@ -264,15 +269,9 @@ impl<S: Storage> RawNode<S> {
     /// Synchronous writes: what `advance` does.
     fn completion(&mut self, stored: Option<Ack>, applied: Option<Ack>) -> Box<Completion> {
         let mut completion = self.ticket.issue();
-        if self.raft.shared.outbox.has_deferred() {
-            let deferred = self.raft.shared.outbox.drain_deferred();
-            completion.acks.extend(deferred.filter_map(|deferred| match deferred {
-                Deferred::Acknowledge(ack) => Some(ack),
-                Deferred::Send(_) => None,
-            }));
-        }
-        completion.acks.extend(stored);
-        completion.acks.extend(applied);
+        self.raft.shared.outbox.swap_deferred(&mut completion.deferred);
+        completion.stored = stored;
+        completion.applied = applied;
         completion
     }
 
@@ -282,17 +281,26 @@ impl<S: Storage> RawNode<S> {
         if self.config().async_storage_writes {
             return Err(Error::WrongWriteMode);
         }
-        let Some(completion) = ready.completion.filter(|completion| self.ticket.is_own(completion)) else {
+        let Some(mut completion) = ready.completion.filter(|completion| self.ticket.is_own(completion)) else {
             return Err(Error::ForeignReady);
         };
         self.raft.shared.outbox.give_back(ready.messages);
-        let mut outcome = Ok(());
-        for ack in &completion.acks {
-            // Each notice is a fact of its own: a failure to act on one must not swallow the next.
-            outcome = outcome.and(self.raft.acknowledge(ack));
+        let mut failure = None;
+        // Each notice is a fact of its own: a failure to act on one must not swallow the next.
+        let mut tell = |ack: &Ack| {
+            if let Err(error) = self.raft.acknowledge(ack) {
+                failure.get_or_insert(error);
+            }
+        };
+        for deferred in completion.deferred.drain(..) {
+            if let Deferred::Acknowledge(ack) = deferred {
+                tell(&ack);
+            }
         }
+        completion.stored.take().iter().for_each(&mut tell);
+        completion.applied.take().iter().for_each(&mut tell);
         self.ticket.take_back(completion);
-        outcome
+        failure.map_or(Ok(()), Err)
     }
 
     /// Storage work is done (asynchronous writes): hands back the notice that came with it.

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::entry::Entries;
 use crate::input::Ack;
 use crate::message::{Message, Snapshot};
+use crate::raft::Deferred;
 use crate::types::{HardState, Index, SoftState};
 
 /// A read that is linearizable once the state machine has applied `index` (thesis section 6.4).
@@ -74,8 +75,10 @@ impl Ready {
 /// reference is counted for that.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Completion {
-    /// Notices for the node itself.
-    pub(crate) acks: Vec<Ack>,
+    /// Notices that waited in the outbox, and those of what is stored and applied: in this order.
+    pub(crate) deferred: Vec<Deferred>,
+    pub(crate) stored: Option<Ack>,
+    pub(crate) applied: Option<Ack>,
 }
 
 /// The node's end of a [`Completion`].
@@ -104,8 +107,7 @@ impl Ticket {
     }
 
     /// The outstanding completion has been carried out.
-    pub(crate) fn take_back(&mut self, mut completion: Box<Completion>) {
-        completion.acks.clear();
+    pub(crate) fn take_back(&mut self, completion: Box<Completion>) {
         self.away = 0;
         self.here = Some(completion);
     }

@@ -80,10 +80,26 @@ impl Entries {
         Self { chunk: self.chunk.clone(), start: self.start + start, end: self.start + end }
     }
 
+    /// The same without the first `count`.
+    #[inline]
+    pub(crate) fn skip(mut self, count: usize) -> Self {
+        if count >= self.len() {
+            return Self::new();
+        }
+        self.start += count;
+        self
+    }
+
+    /// Whether all of the run that these entries are a part of fits `max_bytes` encoded.
+    #[inline]
+    pub(crate) fn surely_fit(&self, max_bytes: u64) -> bool {
+        self.chunk.as_ref().is_none_or(|chunk| chunk.encoded_len <= max_bytes)
+    }
+
     /// The first entries, as far as they fit `max_bytes` encoded; at least one if there is one.
     #[inline]
     pub fn fitting(self, max_bytes: u64) -> Self {
-        if self.chunk.as_ref().is_none_or(|chunk| chunk.encoded_len <= max_bytes) {
+        if self.surely_fit(max_bytes) {
             return self;
         }
         let count = fitting(&self, max_bytes);

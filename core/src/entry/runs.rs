@@ -141,12 +141,22 @@ impl Runs {
     }
 
     /// Entries `low..high`, which must be here, as far as they fit `max_bytes`; at least one.
+    #[inline]
     pub(crate) fn slice(&self, low: Index, high: Index, max_bytes: u64) -> Entries {
         debug_assert!(self.first <= low && high <= self.next, "not here");
+        // What came last is asked for most often, all of it.
+        match self.runs.back() {
+            Some(last) if low == last.first && high == self.next && last.entries.surely_fit(max_bytes) => {
+                last.entries.clone()
+            }
+            _ => self.any_slice(low, high, max_bytes),
+        }
+    }
+
+    fn any_slice(&self, low: Index, high: Index, max_bytes: u64) -> Entries {
         if low >= high {
             return Entries::new();
         }
-        // What came last is asked for most often.
         if let Some(last) = self.runs.back().filter(|run| run.first <= low) {
             let slice = last.entries.slice((low - last.first) as usize..(high - last.first) as usize);
             return slice.fitting(max_bytes);
@@ -177,7 +187,7 @@ fn collect_fitting<'a>(entries: impl Iterator<Item = &'a Entry>, max_bytes: u64)
 }
 
 fn run_bytes(run: &Entries) -> u64 {
-    size_of_val(&run[..]) as u64 + run.payload_len()
+    (run.len() * size_of::<Entry>()) as u64 + run.payload_len()
 }
 
 #[cfg(test)]

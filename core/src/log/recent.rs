@@ -90,6 +90,7 @@ impl Recent {
     }
 
     /// Entries `low..high`, which must be here, as far as they fit `max_bytes`; at least one.
+    #[inline]
     pub(crate) fn slice(&mut self, low: Index, high: Index, max_bytes: u64) -> Entries {
         let Some(window) = self.window.as_mut().filter(|_| low < high) else { return Entries::new() };
         if high > window.closed.next() {

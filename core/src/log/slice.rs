@@ -56,6 +56,10 @@ pub(crate) enum Fit {
 impl<S: Storage> RaftLog<S> {
     /// How `slice` fits. An error if it contradicts what is committed.
     pub(crate) fn fit(&self, slice: &LogSlice) -> Result<Fit, Error> {
+        // Nearly always.
+        if slice.prev == self.last() {
+            return Ok(if slice.entries.is_empty() { Fit::Known } else { Fit::New { from: 0 } });
+        }
         if slice.prev.index < self.committed() {
             return Ok(Fit::BelowCommitted);
         }

@@ -17,7 +17,7 @@ fn entries(ids: &[(Term, Index)]) -> Vec<Entry> {
 fn log() -> RaftLog<MemoryStorage> {
     let mut storage = MemoryStorage::new();
     storage.append(entries(&[(1, 1), (1, 2), (1, 3)])).unwrap();
-    let mut log = RaftLog::new(storage, &Config::new(1)).unwrap();
+    let mut log = RaftLog::new(storage).unwrap();
     log.append(entries(&[(2, 4), (2, 5)]).into());
     log
 }
@@ -146,8 +146,8 @@ fn a_commit_never_goes_back_nor_beyond_the_log() {
 fn entries_to_apply_wait_for_storage_only_if_they_must() {
     let mut log = log();
     log.commit_to(5).unwrap();
-    assert_eq!(log.entries_to_apply(false).unwrap().len(), 3);
-    assert_eq!(log.entries_to_apply(true).unwrap().len(), 5);
+    assert_eq!(log.entries_to_apply(false, NO_LIMIT).unwrap().len(), 3);
+    assert_eq!(log.entries_to_apply(true, NO_LIMIT).unwrap().len(), 5);
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn a_storage_that_answers_something_else_is_found_out() {
     }
     let mut storage = MemoryStorage::new();
     storage.append(entries(&[(1, 1), (1, 2), (1, 3)])).unwrap();
-    let mut log = RaftLog::new(Liar(storage), &Config::new(1)).unwrap();
+    let mut log = RaftLog::new(Liar(storage)).unwrap();
     assert!(matches!(log.slice(1, 3, NO_LIMIT), Err(StorageError::Contract(_))));
 }
 

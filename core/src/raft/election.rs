@@ -21,7 +21,7 @@ pub(crate) enum Campaign {
 /// install a snapshot, or has a membership change to apply: that one might have removed it, or
 /// might have added voters that it must ask.
 pub(crate) fn start<S: Storage>(shared: &mut Shared<S>, campaign: Campaign) -> Result<Next, Error> {
-    if !shared.is_promotable() || shared.log.has_unapplied_conf_change()? {
+    if !shared.is_promotable() || shared.has_unapplied_conf_change()? {
         return Ok(Next::Stay);
     }
     Ok(Next::Campaign(campaign))
@@ -106,5 +106,5 @@ pub(crate) fn learn_commit<S: Storage>(shared: &mut Shared<S>, commit: EntryId) 
         return Ok(false);
     }
     shared.log.commit_to(commit.index)?;
-    Ok(shared.log.has_unapplied_conf_change()?)
+    Ok(shared.has_unapplied_conf_change()?)
 }

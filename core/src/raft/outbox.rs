@@ -76,9 +76,10 @@ impl Outbox {
     /// Takes a vector whose messages have left, to be filled again.
     pub(crate) fn give_back(&mut self, mut messages: Vec<Message>) {
         messages.clear();
-        let place = if self.now.capacity() == 0 { &mut self.now } else { &mut self.held };
-        if place.capacity() == 0 {
-            std::mem::swap(place, &mut messages);
+        if self.now.capacity() == 0 {
+            self.now = messages;
+        } else if self.held.capacity() == 0 {
+            self.held = messages;
         }
     }
 
@@ -87,6 +88,11 @@ impl Outbox {
         self.now.shrink_to_fit();
         self.held.shrink_to_fit();
         self.deferred.shrink_to_fit();
+    }
+
+    /// Takes what was deferred in exchange for an empty vector.
+    pub(crate) fn swap_deferred(&mut self, taken: &mut Vec<Deferred>) {
+        std::mem::swap(&mut self.deferred, taken);
     }
 
     pub(crate) fn drain_deferred(&mut self) -> std::vec::Drain<'_, Deferred> {

@@ -217,11 +217,12 @@ pub(crate) fn answer_append<S: Storage>(
         }
         fit => {
             let last = slice.last_index();
+            let tells_only_commit = tells_only_commit(&slice, term);
             if let Fit::New { from } = fit {
-                shared.log.append(slice.entries.slice(from..slice.entries.len()));
+                shared.log.append(slice.entries.skip(from));
             }
             shared.log.commit_to(commit.min(last))?;
-            if tells_only_commit(&slice, term) && shared.log.committed() > had && !shared.config.eager_append
+            if tells_only_commit && shared.log.committed() > had && !shared.config.eager_append
             {
                 return Ok(());
             }

@@ -27,18 +27,19 @@ pub(crate) fn check_envelope<S: Storage>(shared: &Shared<S>, message: &Message) 
         return Err(Error::InvalidMessage("it is for another node"));
     }
     // Forwarded requests may come back to where they began.
-    let may_be_own = is_termless(&message.body) || matches!(message.body, Body::TransferLeader(_));
-    if message.from == shared.id() && !may_be_own {
+    let may_be_own = || is_termless(&message.body) || matches!(message.body, Body::TransferLeader(_));
+    if message.from == shared.id() && !may_be_own() {
         return Err(Error::InvalidMessage("it claims to be from this node itself"));
     }
     if message.from == NO_NODE {
         return Err(Error::InvalidMessage("it has no sender"));
     }
     // Terms begin at 1. Recorded scripts know senders that never heard of a term.
-    let is_request = !message.is_reply() && !may_be_own;
-    let is_known = shared.config.eager_append && !matches!(message.body, Body::Vote(_));
-    if message.term == 0 && is_request && !is_known {
-        return Err(Error::InvalidMessage("it has no term"));
+    if message.term == 0 && !message.is_reply() && !may_be_own() {
+        let is_known = shared.config.eager_append && !matches!(message.body, Body::Vote(_));
+        if !is_known {
+            return Err(Error::InvalidMessage("it has no term"));
+        }
     }
     let is_reply =
         message.is_reply() || (shared.config.eager_append && matches!(message.body, Body::ReadIndexReply(_)));
