@@ -19,7 +19,7 @@ pub enum ProgressState {
     Snapshot,
 }
 
-/// What shall be sent to a member when the next `Ready` is taken.
+/// What shall be sent to a member, or to all, when the next `Ready` is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Due {
     #[default]

@@ -438,7 +438,7 @@ impl<S: Storage> Raft<S> {
     /// Whether [`Self::flush`] would send something.
     pub(crate) fn has_messages_due(&self) -> bool {
         match &self.role {
-            Role::Leader(leader) => replication::is_due(leader),
+            Role::Leader(leader) => replication::is_due(&self.shared, leader),
             _ => false,
         }
     }

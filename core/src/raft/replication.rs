@@ -27,7 +27,9 @@ pub(crate) fn propose<S: Storage>(
     let Some(next) = last.checked_add(entries.as_mut().len() as u64 + 1) else {
         return dropped(DropReason::LogFull);
     };
-    let pending_conf_index = vet(shared, leader, entries.as_mut())?;
+    let changes_membership = entries.as_mut().iter().any(Entry::is_conf_change);
+    let pending_conf_index =
+        if changes_membership { vet(shared, leader, entries.as_mut())? } else { leader.pending_conf_index };
     if shared.config.eager_append {
         // The reference takes note of a change even if it is too large to be taken.
         leader.pending_conf_index = pending_conf_index;
@@ -41,9 +43,10 @@ pub(crate) fn propose<S: Storage>(
     }
     leader.uncommitted_bytes = leader.uncommitted_bytes.saturating_add(payload);
     leader.pending_conf_index = pending_conf_index;
-    for (index, entry) in (last + 1..next).zip(entries) {
-        shared.log.push(entry.at(EntryId::new(shared.term, index)));
+    for (index, entry) in (last + 1..next).zip(entries.as_mut()) {
+        entry.id = EntryId::new(shared.term, index);
     }
+    entries.into_iter().for_each(|entry| shared.log.push(entry));
     shared.outbox.own_append(shared.term, next - 1, !shared.config.eager_append);
     broadcast(shared, leader, Due::Append);
     Ok(EntryId::new(shared.term, last + 1))
@@ -78,13 +81,13 @@ fn vet<S: Storage>(shared: &Shared<S>, leader: &Leader, entries: &mut [Entry]) -
 
 /// Sends to all other members, now or when the next `Ready` is taken.
 pub(crate) fn broadcast<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader, due: Due) {
-    let (own, last) = (shared.config.id, shared.log.last().index);
+    if !shared.config.eager_append {
+        leader.due = leader.due.max(due);
+        return;
+    }
+    let own = shared.config.id;
     for (id, progress) in leader.progress.iter_mut().filter(|(id, _)| *id != own) {
-        if shared.config.eager_append {
-            send_append(shared, *id, progress, due == Due::Append);
-        } else {
-            mark(progress, due, last);
-        }
+        send_append(shared, *id, progress, due == Due::Append);
     }
 }
 
@@ -92,7 +95,9 @@ pub(crate) fn broadcast<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader,
 /// many as it takes for all its entries.
 fn send<S: Storage>(shared: &mut Shared<S>, id: NodeId, progress: &mut Progress, due: Due) {
     if !shared.config.eager_append {
-        mark(progress, due, shared.log.last().index);
+        if !progress.is_paused() {
+            progress.due = due_to(progress, due, shared.log.last().index);
+        }
     } else if due == Due::Append {
         send_append(shared, id, progress, true);
     } else {
@@ -100,24 +105,28 @@ fn send<S: Storage>(shared: &mut Shared<S>, id: NodeId, progress: &mut Progress,
     }
 }
 
-fn mark(progress: &mut Progress, due: Due, last: Index) {
+/// What is due to a member, given what was before and what is now.
+fn due_to(progress: &Progress, due: Due, last: Index) -> Due {
     let is_useful = due == Due::Append || progress.next <= last;
-    if is_useful && !progress.is_paused() {
-        progress.due = progress.due.max(due);
-    }
+    if is_useful { progress.due.max(due) } else { progress.due }
 }
 
 /// Whether [`flush`] would send something.
-pub(crate) fn is_due(leader: &Leader) -> bool {
-    leader.reads.is_round_due()
-        || leader.progress.iter().any(|(_, progress)| progress.due != Due::Nothing && !progress.is_paused())
+pub(crate) fn is_due<S: Storage>(shared: &Shared<S>, leader: &Leader) -> bool {
+    let (own, last) = (shared.config.id, shared.log.last().index);
+    let is_due = |(id, progress): &(NodeId, Progress)| {
+        *id != own && due_to(progress, leader.due, last) != Due::Nothing && !progress.is_paused()
+    };
+    leader.reads.is_round_due() || leader.progress.iter().any(is_due)
 }
 
 /// Sends what is due: however many proposals came, each member gets as few Appends as fit them.
 pub(crate) fn flush<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader) {
-    let last = shared.log.last().index;
-    for (id, progress) in leader.progress.iter_mut() {
-        let due = std::mem::take(&mut progress.due);
+    let (own, last) = (shared.config.id, shared.log.last().index);
+    let due_to_all = std::mem::take(&mut leader.due);
+    for (id, progress) in leader.progress.iter_mut().filter(|(id, _)| *id != own) {
+        let due = due_to(progress, due_to_all, last);
+        progress.due = Due::Nothing;
         if due != Due::Nothing && send_append(shared, *id, progress, due == Due::Append) {
             while progress.next <= last && send_append(shared, *id, progress, false) {}
         }

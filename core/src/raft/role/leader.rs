@@ -16,6 +16,8 @@ use crate::types::{EntryId, Index, NO_NODE, NodeId};
 #[derive(Clone, Debug)]
 pub(crate) struct Leader {
     pub(crate) progress: Members,
+    /// What shall be sent to all other members when the next `Ready` is taken, whatever each is due.
+    pub(crate) due: Due,
     pub(crate) heartbeat_elapsed: u32,
     /// Ticks in this leadership, from 1 on.
     pub(crate) ticks: u64,
@@ -44,6 +46,7 @@ impl Leader {
         }
         let mut leader = Self {
             progress,
+            due: Due::Nothing,
             heartbeat_elapsed: 0,
             ticks: 1,
             transferee: None,
