@@ -1,8 +1,9 @@
 //! The recent part of the log in memory.
 //!
-//! What a proposer appends one by one is collected in an open run; as soon as somebody wants to have
-//! entries of it, it is closed. From then on the same run serves the host that stores it, all peers
-//! it is sent to and the state machine: one reference count each, however many entries there are.
+//! What comes one by one from a proposer, or in several pieces from a leader, is collected in an open run; as
+//! soon as somebody wants to have entries of it, it is closed. From then on the same run serves the host
+//! that stores it, all peers it is sent to and the state machine: one reference count each, however many
+//! entries there are.
 
 use crate::entry::{Entries, Entry, Runs};
 use crate::types::{Index, Term};
@@ -17,18 +18,29 @@ pub(crate) struct Recent {
 #[derive(Clone, Debug)]
 struct Window {
     closed: Runs,
-    /// The run that is being filled; continues the closed ones.
+    /// One piece as it came, that continues the closed runs. Left as it is if no other one follows.
+    piece: Entries,
+    /// The run that is being filled, if there is no piece.
     open: Vec<Entry>,
 }
 
 impl Window {
     fn close(&mut self) {
         let run = match self.open.len() {
-            0 => return,
+            0 if self.piece.is_empty() => return,
+            0 => std::mem::take(&mut self.piece),
             1 => self.open.pop().map(Entries::one).unwrap_or_default(),
             _ => std::mem::take(&mut self.open).into(),
         };
         self.closed.append(run);
+    }
+
+    /// The run that is being filled, with all in it that is not closed.
+    fn open(&mut self) -> &mut Vec<Entry> {
+        if !self.piece.is_empty() {
+            self.open = std::mem::take(&mut self.piece).into_vec();
+        }
+        &mut self.open
     }
 }
 
@@ -46,25 +58,25 @@ impl Recent {
     pub(crate) fn term(&self, index: Index) -> Option<Term> {
         let window = self.window.as_ref()?;
         match index.checked_sub(window.closed.next()) {
-            Some(place) => window.open.get(place as usize).map(Entry::term),
+            Some(place) => window.piece.get(place as usize).or(window.open.get(place as usize)).map(Entry::term),
             None => window.closed.term(index),
         }
     }
 
     fn window(&mut self) -> &mut Window {
         let next = self.next;
-        self.window.get_or_insert_with(|| Box::new(Window { closed: Runs::new(next), open: Vec::new() }))
+        self.window.get_or_insert_with(|| Box::new(Window { closed: Runs::new(next), piece: Entries::new(), open: Vec::new() }))
     }
 
     /// Adds the entry at the next index.
     pub(crate) fn push(&mut self, entry: Entry) {
         debug_assert_eq!(entry.index(), self.next, "a gap in the log");
-        let Window { closed, open } = self.window();
-        if open.capacity() == 0 {
+        let window = self.window();
+        if window.open().capacity() == 0 {
             // Steady load: the next run will be about as long as the last one.
-            open.reserve_exact(closed.last_run_len().clamp(1, 1024));
+            window.open.reserve_exact(window.closed.last_run_len().clamp(1, 1024));
         }
-        open.push(entry);
+        window.open.push(entry);
         self.next += 1;
     }
 
@@ -72,8 +84,10 @@ impl Recent {
     pub(crate) fn append(&mut self, entries: Entries) {
         let count = entries.len() as u64;
         let window = self.window();
-        window.close();
-        window.closed.append(entries);
+        match window.open.is_empty() && window.piece.is_empty() {
+            true => window.piece = entries,
+            false => window.open().extend(entries.into_vec()),
+        }
         self.next += count;
     }
 
@@ -117,6 +131,8 @@ impl Recent {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use super::*;
     use crate::config::NO_LIMIT;
     use crate::entry::EntryKind;
@@ -126,29 +142,39 @@ mod tests {
         Entry::new(EntryId::new(1, index), EntryKind::Normal, vec![b'x'; 10].into())
     }
 
-    /// A run 5..=7, open 8..=9.
-    fn window() -> Recent {
-        let mut recent = Recent::new(5);
-        recent.append((5..8).map(entry).collect());
-        recent.push(entry(8));
-        recent.push(entry(9));
-        recent
+    fn entries(indexes: Range<Index>) -> Entries {
+        indexes.map(entry).collect()
+    }
+
+    /// A run 5..=7; open 8..=9, as a piece, in pieces, and one by one.
+    fn windows() -> [Recent; 3] {
+        let mut closed = Recent::new(5);
+        closed.append(entries(5..8));
+        assert_eq!(closed.slice(5, 8, NO_LIMIT).len(), 3);
+        let mut windows = [closed.clone(), closed.clone(), closed];
+        windows[0].append(entries(8..10));
+        windows[1].append(entries(8..9));
+        windows[1].append(entries(9..10));
+        windows[2].push(entry(8));
+        windows[2].push(entry(9));
+        windows
     }
 
     #[test]
     fn every_slice_is_what_was_put_in() {
         for low in 5..=9 {
             for high in low..=10 {
-                let indexes: Vec<_> = window().slice(low, high, NO_LIMIT).iter().map(Entry::index).collect();
-                assert_eq!(indexes, (low..high).collect::<Vec<_>>());
+                for mut window in windows() {
+                    let slice = window.slice(low, high, NO_LIMIT);
+                    assert_eq!(slice, entries(low..high));
+                }
             }
         }
     }
 
     #[test]
     fn it_goes_on_where_it_was_truncated() {
-        for from in 3..=12 {
-            let mut recent = window();
+        for (from, mut recent) in (3..=12).flat_map(|from| windows().map(|window| (from, window))) {
             recent.truncate(from);
             for index in 1..15 {
                 assert_eq!(
@@ -164,13 +190,25 @@ mod tests {
 
     #[test]
     fn eviction_spares_what_is_not_stored() {
-        let mut recent = window();
-        recent.evict(7, 0);
-        assert_eq!(recent.first(), 8);
-        assert_eq!((recent.term(8), recent.term(9)), (Some(1), Some(1)));
-        recent.evict(9, 0);
-        assert_eq!(recent.first(), 10);
-        recent.push(entry(10));
-        assert_eq!(recent.term(10), Some(1));
+        for mut recent in windows() {
+            recent.evict(7, 0);
+            assert_eq!(recent.first(), 8);
+            assert_eq!((recent.term(8), recent.term(9)), (Some(1), Some(1)));
+            recent.evict(9, 0);
+            assert_eq!(recent.first(), 10);
+            recent.push(entry(10));
+            assert_eq!(recent.term(10), Some(1));
+        }
+    }
+
+    #[test]
+    fn what_comes_in_pieces_becomes_one_run() {
+        let [mut piece, mut pieces, mut one_by_one] = windows();
+        for recent in [&mut piece, &mut pieces, &mut one_by_one] {
+            recent.append(entries(10..12));
+            let (run, again) = (recent.slice(8, 12, NO_LIMIT), recent.slice(9, 12, NO_LIMIT));
+            assert_eq!(run[1..].as_ptr(), again.as_ptr());
+            assert_eq!(run, entries(8..12));
+        }
     }
 }
