@@ -38,7 +38,6 @@ demo: setup build/build.ninja ## Run three servers, kill the leader under load, 
 	@$(ENV) python scripts/demo.py
 
 bench: bench-programs ## Measure raftcore beside raft-rs and etcd/raft (QUICK=1: in a minute; CLOCK=cpu: on a busy machine)
-	@$(ENV) python -m pip install --quiet --disable-pip-version-check --requirement scripts/requirements-bench.txt
 	@$(ENV) python scripts/bench.py --clock $(or $(CLOCK),wall) $(if $(QUICK),--quick)
 
 bench-check: setup ## Count the instructions of the hot paths; fails if one has grown by more than 5%
@@ -49,8 +48,9 @@ bench-baseline: setup ## Make what is counted now the figures that bench-check c
 	@$(ENV) cargo build --quiet --release --locked -p raftcore-bench
 	@$(ENV) python scripts/bench_check.py --renew
 
-# The program itself, the one in C and, where there are Go and protoc, two more peers.
+# The program itself, the one in C, raft-rs with its other codec and, where there is Go, etcd/raft.
 bench-programs: setup build/build.ninja
+	@scripts/setup.sh --bench
 	@$(ENV) cmake --build build --target bench
 	@$(ENV) cargo build --release --locked -p raftcore-bench
 	@if command -v protoc >/dev/null; then $(ENV) \

@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/setup.sh [--check | --browser | --docs | --deb]
+Usage: scripts/setup.sh [--check | --browser | --docs | --deb | --bench]
 
 Installs what is missing, and says what it installs:
   - Debian or Ubuntu packages (apt-get, with sudo unless you are root)
@@ -19,6 +19,7 @@ When nothing is missing it does nothing, needs no network and no root.
   --browser also what the test of the simulator's page needs: chromium (400 MB), and playwright in .venv
   --docs    also what make docs needs: doxygen, and pdoc in .venv
   --deb     also what make deb needs: dpkg-dev, lintian, fakeroot and mmdebstrap
+  --bench   also what make bench needs: protobuf-compiler, and matplotlib in .venv
 TEXT
 }
 
@@ -26,12 +27,14 @@ check_only=false
 browser=false
 docs=false
 deb=false
+bench=false
 case "${1:-}" in
   "") ;;
   --check) check_only=true ;;
   --browser) browser=true ;;
   --docs) docs=true ;;
   --deb) deb=true ;;
+  --bench) bench=true ;;
   -h | --help) usage; exit 0 ;;
   *) usage >&2; exit 2 ;;
 esac
@@ -162,6 +165,7 @@ if $deb; then
     has_command "$command" || missing+=("$command")
   done
 fi
+if $bench && ! has_command protoc; then missing+=(protobuf-compiler); fi
 # shellcheck source=scripts/env.sh
 . scripts/env.sh
 
@@ -179,3 +183,4 @@ if ! raftcore_rust_is_new_enough; then install_rust; fi
 if ! python_is_ready; then install_python; fi
 if $browser; then .venv/bin/python -m pip install -q --disable-pip-version-check -r testkit/view_tests/requirements.txt; fi
 if $docs; then .venv/bin/python -m pip install -q --disable-pip-version-check -r docs/site/requirements.txt; fi
+if $bench; then .venv/bin/python -m pip install -q --disable-pip-version-check -r scripts/requirements-bench.txt; fi

@@ -27,7 +27,7 @@ pub(crate) fn measure(implementation: Impl, gap: &Gap) -> Result<f64, Failure> {
 }
 
 fn catch_up<N: Node>(gap: &Gap, merge_appends: bool) -> Result<f64, Failure> {
-    let settings = Settings { nodes: 3, election_ticks: 10, merge_appends };
+    let settings = Settings { merge_appends, ..Settings::new(3, 10) };
     let payloads = payload::lap(0, gap.entries as usize, gap.payload);
     let full = Settings::FIRST_INDEX + gap.entries;
     let nodes = vec![

@@ -41,6 +41,9 @@ enum Command {
 pub(crate) enum Impl {
     /// raftcore, its Rust API.
     Core,
+    /// The same, with payloads that are only lent: they are copied when they are proposed, as those of a
+    /// program in C are.
+    CoreCopying,
     /// raftcore through its C interface, from a C program (examples-c/bench).
     Ffi,
     /// raft-rs 0.7.

@@ -17,7 +17,7 @@ pub(crate) struct Cost {
 }
 
 /// Nobody campaigns during the measurement.
-const SETTINGS: Settings = Settings { nodes: 3, election_ticks: 1 << 20, merge_appends: false };
+const SETTINGS: Settings = Settings::new(3, 1 << 20);
 
 /// Ticks of every group in a round.
 const TICKS: usize = 10;

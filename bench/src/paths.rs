@@ -40,7 +40,7 @@ const BATCH: u64 = 64;
 /// Bytes of a payload.
 const PAYLOAD: usize = 256;
 
-const SETTINGS: Settings = Settings { nodes: 3, election_ticks: 1 << 20, merge_appends: false };
+const SETTINGS: Settings = Settings::new(3, 1 << 20);
 
 type Node = RawNode<MemoryStorage>;
 

@@ -20,6 +20,8 @@ pub(crate) struct Settings {
     pub(crate) election_ticks: u32,
     /// raft-rs: appends to one peer are merged while they wait in the same `Ready`.
     pub(crate) merge_appends: bool,
+    /// raftcore: payloads are copied when they are proposed, as from a caller who only lends them.
+    pub(crate) copy_payloads: bool,
 }
 
 impl Settings {
@@ -27,6 +29,11 @@ impl Settings {
     pub(crate) const MAX_INFLIGHT_MESSAGES: usize = 256;
     /// A group starts from a snapshot here.
     pub(crate) const FIRST_INDEX: u64 = 1;
+
+    /// What is usual.
+    pub(crate) const fn new(nodes: u64, election_ticks: u32) -> Self {
+        Self { nodes, election_ticks, merge_appends: false, copy_payloads: false }
+    }
 
     pub(crate) fn members(&self) -> Vec<u64> {
         (1..=self.nodes).collect()

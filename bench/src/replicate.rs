@@ -58,9 +58,9 @@ pub(crate) fn count(implementation: Impl, workload: &Workload) -> Result<Measure
 
 fn group(implementation: Impl, workload: &Workload, look: Look) -> Result<Box<dyn Replicator>, Failure> {
     let settings = Settings {
-        nodes: workload.nodes,
-        election_ticks: 10,
         merge_appends: implementation == Impl::RaftRsMerged,
+        copy_payloads: implementation == Impl::CoreCopying,
+        ..Settings::new(workload.nodes, 10)
     };
     fn boxed<N: Node + 'static>(
         settings: Settings,
@@ -70,7 +70,7 @@ fn group(implementation: Impl, workload: &Workload, look: Look) -> Result<Box<dy
         Ok(Box::new(Group::<N>::new(settings, workload.transport, look)?))
     }
     match implementation {
-        Impl::Core => boxed::<Ours>(settings, workload, look),
+        Impl::Core | Impl::CoreCopying => boxed::<Ours>(settings, workload, look),
         Impl::RaftRs | Impl::RaftRsMerged => boxed::<RaftRs>(settings, workload, look),
         Impl::Limit => Ok(Box::new(Limit::new(workload.nodes, look))),
         Impl::Ffi | Impl::RaftRsProst | Impl::Etcd => Err("runs as a program of its own".into()),

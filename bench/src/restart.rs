@@ -48,7 +48,7 @@ pub(crate) struct Cost {
 
 /// Restarts a node with `entries` entries in its log.
 pub(crate) fn measure(case: Case, entries: u64, len: usize, clock: Clock) -> Result<Cost, Failure> {
-    let settings = Settings { nodes: 1, election_ticks: 10, merge_appends: false };
+    let settings = Settings::new(1, 10);
     let payloads = payload::lap(0, entries as usize, len);
     let storage = Counting::new(ours::storage_with_log(settings, &payloads)?);
     let full = Settings::FIRST_INDEX + entries;

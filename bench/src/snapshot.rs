@@ -19,7 +19,7 @@ pub(crate) struct Cost {
     pub(crate) seconds: f64,
 }
 
-const SETTINGS: Settings = Settings { nodes: 3, election_ticks: 10, merge_appends: false };
+const SETTINGS: Settings = Settings::new(3, 10);
 
 const LEADER: u64 = 1;
 /// Votes for the leader and stores what it gets; exists in its answers only.

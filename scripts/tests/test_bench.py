@@ -20,10 +20,11 @@ def test_a_path_without_a_figure_is_no_growth(capsys):
 def figures(core, messages):
     """Figures in which raft-rs does 100 proposals a second, and 3 nodes at batch 64 are all there is."""
     measured = bench.Figures()
-    row = bench.Row(3, 64, False, ("core", "raft-rs"))
+    row = bench.Row(3, 64, False, ("core", "raft-rs", "raft-rs-prost"))
     measured.rows[row] = {
         "core": {"proposals_per_second": core, "messages_per_proposal": messages},
-        "raft-rs": {"proposals_per_second": 100.0, "messages_per_proposal": 8.0},
+        "raft-rs": {"proposals_per_second": 200.0, "messages_per_proposal": 8.0},
+        "raft-rs-prost": {"proposals_per_second": 100.0, "messages_per_proposal": 8.0},
     }
     return measured
 
@@ -35,6 +36,16 @@ def test_targets(core, messages, met):
     few = next(target for target in bench.TARGETS if target.what.startswith("messages per proposal"))
     assert f"| {met} |" in speed.line(measured)
     assert f"| {met} |" in few.line(measured)
+    assert f"with its protobuf codec: {core / 200:.3g} x" in speed.line(measured)
+
+
+def test_a_target_whose_peer_is_absent_is_not_met():
+    measured = figures(5000.0, 0.1)
+    for results in measured.rows.values():
+        del results["raft-rs-prost"]
+    line = next(target for target in bench.TARGETS if target.what == "the same, batch 64").line(measured)
+    assert "not measured: protoc is not installed" in line
+    assert "yes" not in line
 
 
 def test_the_document_has_a_place_for_the_table():

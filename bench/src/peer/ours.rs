@@ -13,6 +13,7 @@ use crate::peer::{Node, Settings};
 /// A node with its storage.
 pub(crate) struct Ours {
     node: RawNode<MemoryStorage>,
+    copy_payloads: bool,
 }
 
 /// The configuration that the settings stand for.
@@ -47,13 +48,15 @@ impl Node for Ours {
     type Message = Message;
 
     fn new(id: u64, settings: Settings) -> Result<Self, Failure> {
-        Ok(Self { node: RawNode::new(config(id, settings), storage(settings))? })
+        let node = RawNode::new(config(id, settings), storage(settings))?;
+        Ok(Self { node, copy_payloads: settings.copy_payloads })
     }
 
     fn with_log(id: u64, settings: Settings, payloads: &[Bytes]) -> Result<Self, Failure> {
         let applied = Settings::FIRST_INDEX + payloads.len() as u64;
         let config = Config { applied, ..config(id, settings) };
-        Ok(Self { node: RawNode::new(config, storage_with_log(settings, payloads)?)? })
+        let node = RawNode::new(config, storage_with_log(settings, payloads)?)?;
+        Ok(Self { node, copy_payloads: settings.copy_payloads })
     }
 
     fn campaign(&mut self) -> Result<(), Failure> {
@@ -69,6 +72,7 @@ impl Node for Ours {
     }
 
     fn propose(&mut self, payload: Bytes) -> Result<(), Failure> {
+        let payload = if self.copy_payloads { Bytes::copy_from_slice(&payload) } else { payload };
         self.node.propose(payload)?;
         Ok(())
     }
@@ -91,7 +95,7 @@ impl Node for Ours {
             return Err("a snapshot was sent, but none is needed here".into());
         }
         let storage = self.node.storage_mut();
-        storage.append(&ready.entries)?;
+        storage.append(std::mem::take(&mut ready.entries))?;
         if let Some(hard_state) = ready.hard_state {
             storage.set_hard_state(hard_state);
         }
