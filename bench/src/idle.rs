@@ -20,7 +20,7 @@ pub(crate) struct Cost {
 const SETTINGS: Settings = Settings::new(3, 1 << 20);
 
 /// Ticks of every group in a round.
-const TICKS: usize = 10;
+const TICKS: usize = 50;
 
 /// Keeps `groups` followers in memory that have heard of their leader, and ticks them in turn.
 pub(crate) fn measure(implementation: Impl, groups: usize, clock: Clock) -> Result<Cost, Failure> {
@@ -37,7 +37,9 @@ pub(crate) fn measure(implementation: Impl, groups: usize, clock: Clock) -> Resu
                 }
                 Ok(node)
             };
-            measure_nodes(clock, groups, size_of::<Shared<'_>>(), made, |node| Ok(node.tick()?))
+            measure_nodes(clock, groups, size_of::<Shared<'_>>(), made, |nodes| {
+                nodes.iter_mut().try_for_each(|node| Ok(node.tick()?))
+            })
         }
         Impl::RaftRs => {
             let storage = raft::storage::MemStorage::new();
@@ -56,8 +58,8 @@ pub(crate) fn measure(implementation: Impl, groups: usize, clock: Clock) -> Resu
                 }
                 Ok(node)
             };
-            measure_nodes(clock, groups, size_of::<raft::storage::MemStorage>(), made, |node| {
-                node.tick();
+            measure_nodes(clock, groups, size_of::<raft::storage::MemStorage>(), made, |nodes| {
+                nodes.iter_mut().for_each(|node| _ = node.tick());
                 Ok(())
             })
         }
@@ -70,7 +72,7 @@ fn measure_nodes<N>(
     groups: usize,
     storage_bytes: usize,
     mut make: impl FnMut() -> Result<N, Failure>,
-    mut tick: impl FnMut(&mut N) -> Result<(), Failure>,
+    mut tick_all: impl FnMut(&mut [N]) -> Result<(), Failure>,
 ) -> Result<Cost, Failure> {
     let before = alloc::live_bytes();
     let mut nodes = Vec::with_capacity(groups);
@@ -78,16 +80,12 @@ fn measure_nodes<N>(
         nodes.push(make()?);
     }
     // An idle node hears nothing but its clock.
-    for node in &mut nodes {
-        tick(node)?;
-        tick(node)?;
-    }
+    tick_all(&mut nodes)?;
+    tick_all(&mut nodes)?;
     let bytes = alloc::live_bytes().wrapping_sub(before) as f64 / groups as f64 - storage_bytes as f64;
     let began = clock.start();
     for _ in 0..TICKS {
-        for node in &mut nodes {
-            tick(node)?;
-        }
+        tick_all(&mut nodes)?;
     }
     let tick_ns = began.elapsed().as_nanos() as f64 / (groups * TICKS) as f64;
     Ok(Cost { bytes, tick_ns })

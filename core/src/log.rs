@@ -361,8 +361,7 @@ impl<S: Storage> RaftLog<S> {
     ) {
         self.applying = index;
         self.applying_bytes = self.applying_bytes.saturating_add(bytes);
-        self.applying_paused =
-            self.applying_bytes >= max_bytes || index < self.appliable(allow_unstable);
+        self.applying_paused = self.applying_bytes >= max_bytes || index < self.appliable(allow_unstable);
     }
 
     pub(crate) fn applied_to(&mut self, index: Index, bytes: u64, max_bytes: u64) {

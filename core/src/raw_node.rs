@@ -281,7 +281,8 @@ impl<S: Storage> RawNode<S> {
         if self.config().async_storage_writes {
             return Err(Error::WrongWriteMode);
         }
-        let Some(mut completion) = ready.completion.filter(|completion| self.ticket.is_own(completion)) else {
+        let Some(mut completion) = ready.completion.filter(|completion| self.ticket.is_own(completion))
+        else {
             return Err(Error::ForeignReady);
         };
         self.raft.shared.outbox.give_back(ready.messages);

@@ -58,14 +58,18 @@ impl Recent {
     pub(crate) fn term(&self, index: Index) -> Option<Term> {
         let window = self.window.as_ref()?;
         match index.checked_sub(window.closed.next()) {
-            Some(place) => window.piece.get(place as usize).or(window.open.get(place as usize)).map(Entry::term),
+            Some(place) => {
+                window.piece.get(place as usize).or(window.open.get(place as usize)).map(Entry::term)
+            }
             None => window.closed.term(index),
         }
     }
 
     fn window(&mut self) -> &mut Window {
         let next = self.next;
-        self.window.get_or_insert_with(|| Box::new(Window { closed: Runs::new(next), piece: Entries::new(), open: Vec::new() }))
+        self.window.get_or_insert_with(|| {
+            Box::new(Window { closed: Runs::new(next), piece: Entries::new(), open: Vec::new() })
+        })
     }
 
     /// Adds the entry at the next index.

@@ -231,8 +231,7 @@ pub(crate) fn answer_append<S: Storage>(
                 shared.log.append(slice.entries.skip(from));
             }
             shared.log.commit_to(commit.min(last))?;
-            if tells_only_commit && shared.log.committed() > had && !shared.config.eager_append
-            {
+            if tells_only_commit && shared.log.committed() > had && !shared.config.eager_append {
                 return Ok(());
             }
             AppendReply { index: last, reject: None }
