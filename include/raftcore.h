@@ -207,7 +207,7 @@ extern "C" {
 
 /// Version of this interface that the header describes, minor part: it changes when something is
 /// added.
-#define RAFT_ABI_MINOR 3
+#define RAFT_ABI_MINOR 4
 
 /// Message type: a follower passes proposals on to its leader.
 #define RAFT_MESSAGE_PROPOSE 2
@@ -823,8 +823,9 @@ typedef struct raft_message_fields {
   uint64_t index;
   /// RAFT_MESSAGE_APPEND_REPLY with reject: where the log might match.
   uint64_t reject_hint;
-  /// RAFT_MESSAGE_APPEND, HEARTBEAT: the leader's commit index. VOTE_REPLY, PRE_VOTE_REPLY with
-  /// reject, of a node that does not vote any more: the last entry that it knows to be committed.
+  /// RAFT_MESSAGE_APPEND, HEARTBEAT: the leader's commit index. VOTE, PRE_VOTE, and VOTE_REPLY,
+  /// PRE_VOTE_REPLY with reject, of a node that does not vote any more: the last entry that the sender
+  /// knows to be committed.
   uint64_t commit;
   /// RAFT_MESSAGE_VOTE, PRE_VOTE: the candidate's priority.
   int64_t priority;
@@ -836,6 +837,8 @@ typedef struct raft_message_fields {
   raft_slice context;
   /// RAFT_MESSAGE_SNAPSHOT: the snapshot; NULL otherwise.
   const raft_snapshot *snapshot;
+  /// RAFT_MESSAGE_VOTE, PRE_VOTE: term of the entry at `commit`. Since ABI 0.4.
+  uint64_t commit_term;
 } raft_message_fields;
 
 /// One operation of a membership change.

@@ -99,6 +99,9 @@ pub struct Vote {
     pub transfer: bool,
     /// The candidate's priority ([`crate::Config::priority`]).
     pub priority: i64,
+    /// The last entry that the candidate knows to be committed; a zero id if it does not say. What the
+    /// voter learns so may be that it votes.
+    pub commit: EntryId,
 }
 
 /// Answer to [`Vote`].

@@ -20,13 +20,13 @@ use crate::error::{DropReason, Error, StorageError};
 use crate::input::{Ack, Proposed, SnapshotStatus};
 use crate::log::RaftLog;
 use crate::membership::{ConfState, Configuration};
-use crate::message::{Body, Message, Propose, ReadIndex, TransferLeader, VoteReply};
+use crate::message::{Body, Message, Propose, ReadIndex, TransferLeader, Vote, VoteReply};
 use crate::ready::ReadState;
 use crate::storage::Storage;
 use crate::types::{EntryId, HardState, NO_NODE, NodeId, RoleKind, SoftState, Term};
 use election::Campaign;
 use replication::Proposals;
-use role::{Follower, Leader, Role};
+use role::{Candidate, Follower, Leader, Role};
 use term_gate::Admission;
 
 /// What every role has. In this order, so that a tick, which a process may have to give to many
@@ -172,28 +172,61 @@ impl<S: Storage> Raft<S> {
     /// A message from a peer.
     pub(crate) fn step(&mut self, message: Message) -> Result<(), Error> {
         term_gate::check_envelope(&self.shared, &message)?;
+        let mut is_late = false;
         match term_gate::admit(&self.shared, &self.role, &message) {
             Admission::Ignore => return Ok(()),
             Admission::Answer(body) => {
                 self.shared.send(message.from, body);
                 return Ok(());
             }
-            Admission::Follow { term, leader } => self.become_(Next::Follow { term, leader })?,
+            Admission::Follow { term, leader } => {
+                is_late = self.is_late(&message.body);
+                self.become_(Next::Follow { term, leader })?;
+            }
             Admission::Proceed => {}
         }
-        if let Body::VoteReply(VoteReply { granted: false, commit, .. }) = message.body {
-            self.learn_commit(commit)?;
+        match message.body {
+            Body::Vote(Vote { commit, .. }) | Body::VoteReply(VoteReply { granted: false, commit, .. }) => {
+                self.learn_commit(commit)?;
+            }
+            _ => {}
         }
         match self.dispatch(message)? {
             Next::Stay => {}
             next => self.become_(next)?,
         }
+        if is_late {
+            self.campaign_again()?;
+        }
         invariants::check(self);
         Ok(())
     }
 
-    /// What a voter that refused says to be committed. A candidacy ends if a membership change has to be
-    /// applied first.
+    /// Whether an answer from a later term ends a candidacy that may be repeated at once: it was refused,
+    /// as far as one can tell, because the term was taken already.
+    fn is_late(&self, answer: &Body) -> bool {
+        let Body::VoteReply(VoteReply { granted: false, .. }) = answer else { return false };
+        match &self.role {
+            Role::PreCandidate(candidate) | Role::Candidate(candidate) => candidate.may_repeat,
+            _ => false,
+        }
+    }
+
+    /// Campaigns once more before the timer expires. Without this a node could ask for ever for terms that
+    /// are taken already: who has an old membership and a fast clock asks others and not this node, which
+    /// hears of the later term only by their refusal. (PreVote keeps terms from running away like that,
+    /// section 9.6, but not all groups use it.) Only once, so that those who cannot win do not chase each
+    /// other through the terms.
+    fn campaign_again(&mut self) -> Result<(), Error> {
+        self.campaign()?;
+        if let Role::PreCandidate(candidate) | Role::Candidate(candidate) = &mut self.role {
+            candidate.may_repeat = false;
+        }
+        Ok(())
+    }
+
+    /// What a candidate, or a voter that refused, says to be committed: there may be no leader left to
+    /// say so, and it may be who votes. A candidacy ends if a membership change has to be applied first.
     fn learn_commit(&mut self, commit: EntryId) -> Result<(), Error> {
         let is_candidate = match self.role.kind() {
             RoleKind::Leader => return Ok(()),
@@ -253,14 +286,18 @@ impl<S: Storage> Raft<S> {
             }
             Next::Campaign(Campaign::Pre) => {
                 // Neither term nor vote nor timer change: asking must not disturb anybody.
-                self.role = Role::PreCandidate(Box::default());
+                self.role = Role::PreCandidate(Box::new(Candidate::new(!self.shared.config.eager_append)));
                 election::ask_for_votes(&mut self.shared, Campaign::Pre);
             }
             Next::Campaign(campaign) => {
                 let Some(term) = self.shared.term.checked_add(1) else { return Ok(()) };
                 self.shared.reset(term);
                 self.shared.vote = self.shared.id();
-                self.role = Role::Candidate(Box::default());
+                let may_repeat = match &self.role {
+                    Role::PreCandidate(candidate) => candidate.may_repeat,
+                    _ => campaign == Campaign::Election && !self.shared.config.eager_append,
+                };
+                self.role = Role::Candidate(Box::new(Candidate::new(may_repeat)));
                 election::ask_for_votes(&mut self.shared, campaign);
             }
             Next::Lead => {

@@ -6,9 +6,9 @@ use std::cell::Cell;
 
 use common::{Group, config, stored};
 use raftcore::{
-    Body, ConfChangeKind, ConfChangeOp, ConfChangeV2, ConfState, Config, Entries, EntryId, HardState, Index,
-    MemoryStorage, Message, RawNode, Response, RoleKind, Snapshot, Storage, StorageError, Term, Transition,
-    VoteReply,
+    Body, ConfChangeKind, ConfChangeOp, ConfChangeV2, ConfState, Config, Entries, Entry, EntryId, EntryKind,
+    HardState, Index, MemoryStorage, Message, RawNode, Response, RoleKind, Snapshot, Storage, StorageError,
+    Term, Transition, VoteReply,
 };
 
 #[test]
@@ -213,7 +213,7 @@ fn a_node_with_a_later_term_is_let_in_also_where_nothing_tames_candidates() {
     let mut group = Group::new(2);
     group.elect(1);
     let term = group.term(1) + 5;
-    let vote = raftcore::Vote { pre: false, transfer: false, last: EntryId::default(), priority: 0 };
+    let vote = raftcore::Vote::default();
     group.node(2).step(Message { from: 9, to: 2, term, body: Body::Vote(vote) }).unwrap();
     group.settle();
     assert_eq!(group.term(2), term);
@@ -233,9 +233,58 @@ fn a_candidate_with_an_old_term_learns_of_the_later_one() {
         group.settle();
     }
     group.heal();
+    let taken = group.term(3);
     group.node(1).campaign().unwrap();
     group.settle();
-    assert_eq!((group.term(1), group.role(1)), (group.term(3), RoleKind::Follower));
+    // And asks for the next one at once.
+    assert_eq!((group.term(1), group.role(1)), (taken + 1, RoleKind::Leader));
+}
+
+#[test]
+fn a_candidate_that_others_are_always_ahead_of_catches_up() {
+    // Node 2 has an old membership and a fast clock. It cannot win, and takes a term after the other with
+    // those it asks; node 1, which needs its vote, is not among them.
+    let mut group = Group::empty();
+    let mut add = |id, voters: &[u64], terms: &[u64]| {
+        let mut storage = stored(0, 2, terms);
+        storage.set_conf_state(ConfState::new(voters, []));
+        group.add(id, storage, |_| {});
+    };
+    add(1, &[1, 2], &[1, 1, 2]);
+    add(2, &[2, 3, 4], &[1]);
+    add(3, &[2, 3, 4], &[1, 1, 1]);
+    add(4, &[2, 3, 4], &[1, 1, 1]);
+    for _ in 0..200 {
+        group.tick(2, 3);
+        group.tick(1, 1);
+        group.settle();
+        if group.role(1) == RoleKind::Leader {
+            return;
+        }
+    }
+    panic!("terms {} and {}", group.term(1), group.term(2));
+}
+
+#[test]
+fn a_candidate_asks_again_only_once_before_its_timer_expires() {
+    for pre_vote in [false, true] {
+        let mut group = Group::with(3, |config| config.pre_vote = pre_vote);
+        group.node(1).campaign().unwrap();
+        let refuse = |group: &mut Group, term| {
+            while group.handle_ready(1) {}
+            let asked = group.queue.drain(..).filter(|message| message.to == 2);
+            let asked = asked.map(|message| message.term).last();
+            let refusal = raftcore::VoteReply { pre: pre_vote, ..Default::default() };
+            let refusal = Message { from: 2, to: 1, term, body: Body::VoteReply(refusal) };
+            group.node(1).step(refusal).unwrap();
+            asked
+        };
+        assert_eq!(refuse(&mut group, 5), Some(2), "pre_vote: {pre_vote}");
+        assert_eq!(refuse(&mut group, 9), Some(6));
+        assert_eq!((refuse(&mut group, 9), group.role(1)), (None, RoleKind::Follower));
+        group.tick(1, 20);
+        assert_eq!((refuse(&mut group, 20), refuse(&mut group, 30)), (Some(10), Some(21)));
+    }
 }
 
 #[test]
@@ -306,5 +355,95 @@ fn a_candidate_learns_from_a_refusal_that_the_voter_is_none_any_more() {
         group.propose(2, "x");
         group.settle();
         assert_eq!(group.payloads(1), ["x"]);
+    }
+}
+
+#[test]
+fn a_voter_learns_from_a_candidate_that_it_is_one() {
+    for pre_vote in [false, true] {
+        let mut group = Group::with(2, |config| config.pre_vote = pre_vote);
+        group.elect(1);
+        group.add(3, MemoryStorage::new(), |config| config.pre_vote = pre_vote);
+        group.change(1, ConfChangeKind::AddLearner, 3);
+        group.tick_all(2);
+        let promotion = ConfChangeV2::single(ConfChangeKind::AddVoter, 3);
+        group.node(1).propose_conf_change(&promotion).unwrap();
+        group.handle_ready(1);
+        group.deliver_one();
+        group.deliver_one();
+        // Node 3 has one entry more than node 2, and only that one hears that the promotion is committed.
+        group.propose(1, "makes node 3's log longer");
+        group.handle_ready(1);
+        group.queue.retain(|message| message.to == 3);
+        group.deliver_one();
+        group.handle_ready(2);
+        group.handle_ready(3);
+        group.queue.retain(|message| message.from == 2);
+        group.deliver_one();
+        group.tick(1, 1);
+        group.handle_ready(1);
+        group.queue.retain(|message| message.to == 2 && matches!(message.body, Body::Heartbeat(_)));
+        group.deliver_one();
+        group.isolate(1);
+        group.settle();
+        let promoted = ConfState::new([1, 2, 3], []);
+        assert!(group.nodes[&2].conf_state == promoted && group.nodes[&3].conf_state != promoted);
+        // Node 2 needs the vote of node 3, whose log is longer, and which is a learner for all it knows.
+        assert!(group.last(2) < group.last(3));
+        group.tick_all(60);
+        assert_eq!((group.role(3), group.nodes[&3].conf_state.clone()), (RoleKind::Leader, promoted));
+    }
+}
+
+#[test]
+fn what_a_candidate_tells_is_taken_for_what_it_is() {
+    let node = |eager_append| {
+        let change = ConfChangeV2::single(ConfChangeKind::AddLearner, 9);
+        let data = raftcore::wire::encode_conf_change(&change, raftcore::wire::Dialect::Etcd);
+        let mut storage = stored(3, 1, &[1, 1]);
+        let entry = Entry::new(EntryId::new(1, 3), EntryKind::ConfChangeV2, data);
+        storage.append(vec![entry]).unwrap();
+        RawNode::new(Config { eager_append, ..config(1) }, storage).unwrap()
+    };
+    let ask = |node: &mut RawNode<MemoryStorage>, term, commit| {
+        let vote = raftcore::Vote { commit, ..Default::default() };
+        node.step(Message { from: 2, to: 1, term, body: Body::Vote(vote) }).unwrap();
+        (node.hard_state().commit, node.soft_state().role)
+    };
+    let (change, before) = (EntryId::new(1, 3), EntryId::new(1, 2));
+    for (told, commit, role) in [
+        // A change that has to be applied ends a candidacy; all else does not.
+        (change, 3, RoleKind::Follower),
+        (before, 2, RoleKind::Candidate),
+        (EntryId::new(2, 3), 0, RoleKind::Candidate),
+        (EntryId::new(1, 4), 0, RoleKind::Candidate),
+        (EntryId::default(), 0, RoleKind::Candidate),
+    ] {
+        let mut candidate = node(false);
+        candidate.campaign().unwrap();
+        assert_eq!(ask(&mut candidate, 2, told), (commit, role), "{told:?}");
+        // It is of no use to somebody of an older term, who may say so nevertheless.
+        assert_eq!(ask(&mut candidate, 1, change), (commit, role), "{told:?}");
+    }
+    let mut candidate = node(true);
+    candidate.campaign().unwrap();
+    assert_eq!(ask(&mut candidate, 2, change), (0, RoleKind::Candidate), "as the reference");
+}
+
+#[test]
+fn a_candidate_tells_what_is_committed() {
+    for (eager_append, told) in [(false, EntryId::new(2, 2)), (true, EntryId::default())] {
+        let mut group = Group::with(3, |config| config.eager_append = eager_append);
+        group.elect(1);
+        group.isolate(2);
+        group.propose(1, "not known to node 2");
+        group.settle();
+        group.queue.clear();
+        group.node(2).campaign().unwrap();
+        group.handle_ready(2);
+        let votes = group.queue.iter().map(|message| &message.body);
+        let told: Vec<_> =
+            votes.filter(|body| matches!(body, Body::Vote(vote) if vote.commit == told)).collect();
+        assert_eq!(told.len(), 2);
     }
 }

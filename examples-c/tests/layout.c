@@ -164,7 +164,7 @@ AT(raft_message_info, term, 32);
 AT(raft_message_info, entries, 40);
 AT(raft_message_info, payload_bytes, 48);
 
-SIZE(raft_message_fields, 120);
+SIZE(raft_message_fields, 128);
 AT(raft_message_fields, struct_size, 0);
 AT(raft_message_fields, type, 8);
 AT(raft_message_fields, reject, 12);
@@ -181,6 +181,7 @@ AT(raft_message_fields, entries, 80);
 AT(raft_message_fields, entries_len, 88);
 AT(raft_message_fields, context, 96);
 AT(raft_message_fields, snapshot, 112);
+AT(raft_message_fields, commit_term, 120);
 
 SIZE(raft_conf_change_op, 16);
 AT(raft_conf_change_op, kind, 0);

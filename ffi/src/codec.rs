@@ -46,8 +46,9 @@ pub struct raft_message_fields {
     pub index: u64,
     /// RAFT_MESSAGE_APPEND_REPLY with reject: where the log might match.
     pub reject_hint: u64,
-    /// RAFT_MESSAGE_APPEND, HEARTBEAT: the leader's commit index. VOTE_REPLY, PRE_VOTE_REPLY with
-    /// reject, of a node that does not vote any more: the last entry that it knows to be committed.
+    /// RAFT_MESSAGE_APPEND, HEARTBEAT: the leader's commit index. VOTE, PRE_VOTE, and VOTE_REPLY,
+    /// PRE_VOTE_REPLY with reject, of a node that does not vote any more: the last entry that the sender
+    /// knows to be committed.
     pub commit: u64,
     /// RAFT_MESSAGE_VOTE, PRE_VOTE: the candidate's priority.
     pub priority: i64,
@@ -59,11 +60,13 @@ pub struct raft_message_fields {
     pub context: raft_slice,
     /// RAFT_MESSAGE_SNAPSHOT: the snapshot; NULL otherwise.
     pub snapshot: *const raft_snapshot,
+    /// RAFT_MESSAGE_VOTE, PRE_VOTE: term of the entry at `commit`. Since ABI 0.4.
+    pub commit_term: u64,
 }
 
 // SAFETY: repr(C), the size comes first, and these are all its bools.
 unsafe impl SizedStruct for raft_message_fields {
-    const MIN_SIZE: usize = size_of::<Self>();
+    const MIN_SIZE: usize = std::mem::offset_of!(Self, commit_term);
     const BOOLS: &'static [usize] =
         &[std::mem::offset_of!(Self, reject), std::mem::offset_of!(Self, transfer)];
 }
@@ -85,6 +88,7 @@ const NO_FIELDS: raft_message_fields = raft_message_fields {
     entries_len: 0,
     context: raft_slice::EMPTY,
     snapshot: ptr::null(),
+    commit_term: 0,
 };
 
 /// A decoded message. Does not change; any thread may read it.
@@ -156,7 +160,8 @@ impl raft_message_buffer {
             }
             Body::Vote(vote) => {
                 let (transfer, priority) = (vote.transfer, vote.priority);
-                raft_message_fields { transfer, priority, ..at(vote.last) }
+                let EntryId { term: commit_term, index: commit } = vote.commit;
+                raft_message_fields { transfer, priority, commit, commit_term, ..at(vote.last) }
             }
             Body::VoteReply(VoteReply { granted, commit, .. }) => {
                 raft_message_fields { reject: !granted, commit: commit.index, log_term: commit.term, ..all }
@@ -251,6 +256,7 @@ impl raft_message_fields {
                 last: at,
                 transfer: self.transfer,
                 priority: self.priority,
+                commit: EntryId::new(self.commit_term, self.commit),
             }),
             RAFT_MESSAGE_VOTE_REPLY | RAFT_MESSAGE_PRE_VOTE_REPLY => Body::VoteReply(VoteReply {
                 pre: self.r#type == RAFT_MESSAGE_PRE_VOTE_REPLY,

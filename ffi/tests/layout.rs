@@ -185,7 +185,7 @@ layouts! {
         entries: 40,
         payload_bytes: 48,
     }
-    raft_message_fields: 120 {
+    raft_message_fields: 128 {
         struct_size: 0,
         r#type: 8,
         reject: 12,
@@ -202,6 +202,7 @@ layouts! {
         entries_len: 88,
         context: 96,
         snapshot: 112,
+        commit_term: 120,
     }
     raft_conf_change_op: 16 {
         kind: 0,

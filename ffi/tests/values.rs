@@ -21,7 +21,8 @@ fn messages() -> Vec<Message> {
         let change = Entry::new(EntryId::new(4, 11), EntryKind::ConfChangeV2, Bytes::new());
         vec![Entry::new(EntryId::new(4, 10), EntryKind::Normal, Bytes::from_static(b"data")), change].into()
     };
-    let vote = |pre| Body::Vote(Vote { pre, last: id, transfer: !pre, priority: -4 });
+    let commit = EntryId::new(2, 4);
+    let vote = |pre| Body::Vote(Vote { pre, last: id, transfer: !pre, priority: -4, commit });
     let snapshot = Snapshot { id, conf_state: ConfState::new([1, 2], [3]), data: context() };
     let bodies = [
         Body::Propose(Propose { entries: vec![Entry::normal("x")].into() }),

@@ -28,6 +28,7 @@ fn body(source: &mut Source<'_>, status: &Status) -> Body {
             transfer: source.flag(),
             last: id(source, status),
             priority: i64::from(source.byte() as i8),
+            commit: if source.flag() { id(source, status) } else { EntryId::default() },
         }),
         6 => Body::VoteReply(VoteReply {
             pre: source.flag(),

@@ -70,6 +70,8 @@ class Vote:
     """Whether a leader asked for this election: then its lease does not protect it."""
     priority: int = 0
     """The candidate's priority."""
+    commit: EntryId = _NO_ENTRY
+    """The last entry that the candidate knows to be committed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,9 @@ pub(crate) fn to_python<'py>(py: Python<'py>, body: &Body) -> PyResult<Bound<'py
         Body::AppendReply(it) => {
             new(py, "AppendReply", (it.index, it.reject.map(|reject| EntryId(reject.hint))))
         }
-        Body::Vote(it) => new(py, "Vote", (EntryId(it.last), it.pre, it.transfer, it.priority)),
+        Body::Vote(it) => {
+            new(py, "Vote", (EntryId(it.last), it.pre, it.transfer, it.priority, EntryId(it.commit)))
+        }
         Body::VoteReply(it) => new(py, "VoteReply", (it.granted, it.pre, EntryId(it.commit))),
         Body::Snapshot(it) => Ok(Bound::new(py, Snapshot((**it).clone()))?.into_any()),
         Body::Heartbeat(it) => new(py, "Heartbeat", (it.commit, bytes(&it.context))),
@@ -73,6 +75,7 @@ pub(crate) fn from_python(object: &Bound<'_, PyAny>) -> PyResult<Body> {
             last: fields.id("last")?,
             transfer: fields.flag("transfer")?,
             priority: object.getattr("priority")?.extract()?,
+            commit: fields.id("commit")?,
         }),
         "VoteReply" => Body::VoteReply(core::VoteReply {
             pre: fields.flag("pre")?,

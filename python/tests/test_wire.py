@@ -42,6 +42,7 @@ BODIES: list[tuple[MessageType, int, rpc.Body]] = [
     (MessageType.VOTE, 3, rpc.Vote(EntryId(2, 7), transfer=True)),
     (MessageType.PRE_VOTE, 3, rpc.Vote(EntryId(2, 7), pre=True)),
     (MessageType.PRE_VOTE, 3, rpc.Vote(EntryId(2, 7), pre=True, priority=-5)),
+    (MessageType.VOTE, 3, rpc.Vote(EntryId(2, 7), commit=EntryId(1, 5))),
     (MessageType.VOTE_REPLY, 3, rpc.VoteReply(granted=True)),
     (MessageType.VOTE_REPLY, 3, rpc.VoteReply(granted=False)),
     (MessageType.PRE_VOTE_REPLY, 3, rpc.VoteReply(granted=True, pre=True)),

@@ -36,6 +36,7 @@ pub(crate) fn ask_for_votes<S: Storage>(shared: &mut Shared<S>, campaign: Campai
         last: shared.log.last(),
         transfer: campaign == Campaign::Transfer,
         priority: shared.config.priority,
+        commit: if shared.config.eager_append { EntryId::default() } else { last_committed(shared) },
     };
     for id in shared.configuration.voters().ids() {
         if id == shared.id() {
@@ -92,15 +93,20 @@ pub(crate) fn answer_vote<S: Storage>(
 /// stop to lead before anybody else knows that this is committed, and then neither campaign, being no
 /// voter, nor vote for those who still need its vote, its log being longer.
 pub(crate) fn refusal<S: Storage>(shared: &Shared<S>, pre: bool) -> VoteReply {
-    let index = shared.log.committed();
     let tells = !shared.configuration.is_voter(shared.config.id) && !shared.config.eager_append;
-    let term = if tells { shared.log.term(index).ok().flatten() } else { None };
-    let commit = term.map_or(EntryId::default(), |term| EntryId::new(term, index));
+    let commit = if tells { last_committed(shared) } else { EntryId::default() };
     VoteReply { pre, granted: false, commit }
 }
 
-/// A candidate takes over what a refusal tells to be committed. Returns whether a membership change is to
-/// be applied first, so that the candidacy has to end.
+/// The last entry that the node knows to be committed; a zero id if its term cannot be read now.
+fn last_committed<S: Storage>(shared: &Shared<S>) -> EntryId {
+    let index = shared.log.committed();
+    let term = shared.log.term(index).ok().flatten();
+    term.map_or(EntryId::default(), |term| EntryId::new(term, index))
+}
+
+/// Takes over what a candidate, or who refuses it, tells to be committed. Returns whether a membership
+/// change is to be applied first, so that a candidacy has to end.
 pub(crate) fn learn_commit<S: Storage>(shared: &mut Shared<S>, commit: EntryId) -> Result<bool, Error> {
     if shared.config.eager_append || commit.index <= shared.log.committed() || !shared.log.matches(commit)? {
         return Ok(false);

@@ -209,6 +209,7 @@ impl Fields {
                     last: at,
                     transfer,
                     priority: self.priority,
+                    commit: EntryId::new(self.commit_term, self.commit),
                 })
             }
             kind::VOTE_REPLY | kind::PRE_VOTE_REPLY => Body::VoteReply(VoteReply {

@@ -143,6 +143,8 @@ fn write(message: &Message, out: &mut impl Sink) {
             fields.log_term = vote.last.term;
             fields.index = vote.last.index;
             fields.priority = vote.priority;
+            fields.commit = vote.commit.index;
+            fields.commit_term = vote.commit.term;
             fields.context = if vote.transfer { TRANSFER_CONTEXT } else { &[] };
             if vote.pre { kind::PRE_VOTE } else { kind::VOTE }
         }

@@ -109,8 +109,15 @@ fn body() -> impl Strategy<Value = Body> {
         (number(), prop::option::of(id())).prop_map(|(index, hint)| {
             Body::AppendReply(AppendReply { index, reject: hint.map(|hint| AppendReject { hint }) })
         }),
-        (any::<bool>(), id(), any::<bool>(), any::<i64>())
-            .prop_map(|(pre, last, transfer, priority)| Body::Vote(Vote { pre, last, transfer, priority })),
+        (any::<bool>(), id(), any::<bool>(), any::<i64>(), id()).prop_map(
+            |(pre, last, transfer, priority, commit)| Body::Vote(Vote {
+                pre,
+                last,
+                transfer,
+                priority,
+                commit
+            })
+        ),
         (any::<bool>(), any::<bool>(), id()).prop_map(|(pre, granted, commit)| Body::VoteReply(VoteReply {
             pre,
             granted,

@@ -98,8 +98,15 @@ fn body() -> impl Strategy<Value = Body> {
         propose().prop_map(Body::Propose),
         append().prop_map(Body::Append),
         append_reply().prop_map(Body::AppendReply),
-        (any::<bool>(), entry_id(), any::<bool>(), any::<i64>())
-            .prop_map(|(pre, last, transfer, priority)| Body::Vote(Vote { pre, last, transfer, priority })),
+        (any::<bool>(), entry_id(), any::<bool>(), any::<i64>(), entry_id()).prop_map(
+            |(pre, last, transfer, priority, commit)| Body::Vote(Vote {
+                pre,
+                last,
+                transfer,
+                priority,
+                commit
+            })
+        ),
         (any::<bool>(), any::<bool>(), entry_id())
             .prop_map(|(pre, granted, commit)| Body::VoteReply(VoteReply { pre, granted, commit })),
         snapshot().prop_map(|snapshot| Body::Snapshot(Box::new(snapshot))),

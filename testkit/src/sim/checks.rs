@@ -28,6 +28,11 @@ pub(super) fn may_be_sent(world: &mut World, message: &Message) -> Check {
         Body::Heartbeat(beat) => check_heartbeat(world, message, beat.commit)?,
         Body::Snapshot(snapshot) => check_committed(world, message, snapshot.id)?,
         Body::VoteReply(VoteReply { pre: false, granted: true, .. }) => check_vote(world, message)?,
+        Body::Vote(Vote { commit, .. }) | Body::VoteReply(VoteReply { commit, .. })
+            if *commit != EntryId::default() =>
+        {
+            check_committed(world, message, *commit)?;
+        }
         _ => {}
     }
     check_promise(world, message)
@@ -135,32 +140,51 @@ fn leader_term_at(world: &World, id: NodeId, term: u64, index: u64) -> Option<u6
 }
 
 /// A node before a message that must change nothing.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Before {
     hard_state: HardState,
     soft_state: SoftState,
     last: EntryId,
+    /// What the message tells to be committed, if it may tell that.
+    told: Index,
 }
 
 impl Before {
-    fn of(host: &Host) -> Self {
+    fn of(host: &Host, told: Index) -> Self {
         let status = host.raft.status();
-        Self { hard_state: status.hard_state, soft_state: status.soft_state, last: status.last }
+        Self { hard_state: status.hard_state, soft_state: status.soft_state, last: status.last, told }
+    }
+
+    /// What may be left of it: the node may have learned what is committed, and that may end a candidacy.
+    fn after(mut self, after: &Self) -> Self {
+        let learned = self.hard_state.commit + 1..=self.told;
+        if learned.contains(&after.hard_state.commit) {
+            self.hard_state.commit = after.hard_state.commit;
+            if matches!(self.soft_state.role, RoleKind::PreCandidate | RoleKind::Candidate) {
+                self.soft_state.role = after.soft_state.role;
+            }
+        }
+        self
     }
 }
 
 /// What the receiver of a message is like, if the message is of an older term or asks for a PreVote.
 pub(super) fn before(host: &Host, message: &Message) -> Option<Before> {
     let is_older = message.term != 0 && message.term < host.term();
-    let asks_first = matches!(message.body, Body::Vote(Vote { pre: true, .. }));
-    (is_older || asks_first).then(|| Before::of(host))
+    let told = match message.body {
+        _ if is_older => 0,
+        Body::Vote(Vote { pre: true, commit, .. }) => commit.index,
+        _ => return None,
+    };
+    Some(Before::of(host, told))
 }
 
-/// Such a message has changed nothing.
+/// Such a message has changed nothing, but for what a PreVote tells to be committed.
 pub(super) fn nothing_changed(world: &World, id: NodeId, before: Option<Before>) -> Check {
     let (Some(before), Some(host)) = (before, world.host(id)) else { return Ok(()) };
-    let after = Before::of(host);
-    Invariant::TermDiscipline.require(after == before, || format!("{id} goes from {before:?} to {after:?}"))
+    let after = Before::of(host, before.told);
+    let expected = before.clone().after(&after);
+    Invariant::TermDiscipline.require(after == expected, || format!("{id} goes from {before:?} to {after:?}"))
 }
 
 /// Whether any quorum of one membership meets any quorum of the other: tried out with every set of

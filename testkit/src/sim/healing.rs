@@ -2,7 +2,6 @@
 
 use raftcore::{EntryId, NodeId, Storage};
 
-use super::host::Host;
 use super::plan::{NetworkPlan, TICK};
 use super::trace::Happening;
 use super::violation::{Check, Invariant};
@@ -56,32 +55,12 @@ impl World {
                 }
             }
         }
-        let nobody = self.hosts().all(|host| !host.is_leader() && !self.is_electable(host));
-        if nobody || self.plan.is_for_comparison() {
+        if self.plan.is_for_comparison() {
             self.trace.note(self.now, || "a known dead end".to_owned());
             self.is_dead_end = true;
             return Ok(());
         }
         Invariant::Liveness.broken(self.describe_failure(&progress))
-    }
-
-    /// Whether a node could win an election, if everything went well: it votes in the membership
-    /// that it has applied, and so do enough others whose logs are not newer.
-    ///
-    /// There is a dead end that no faults of the simulator's make: a node that was promoted may not know
-    /// that this is committed, because the leader stopped. Those who know need its vote, which it refuses
-    /// because its log is newer, and it does not campaign because for all it knows it is a learner.
-    fn is_electable(&self, candidate: &Host) -> bool {
-        let membership = &candidate.machine.conf_state;
-        let would_vote = |id: NodeId| {
-            self.hosts().any(|host| host.id == id && host.log.last().id <= candidate.log.last().id)
-        };
-        let wins = |voters: &[NodeId]| {
-            let votes = voters.iter().filter(|id| would_vote(**id)).count();
-            voters.is_empty() || votes > voters.len() / 2
-        };
-        let halves = [&membership.voters, &membership.voters_outgoing];
-        halves.iter().any(|voters| voters.contains(&candidate.id)) && halves.iter().all(|voters| wins(voters))
     }
 
     /// Does what a group's operator does; says whether the group has recovered.

@@ -64,9 +64,8 @@ pub struct Report {
     pub events: u64,
     /// What they were.
     pub tally: Tally,
-    /// Whether the group ended in a known dead end. Either nobody is left that could be elected,
-    /// because a leader stopped before a node with a long log knew that it had been made a voter;
-    /// or [`raftcore::Config::eager_append`] was on, which does without some precautions.
+    /// Whether the group ended in a known dead end: [`raftcore::Config::eager_append`] was on, which does
+    /// without some precautions.
     pub dead_end: bool,
     /// Depends on everything that happened: equal for equal seeds and lengths.
     pub digest: u64,

@@ -5,13 +5,19 @@ use crate::raft::{Next, Shared};
 use crate::storage::Storage;
 use crate::types::{NO_NODE, NodeId};
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Candidate {
+    /// Whether it may campaign once more before its timer expires, should its term turn out to be taken.
+    pub(crate) may_repeat: bool,
     /// Who has said what; the first word of each counts.
     votes: Vec<(NodeId, bool)>,
 }
 
 impl Candidate {
+    pub(crate) fn new(may_repeat: bool) -> Self {
+        Self { may_repeat, votes: Vec::new() }
+    }
+
     /// Counts an answer. `won` is what follows from a quorum of grants; a quorum that can no longer
     /// be reached makes a follower.
     pub(crate) fn count<S: Storage>(
