@@ -41,6 +41,10 @@ impl World {
                 self.change_weather(calm);
                 Ok(())
             }
+            Action::Hush { time } => {
+                self.hushed_until = self.now + time;
+                Ok(())
+            }
             Action::Replay { count } => {
                 self.replay(count);
                 Ok(())
@@ -110,6 +114,7 @@ impl World {
                 self.meet(Situation::StoppedClock);
             }
             Action::DiskFull { time, .. } => replica.disk_full_until = now + time,
+            Action::Stall { time, .. } => replica.stalled_until = now + time,
             Action::SnapshotBusy { busy, .. } => replica.disk.set_snapshot_busy(busy),
             _ => unreachable!("all other actions are matched by the callers"),
         }
@@ -217,6 +222,7 @@ fn target_of(action: &Action) -> Option<Target> {
         | Action::StopClock { node, .. }
         | Action::Ticks { node, .. }
         | Action::DiskFull { node, .. }
+        | Action::Stall { node, .. }
         | Action::Misdeliver { node }
         | Action::Propose { node, .. }
         | Action::Read { node }

@@ -52,6 +52,10 @@ pub(super) enum Action {
     Ticks { node: Target, count: u64 },
     /// A node's disk refuses all writes for some time.
     DiskFull { node: Target, time: u64 },
+    /// A node's state machine applies nothing for some time.
+    Stall { node: Target, time: u64 },
+    /// Clients ask for nothing for some time.
+    Hush { time: u64 },
     /// Old messages, perhaps from earlier lives of their senders, arrive once more.
     Replay { count: u64 },
     /// An old message arrives at a node that it is not for.

@@ -6,12 +6,13 @@ use raftcore::{
 };
 
 use super::action::{Action, Target};
+use super::event::Event;
 use super::host::Host;
 use super::plan::Bug;
 use super::situations::Situation;
 use super::trace::Happening;
 use super::violation::Check;
-use super::world::{Event, World};
+use super::world::World;
 
 /// Node ids are taken from `1..=MOST_NODES`.
 const MOST_NODES: u64 = 7;
@@ -26,6 +27,9 @@ impl World {
         let patience = if self.hosts().any(Host::is_leader) { 1 } else { 10 };
         let delay = patience * self.rng.between(1, 2 * self.plan.client_interval);
         self.schedule(delay, Event::Client);
+        if self.now < self.hushed_until {
+            return Ok(());
+        }
         if let Some(id) = self.deposed_leader().filter(|_| self.rng.chance(300)) {
             return self.act(Action::Read { node: Target::Node(id) });
         }

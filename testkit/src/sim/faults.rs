@@ -3,34 +3,34 @@
 use raftcore::{Error, NodeId, RawNode, wire};
 
 use super::action::{Action, Link, Target};
+use super::event::Event;
 use super::network::draw_links;
 use super::plan::{NetworkPlan, TICK};
 use super::situations::Situation;
 use super::trace::{self, Happening};
 use super::violation::{Check, Invariant};
-use super::world::{Event, World};
+use super::world::World;
 use crate::rng::Rng;
 
 impl World {
     /// Lets one thing go wrong, or some things be mended, and schedules the next time.
     pub(super) fn something_fails(&mut self) -> Check {
         let Some(interval) = self.plan.faults.interval.filter(|_| self.is_stormy) else { return Ok(()) };
-        let delay = self.rng.between(1, 2 * interval);
+        let is_duel = self.plan.faults.duels && self.rng.chance(800);
+        let (actions, lasts) = if is_duel { self.draw_duel() } else { (self.draw_faults(), 0) };
+        let delay = lasts + self.rng.between(1, 2 * interval);
         self.schedule(delay, Event::Fault);
-        self.draw_faults().into_iter().try_for_each(|action| self.act(action))
+        actions.into_iter().try_for_each(|action| self.act(action))
     }
 
     fn draw_faults(&mut self) -> Vec<Action> {
         let running = self.running();
         let Some(id) = self.rng.pick(&running) else { return vec![Action::Mend] };
-        if self.plan.faults.duels && self.rng.chance(800) {
-            return self.draw_duel();
-        }
         let node = Target::Node(id);
         let clocks_may_fail = !self.plan.has_leases() || self.plan.bad_clocks;
         let rng = &mut self.rng;
         let time = |rng: &mut Rng, most: u64| rng.between(1, most * TICK);
-        let fault = match rng.below(24) {
+        let fault = match rng.below(25) {
             0..=4 => {
                 let longest = rng.choose([5, 50, 500]);
                 Action::Crash { node, pause: Some(time(rng, longest)) }
@@ -57,40 +57,12 @@ impl World {
                 _ => Action::Ticks { node, count: rng.between(2, 40) },
             },
             18 => Action::DiskFull { node, time: time(rng, 50) },
+            24 => Action::Stall { node, time: time(rng, 100) },
             19..=20 => Action::Replay { count: rng.between(1, 5) },
             21 => Action::Misdeliver { node },
             _ => Action::Weather { calm: rng.chance(500) },
         };
         vec![fault]
-    }
-
-    /// Somebody campaigns whose entries only the witness will hear of, or a leader is cut off. Two rivals take
-    /// turns: each overwrites on the witness what it has of the other, perhaps while that is still
-    /// being stored there. And whoever is cut off goes on believing to lead.
-    fn draw_duel(&mut self) -> Vec<Action> {
-        let (witness, latency) = (self.plan.witness(), self.network.plan.latency);
-        let id = self.rng.choose([1, 1, 2, 2, 3]);
-        let but = (witness != id && self.rng.chance(800)).then_some(witness);
-        let (node, soon, isolation) = if self.plan.has_leases() || self.rng.chance(200) {
-            let soon = self.rng.between(1, 4 * latency);
-            (Target::Leader, soon, Action::Isolate { node: Target::Leader, but })
-        } else {
-            // Those asked for their votes have heard of it by then, and it still hears that it is elected.
-            let soon = self.rng.between(latency / 2, 3 * latency / 2);
-            let others = self.replicas.keys().filter(|other| **other != id && Some(**other) != but);
-            (Target::Node(id), soon, Action::Cut(others.map(|other| (id, *other)).collect()))
-        };
-        self.schedule(soon, Event::Later(Box::new(isolation)));
-        if self.plan.bad_clocks && self.plan.has_leases() {
-            // It does not see its lease expire.
-            let time = 4 * self.plan.election_timeout();
-            self.schedule(soon, Event::Later(Box::new(Action::StopClock { node, time })));
-        }
-        for _ in 0..3 {
-            let later = soon + self.rng.between(1, 3 * TICK);
-            self.schedule(later, Event::Later(Box::new(Action::Propose { node, count: 1 })));
-        }
-        vec![Action::Mend, Action::Campaign { node: Target::Node(id) }]
     }
 
     /// Kills a node; it comes back after `pause`.
@@ -133,6 +105,14 @@ impl World {
     pub(super) fn tick_storm(&mut self, id: NodeId, count: u64) -> Check {
         self.meet(Situation::TickStorm);
         (0..count).try_for_each(|_| self.input(id, |raft| raft.tick()).map(drop))
+    }
+
+    /// A state machine that was stalled goes on just when something comes that could overtake it.
+    pub(super) fn end_stall(&mut self, id: NodeId) {
+        if let Some(replica) = self.replicas.get_mut(&id) {
+            let soon = self.now + replica.rng.between(1, TICK);
+            replica.stalled_until = replica.stalled_until.min(soon);
+        }
     }
 
     /// The network becomes reliable, or again as it was.

@@ -31,6 +31,7 @@ impl World {
             replica.paused_until = 0;
             replica.clock_stopped_until = 0;
             replica.disk_full_until = 0;
+            replica.stalled_until = 0;
             replica.crash_in = None;
             replica.has_read = false;
             replica.latencies = [TICK / 20; 3];

@@ -150,7 +150,7 @@ impl Plan {
             // With leases, clocks differ by less than a tick in an election timeout.
             plan.drift = 10;
         }
-        if rng.chance(250) {
+        if rng.chance(if plan.has_leases() { 500 } else { 250 }) {
             plan.prepare_duels(rng);
         }
         plan
@@ -161,7 +161,9 @@ impl Plan {
         self.faults.duels = true;
         let election_timeout = self.election_timeout();
         self.faults.interval = Some(election_timeout * rng.choose([1, 1, 2, 4]) / 2);
-        if !self.has_leases() {
+        if self.has_leases() {
+            self.slowest_work = rng.choose([0, TICK / 2]);
+        } else {
             self.voters = rng.choose([5, 5, 5, 4, 3]);
             self.mixed = false;
             self.config.async_storage_writes = rng.chance(800);
@@ -216,6 +218,11 @@ impl Plan {
     /// Whether reads rely on clocks: then these must be good.
     pub(super) fn has_leases(&self) -> bool {
         self.config.read_mode == ReadMode::Lease
+    }
+
+    /// Whether nodes store and apply beside their other work.
+    pub(super) fn is_async(&self) -> bool {
+        self.config.async_storage_writes
     }
 
     /// How long a tick of some node takes.

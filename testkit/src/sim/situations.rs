@@ -44,6 +44,10 @@ situations! {
     LostTail,
     /// A disk refuses to write.
     DiskFull,
+    /// A state machine does nothing for some time, though there is something to apply.
+    StalledMachine,
+    /// A snapshot arrives at a node that is applying entries.
+    SnapshotWhileApplying,
     /// The library is told that a read of the storage failed.
     FailedRead,
     /// A snapshot arrives while links are cut.

@@ -7,14 +7,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::AddAssign;
 
-use raftcore::{Bytes, Entry, EntryId, EntryKind, Index, NodeId};
+use raftcore::{Bytes, Entry, EntryId, EntryKind, Index, NO_NODE, NodeId};
 
 use super::violation::{Check, Invariant};
 use crate::linearizability::{Op, Operation, Verdict, check};
 use crate::rng::Rng;
 
 /// Objects in use at a time.
-const OBJECTS: u64 = 3;
+const KINDS: [Kind; 3] = [Kind::Register, Kind::List, Kind::Counter];
 /// Clients of an object. More would make histories expensive to check.
 const CLIENTS: usize = 5;
 /// An object is replaced after so many operations, or so many unknown outcomes.
@@ -104,13 +104,15 @@ impl AddAssign for Outcomes {
 /// All operations of a run.
 #[derive(Debug)]
 pub(super) struct Workload {
-    rng: Rng,
+    seed: u64,
+    /// When and where the last operation was called, and how many there were at that time.
+    latest: (u64, NodeId, u64),
     /// Counts calls and returns, so that their order is known.
     moment: u64,
     requests: Vec<Request>,
     objects: Vec<Object>,
     /// Which of the objects are in use.
-    in_use: Vec<usize>,
+    in_use: [Option<usize>; KINDS.len()],
     /// Open operations, by the node that was asked.
     open: BTreeMap<NodeId, Vec<OpNumber>>,
     /// Reads, by node and context.
@@ -128,11 +130,12 @@ impl Workload {
     /// For a group whose history begins at `origin`.
     pub(super) fn new(seed: u64, origin: Index, patience: u64) -> Self {
         Self {
-            rng: Rng::derived(seed, u64::from(u32::MAX)),
+            seed,
+            latest: (0, NO_NODE, 0),
             moment: 0,
             requests: Vec::new(),
             objects: Vec::new(),
-            in_use: Vec::new(),
+            in_use: [None; KINDS.len()],
             open: BTreeMap::new(),
             reads: HashMap::new(),
             origin,
@@ -155,11 +158,12 @@ impl Workload {
 
     /// A client asks `node` to write; gives the operation's number and the payload to propose.
     pub(super) fn call_write(&mut self, node: NodeId, now: u64) -> Check<(OpNumber, Bytes)> {
-        let (object, client) = self.free_client(now)?;
+        let mut rng = self.chance_of(node, now);
+        let (object, client) = self.free_client(now, &mut rng)?;
         let number = self.requests.len() as OpNumber;
-        let op = self.draw_write(object, number);
+        let op = self.draw_write(object, number, &mut rng);
         self.call(node, now, (object, client), op);
-        let length = self.rng.choose([8, 8, 30, 300]);
+        let length = rng.choose([8, 8, 30, 300]);
         let mut payload = vec![0; length];
         payload[..8].copy_from_slice(&number.to_le_bytes());
         Ok((number, payload.into()))
@@ -167,7 +171,8 @@ impl Workload {
 
     /// A client asks `node` to read, with a context that is unique there.
     pub(super) fn call_read(&mut self, node: NodeId, context: u64, now: u64) -> Check<OpNumber> {
-        let place = self.free_client(now)?;
+        let mut rng = self.chance_of(node, now);
+        let place = self.free_client(now, &mut rng)?;
         let number = self.call(node, now, place, Op::Read);
         self.reads.insert((node, context), number);
         Ok(number)
@@ -185,13 +190,23 @@ impl Workload {
         number
     }
 
-    fn draw_write(&mut self, object: usize, number: OpNumber) -> Op {
+    /// What decides about the next operation: nothing but when and where it is called, so that others can
+    /// be left out and it stays what it is.
+    fn chance_of(&mut self, node: NodeId, now: u64) -> Rng {
+        let (time, place, count) = self.latest;
+        let count = if (time, place) == (now, node) { count + 1 } else { 0 };
+        self.latest = (now, node, count);
+        let at_node = Rng::derived(self.seed ^ u64::from(u32::MAX), node << 32 | count).next_u64();
+        Rng::derived(at_node, now)
+    }
+
+    fn draw_write(&self, object: usize, number: OpNumber, rng: &mut Rng) -> Op {
         // Unlike what objects begin with, and unlike all others.
         let value = number + 1;
         match self.objects[object].kind {
             Kind::List => Op::Append(value),
-            Kind::Counter => Op::Add(self.rng.between(1, 5)),
-            Kind::Register if self.rng.chance(700) => Op::Write(value),
+            Kind::Counter => Op::Add(rng.between(1, 5)),
+            Kind::Register if rng.chance(700) => Op::Write(value),
             Kind::Register => {
                 let old = self.objects[object].states.last().map_or(0, |(_, state)| *state);
                 Op::CompareAndSwap { old, new: value }
@@ -200,9 +215,9 @@ impl Workload {
     }
 
     /// A client that has nothing open. Those that waited for too long give up.
-    fn free_client(&mut self, now: u64) -> Check<(usize, usize)> {
-        let choice = self.rng.below(OBJECTS) as usize;
-        if let Some(&object) = self.in_use.get(choice) {
+    fn free_client(&mut self, now: u64, rng: &mut Rng) -> Check<(usize, usize)> {
+        let choice = rng.below(KINDS.len() as u64) as usize;
+        if let Some(object) = self.in_use[choice] {
             for number in self.objects[object].clients.into_iter().flatten() {
                 if self.requests[number as usize].time + self.patience < now {
                     self.give_up(number)?;
@@ -219,13 +234,10 @@ impl Workload {
             }
         }
         let (states, requests) = (Vec::new(), Vec::new());
-        let kind = self.rng.choose([Kind::Register, Kind::List, Kind::Counter]);
+        let kind = KINDS[choice];
         self.objects.push(Object { kind, states, requests, clients: [None; CLIENTS], unknown: 0 });
         let object = self.objects.len() - 1;
-        match self.in_use.get_mut(choice) {
-            Some(place) => *place = object,
-            None => self.in_use.push(object),
-        }
+        self.in_use[choice] = Some(object);
         Ok((object, 0))
     }
 
@@ -380,7 +392,7 @@ impl Workload {
 
     /// Checks what is left to check at the end of a run.
     pub(super) fn finish(&mut self) -> Check {
-        self.in_use.clone().into_iter().try_for_each(|object| self.check_history(object))
+        self.in_use.into_iter().flatten().try_for_each(|object| self.check_history(object))
     }
 
     fn check_history(&mut self, object: usize) -> Check {

@@ -72,6 +72,15 @@ impl Host {
         }
     }
 
+    /// Whether a lane's next piece of work is to apply.
+    pub(in super::super) fn is_to_apply(&self, lane: Lane) -> bool {
+        match lane {
+            Lane::Ready => self.cycle.as_ref().is_some_and(|cycle| cycle.next == Piece::Apply),
+            Lane::Append => false,
+            Lane::Apply => self.apply_queue.front().is_some_and(|work| !work.is_applied),
+        }
+    }
+
     /// Begins to store what is next to be stored; a crash comes before that is synced.
     pub(in super::super) fn start_to_store(&self) {
         let parts = match (&self.cycle, self.append_queue.front()) {

@@ -6,7 +6,7 @@ use raftcore::{
     ConfState, Entries, EntryId, HardState, Index, MemoryStorage, NodeId, RoleKind, SoftState, Storage, Term,
 };
 
-use super::super::world::Replica;
+use super::super::replica::Replica;
 use super::happening::{Happening, Place};
 use super::message::tell_entry;
 
