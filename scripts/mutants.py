@@ -4,8 +4,8 @@
 
 Each mutation in testkit/mutations.toml is applied to a copy of the tree, the simulator is built there and runs seeds,
 over several independent ranges, until an invariant breaks. The table of what was noticed, by which invariant and after
-how many seeds is printed, and with --write put into docs/verification.md. Fails if a mutation was not noticed in every
-range.
+how many seeds is printed, and with --write put into docs/verification.md. What seeds do not show may be
+shown by one of the scenarios in testkit/testdata/scenarios. Fails if a mutation was not noticed in every range.
 """
 
 from __future__ import annotations
@@ -37,6 +37,12 @@ BEGIN, END = "<!-- mutants begin -->", "<!-- mutants end -->"
 PROFILE = ["opt-level=1", "lto=false", "codegen-units=256", "incremental=true", "debug=false", "strip=false"]
 # The seeds of a range do not meet those of another, nor those that tests and campaigns use.
 FIRST_SEED, RANGE_DISTANCE = 1_000_000_000, 1_000_000
+# In the place of a number of seeds.
+BY_SCENARIO = 0
+SCENARIOS = ROOT / "testkit" / "testdata" / "scenarios"
+_SCENARIO_BREACH = re.compile(
+    r"(?P<file>\S+\.scenario)(?: \(\d+\))?: after \d+ events: (?P<invariant>\w+): ?(?P<detail>.*)"
+)
 _BREACH = re.compile(r"^seed (?P<seed>\d+): after \d+ events: (?P<invariant>\w+): ?(?P<detail>.*)")
 
 
@@ -93,6 +99,8 @@ class Verdict:
 
     def row(self, limit: int) -> str:
         """The line of the table."""
+        if self.is_noticed and self.ranges[-1][0] == BY_SCENARIO:
+            return f"| {self.mutation.name} | {self.mutation.why} | {self.invariants()} | over {limit} | a scenario |"
         # What took too long counts as the limit.
         seeds = [found[0] if found else limit for found in self.ranges] or [limit]
         worst = str(max(seeds)) if self.is_noticed else f"over {limit}"
@@ -188,6 +196,16 @@ def hunt(program: Path, first: int, seeds: int, timeout: float) -> tuple[int, st
     return None
 
 
+def rehearse(program: Path, timeout: float) -> tuple[int, str, str] | None:
+    """Runs the scenarios until an invariant breaks; as above."""
+    command = [str(program), *options(program), "--scenario", *map(str, sorted(SCENARIOS.glob("*.scenario")))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+    for line in done.stdout.splitlines():
+        if found := _SCENARIO_BREACH.match(line):
+            return BY_SCENARIO, found["invariant"], f"{Path(found['file']).name}: {found['detail']}"
+    return None
+
+
 def examine(mutation: Mutation, program: Path, arguments: argparse.Namespace, ranges: int) -> Verdict:
     """Looks for the mutation in so many ranges; gives up with the first in which nothing breaks."""
     verdict = Verdict(mutation)
@@ -196,8 +214,10 @@ def examine(mutation: Mutation, program: Path, arguments: argparse.Namespace, ra
             first = FIRST_SEED + number * RANGE_DISTANCE
             verdict.ranges.append(hunt(program, first, arguments.seeds, arguments.timeout))
             if verdict.ranges[-1] is None:
+                # Then one of the scenarios that every build runs has to show it.
+                verdict.ranges = [rehearse(program, arguments.timeout)]
                 break
-    except TimeoutError as error:
+    except (TimeoutError, subprocess.TimeoutExpired) as error:
         verdict.problem = str(error)
     finally:
         program.unlink(missing_ok=True)

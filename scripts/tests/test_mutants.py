@@ -56,6 +56,16 @@ def test_the_hunt_reads_what_the_simulator_prints(tmp_path):
     assert mutants.hunt(fake_simulator(tmp_path, "echo 'seeds: 50'"), 1000, 50, timeout=30) is None
 
 
+def test_a_scenario_may_show_what_seeds_do_not(tmp_path):
+    lines = "echo 'some/where/x.scenario (4): after 17 events: Liveness: nobody leads'; exit 1"
+    found = mutants.rehearse(fake_simulator(tmp_path, lines), timeout=30)
+    assert found == (mutants.BY_SCENARIO, "Liveness", "x.scenario: nobody leads")
+    verdict = mutants.Verdict(mutants.Mutation("name", "why", ()), [found])
+    assert verdict.is_noticed
+    assert verdict.row(100) == "| name | why | Liveness | over 100 | a scenario |"
+    assert mutants.rehearse(fake_simulator(tmp_path, "echo 'seeds: 50'"), timeout=30) is None
+
+
 def test_a_simulator_that_hangs_is_no_finding(tmp_path):
     with pytest.raises(TimeoutError):
         mutants.hunt(fake_simulator(tmp_path, "exec sleep 60"), 1000, 50, timeout=0.2)

@@ -96,8 +96,14 @@ impl World {
         let witness = self.plan.witness();
         let slow = others.contains(&witness) && self.rng.chance(700);
         let stalled = if slow { witness } else { self.rng.choose([others[0], others[1]]) };
-        let alone = 8 * latency + self.rng.between(TICK, timeout);
+        // Before it begins, the group may settle what it quarrels about.
+        let start = 2 * timeout;
+        let alone = start + 8 * latency + self.rng.between(TICK, timeout);
         let again = alone + 2 * timeout;
+        // The snapshot ends the stall, which may be late: whoever stores slowly answers slowly.
+        let lasts = again + 2 * timeout + 2 * self.plan.slowest_work;
+        self.later(start, Action::Stall { node: Target::Node(stalled), time: lasts - start });
+        self.later(start, change(ConfChangeKind::Remove, &others));
         self.later(alone, Action::Isolate { node, but: None });
         for _ in 0..2 {
             let (soon, then) = (self.rng.between(1, 3 * TICK), self.rng.between(TICK, 2 * timeout - TICK));
@@ -110,9 +116,7 @@ impl World {
             let soon = self.rng.between(1, 2 * latency);
             self.later(again + soon, Action::Compact { node, keep: Some(0) });
         }
-        let time = again + self.rng.between(1, 4 * timeout);
-        let stall = Action::Stall { node: Target::Node(stalled), time };
-        (vec![Action::Mend, stall, change(ConfChangeKind::Remove, &others)], again + 2 * timeout)
+        (vec![Action::Mend], lasts)
     }
 
     fn voters_but(&self, leader: NodeId) -> Vec<NodeId> {

@@ -38,7 +38,7 @@ pub(super) struct Plan {
     /// Whether every message is encoded and decoded on its way.
     pub(super) through_wire: bool,
     /// How slow hosts can be; each draws its own speed up to that.
-    slowest_work: u64,
+    pub(super) slowest_work: u64,
     pub(super) network: NetworkPlan,
     pub(super) faults: FaultPlan,
     /// Mean time between client requests.
