@@ -189,3 +189,30 @@ raft_storage disk_storage(Disk *disk) {
   storage.release = release;
   return storage;
 }
+
+void disk_lead(Disk *disk, raft_node *node, uint64_t matched) {
+  uint8_t bytes[128];
+  size_t len = 0;
+  raft_ready_view *view = NULL;
+  raft_message_fields reply = {0};
+  reply.struct_size = sizeof reply;
+  reply.from = 2;
+  reply.to = 1;
+  OK(raft_campaign(node));
+  for (int turn = 0; turn < 2; turn++) {
+    for (OK(raft_ready(node, &view)); view != NULL; OK(raft_ready(node, &view))) {
+      disk_store(disk, view->entries, view->entries_len);
+      if (view->has_hard_state) {
+        disk->hard_state = view->hard_state;
+        reply.term = view->hard_state.term;
+      }
+      OK(raft_advance(node, view));
+    }
+    reply.type = turn == 0 ? RAFT_MESSAGE_VOTE_REPLY : RAFT_MESSAGE_APPEND_REPLY;
+    reply.reject = turn > 0;
+    reply.index = reply.reject ? disk_last_index(disk) - 1 : 0;  // the entry before the first that was sent
+    reply.reject_hint = reply.reject ? matched : 0;
+    OK(raft_message_encode(&reply, bytes, sizeof bytes, &len));
+    OK(raft_step(node, raft_slice_of(bytes, len)));
+  }
+}

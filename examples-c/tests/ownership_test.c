@@ -170,6 +170,11 @@ static void memberships(void) {
   OK(raft_conf_change_decode(&view->entries[0], RAFT_DIALECT_ETCD, &change));
   OK(raft_apply_conf_change(node, &view->entries[0], &members));
   OK(raft_apply_conf_change(node, &view->entries[0], NULL));
+  raft_conf_change shown = {0};
+  shown.struct_size = sizeof shown;
+  OK(raft_conf_change_buffer_view(change, &shown));
+  OK(raft_apply_conf_change_as(node, &view->entries[0], &shown, &again));
+  raft_conf_state_buffer_free(again);
   OK(raft_conf_state_buffer_encoded(members, &encoded));
   OK(raft_conf_state_decode(encoded, &again));
   raft_conf_state_buffer_free(again);
@@ -210,6 +215,40 @@ static void messages_and_snapshots(void) {
   raft_message_buffer_free(message);
   EXPECT(raft_message_decode(text("\xff"), &message), RAFT_ERR_DECODE);
   EXPECT(raft_snapshot_decode(text("\xff"), &one), RAFT_ERR_DECODE);
+}
+
+// Answers with a snapshot that is lent; and, first, with one that is refused.
+static raft_status lend_snapshot(void *context, raft_snapshot_sink *out) {
+  static const uint64_t ids[] = {1, 2};
+  raft_snapshot snapshot = {0};
+  (void)context;
+  EXPECT(raft_snapshot_sink_set_owned(out, NULL, LEND), RAFT_ERR_INVALID_ARGUMENT);
+  snapshot.term = snapshot.index = 1;
+  snapshot.conf_state.voters = ids;
+  snapshot.conf_state.voters_len = 2;
+  snapshot.data = text("state");
+  OK(raft_snapshot_sink_set_owned(out, &snapshot, LEND));
+  return raft_snapshot_sink_set_owned(out, &snapshot, LEND);  // in place of the first
+}
+
+// A leader reads its storage's snapshot for a member that needs it.
+static void snapshots_of_a_storage(void) {
+  static const uint64_t ids[] = {1, 2};
+  raft_config config;
+  raft_node *node = NULL;
+  Disk disk = {0};
+  disk_format(&disk, ids, 2);
+  raft_storage storage = disk_storage(&disk);
+  storage.snapshot = lend_snapshot;
+  OK(raft_config_init(&config, sizeof config, 1));
+  config.pre_vote = false;
+  OK(raft_node_new(&config, &storage, &node));
+  disk_lead(&disk, node, 0);
+  raft_ready_view *view = take(node);
+  CHECK(view->messages_len > 0 && view->messages[0].type == RAFT_MESSAGE_SNAPSHOT);
+  raft_ready_free(view);
+  raft_node_free(node);
+  disk_free(&disk);
 }
 
 static void lent_snapshots(void) {
@@ -307,6 +346,7 @@ int main(void) {
       {"payloads", payloads},
       {"memberships", memberships},
       {"messages and snapshots", messages_and_snapshots},
+      {"snapshots of a storage", snapshots_of_a_storage},
       {"lent snapshots", lent_snapshots},
       {"memory storages", memory_storages},
       {"observers", observers},

@@ -3,8 +3,8 @@
 use std::ptr;
 
 use raftcore::{
-    Append, AppendReject, AppendReply, Body, Entries, Entry, EntryId, Heartbeat, HeartbeatReply, Message,
-    Propose, ReadIndex, ReadIndexReply, Snapshot, TransferLeader, Vote, VoteReply, wire,
+    Append, AppendReject, AppendReply, Body, Entries, EntryId, Heartbeat, HeartbeatReply, Message, Propose,
+    ReadIndex, ReadIndexReply, Snapshot, TransferLeader, Vote, VoteReply, wire,
 };
 
 use crate::args::{self, Output};
@@ -13,7 +13,7 @@ use crate::lend::Release;
 use crate::message::*;
 use crate::object::{self, Mark, object};
 use crate::sized::{self, SizedStruct};
-use crate::status::{Failure, raft_status};
+use crate::status::{Failure, Within, raft_status};
 use crate::types::{self, raft_entry, raft_slice, raft_snapshot};
 
 /// All that a message says, whatever its type. What a type does not use is zero. Everything that it
@@ -283,8 +283,7 @@ impl raft_message_fields {
         // SAFETY: the same contract.
         unsafe {
             let entries = args::array(self.entries, self.entries_len, "fields.entries")?;
-            let entries = entries.iter().map(|entry| entry.to_entry());
-            Ok(entries.collect::<Result<Vec<Entry>, _>>()?.into())
+            Ok(types::entries(entries).within("fields")?.into())
         }
     }
 
@@ -292,7 +291,7 @@ impl raft_message_fields {
     /// As [`Self::body`].
     unsafe fn snapshot(&self) -> Result<Snapshot, Failure> {
         // SAFETY: the same contract.
-        unsafe { types::snapshot(self.snapshot) }
+        unsafe { types::snapshot(self.snapshot) }.within("fields.snapshot")
     }
 }
 
@@ -315,7 +314,7 @@ pub unsafe extern "C" fn raft_entry_encode(
     unsafe {
         object::encode(buffer, capacity, needed, || {
             let mut bytes = Vec::new();
-            wire::encode_entry(&args::reference(entry, "entry")?.to_entry()?, &mut bytes);
+            wire::encode_entry(&args::reference(entry, "entry")?.to_entry().within("entry")?, &mut bytes);
             Ok(bytes)
         })
     }
@@ -399,7 +398,7 @@ fn varint_len(value: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use raftcore::{Bytes, EntryKind};
+    use raftcore::{Bytes, Entry, EntryKind};
 
     use super::*;
 

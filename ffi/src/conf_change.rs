@@ -13,7 +13,7 @@ use crate::handle::{State, call, raft_node};
 use crate::membership::raft_conf_state_buffer;
 use crate::object::{self, Mark, object};
 use crate::sized::{self, SizedStruct};
-use crate::status::{Failure, raft_status};
+use crate::status::{Failure, Within, raft_status};
 use crate::storage::NodeStorage;
 use crate::types::{
     RAFT_CONF_ADD_LEARNER, RAFT_CONF_ADD_VOTER, RAFT_CONF_REMOVE, RAFT_CONF_UPDATE, RAFT_ENTRY_CONF_CHANGE,
@@ -119,7 +119,7 @@ pub unsafe extern "C" fn raft_propose_conf_change_v1(
     unsafe {
         call(node, |node| {
             let placed = Output::optional(placed, "placed")?;
-            let op = args::reference(op, "op")?.to_op()?;
+            let op = args::reference(op, "op")?.to_op().within("op")?;
             let context = args::copy(context, "context")?;
             let change = ConfChange { op, context };
             let proposed = node.lock(|state| Ok(state.raw.propose_conf_change_v1(&change)?))?;
@@ -136,7 +136,8 @@ fn to_change(ops: &[raft_conf_change_op], transition: i32, context: Bytes) -> Re
         RAFT_TRANSITION_EXPLICIT => Transition::Explicit,
         other => return Err(Failure::argument("transition", format!("is unknown: {other}"))),
     };
-    let ops = ops.iter().map(|op| op.to_op()).collect::<Result<_, _>>()?;
+    let ops = ops.iter().enumerate().map(|(at, op)| op.to_op().within(format_args!("ops[{at}]")));
+    let ops = ops.collect::<Result<_, _>>()?;
     Ok(ConfChangeV2 { transition, ops, context })
 }
 
@@ -196,7 +197,7 @@ unsafe fn apply(
         call(node, |node| {
             let wanted = !out.is_null();
             let out = Output::optional(out, "out")?;
-            let entry = args::reference(entry, "entry")?.to_entry()?;
+            let entry = args::reference(entry, "entry")?.to_entry().within("entry")?;
             if entry.kind == EntryKind::Normal {
                 return Err(Failure::argument("entry.kind", "is not that of a membership change"));
             }
@@ -222,7 +223,7 @@ unsafe fn read_change(change: *const raft_conf_change) -> Result<ConfChangeV2, F
     unsafe {
         let change = sized::read(change, NO_CHANGE, "change")?;
         let ops = args::array(change.ops, change.ops_len, "change.ops")?;
-        to_change(ops, change.transition, args::copy(change.context, "change.context")?)
+        to_change(ops, change.transition, args::copy(change.context, "change.context")?).within("change")
     }
 }
 
@@ -260,7 +261,7 @@ pub unsafe extern "C" fn raft_conf_change_decode(
     // result.
     unsafe {
         object::give(out, || {
-            let entry = args::reference(entry, "entry")?.to_entry()?;
+            let entry = args::reference(entry, "entry")?.to_entry().within("entry")?;
             let change = wire::decode_conf_change(&entry, config::dialect(dialect, "dialect")?)?;
             Ok(change.into())
         })

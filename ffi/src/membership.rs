@@ -5,7 +5,7 @@ use raftcore::{ConfState, Configuration, wire};
 use crate::args;
 use crate::handle;
 use crate::object::{self, Mark, object};
-use crate::status::{Failure, raft_status};
+use crate::status::{Failure, Within, raft_status};
 use crate::types::{self, raft_conf_state, raft_slice};
 
 /// A membership that the library owns. Does not change; any thread may read it.
@@ -77,7 +77,9 @@ pub unsafe extern "C" fn raft_conf_state_encode(
 ) -> raft_status {
     // SAFETY: the header demands a membership as long as it says, and room for the results.
     unsafe {
-        object::encode(buffer, capacity, needed, || Ok(wire::encode_conf_state(&types::conf_state(state)?)))
+        object::encode(buffer, capacity, needed, || {
+            Ok(wire::encode_conf_state(&types::conf_state(state).within("state")?))
+        })
     }
 }
 
@@ -109,7 +111,7 @@ pub unsafe extern "C" fn raft_conf_state_decode(
 pub unsafe extern "C" fn raft_conf_state_check(state: *const raft_conf_state) -> raft_status {
     handle::without_node(|| {
         // SAFETY: the header demands NULL or a membership as long as it says.
-        let state = unsafe { types::conf_state(state) }?;
+        let state = unsafe { types::conf_state(state) }.within("state")?;
         Configuration::restore(&state).map_err(|error| Failure::Core(error.into()))?;
         Ok(())
     })

@@ -11,7 +11,7 @@ use crate::handle::{guarded, without_node};
 use crate::object::{self, Mark, object};
 use crate::sink::{raft_conf_state_sink, raft_entry_sink, raft_snapshot_sink};
 use crate::sized;
-use crate::status::{self, Failure, RAFT_OK, raft_status};
+use crate::status::{self, Failure, RAFT_OK, Within, raft_status};
 use crate::storage::raft_storage;
 use crate::types::{self, raft_conf_state, raft_hard_state};
 
@@ -51,7 +51,7 @@ pub unsafe extern "C" fn raft_memory_storage_new(
         object::give(out, || {
             let log = match members.is_null() {
                 true => MemoryStorage::new(),
-                false => MemoryStorage::with_conf_state(types::conf_state(members)?),
+                false => MemoryStorage::with_conf_state(types::conf_state(members).within("members")?),
             };
             Ok(raft_memory_storage {
                 mark: Mark::owned::<raft_memory_storage>(),

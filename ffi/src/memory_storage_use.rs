@@ -17,7 +17,7 @@ use crate::object;
 use crate::ready::raft_ready_view;
 use crate::sized::{self, SizedStruct};
 use crate::snapshot::raft_snapshot_buffer;
-use crate::status::{Failure, raft_status};
+use crate::status::{Failure, Within, raft_status};
 use crate::types::{self, raft_conf_state, raft_entry, raft_hard_state, raft_slice, raft_snapshot};
 
 /// What a raft_memory_storage holds.
@@ -104,7 +104,7 @@ fn check_run(entries: &[Entry], before: Index) -> Result<(), Failure> {
 /// `entries` points to `len` entries with payloads as long as they say.
 unsafe fn copy_entries(entries: *const raft_entry, len: usize) -> Result<Vec<Entry>, Failure> {
     // SAFETY: the same contract.
-    unsafe { args::array(entries, len, "entries")?.iter().map(|entry| entry.to_entry()).collect() }
+    unsafe { types::entries(args::array(entries, len, "entries")?) }
 }
 
 /// The snapshot of a view or of what is to be persisted, its data shared.
@@ -218,7 +218,7 @@ pub unsafe extern "C" fn raft_memory_storage_set_conf_state(
     // SAFETY: the header demands NULL or a live storage, and NULL or a membership as long as it says.
     unsafe {
         with(storage, |log| {
-            log.set_conf_state(types::conf_state(state)?);
+            log.set_conf_state(types::conf_state(state).within("state")?);
             Ok(())
         })
     }
@@ -237,7 +237,8 @@ pub unsafe extern "C" fn raft_memory_storage_apply_snapshot(
     // SAFETY: the header demands NULL or a live storage, and NULL or a snapshot as long as it says.
     unsafe {
         with(storage, |log| {
-            Batch { snapshot: Some(types::snapshot(snapshot)?), ..Batch::default() }.store(log)
+            Batch { snapshot: Some(types::snapshot(snapshot).within("snapshot")?), ..Batch::default() }
+                .store(log)
         })
     }
 }
@@ -291,7 +292,7 @@ unsafe fn create(
     let state: ConfState = match state.is_null() {
         true => log.initial_state().map_err(Error::Storage)?.1,
         // SAFETY: the same contract.
-        false => unsafe { types::conf_state(state) }?,
+        false => unsafe { types::conf_state(state) }.within("state")?,
     };
     log.create_snapshot(index, state, data).map_err(Error::Storage)?;
     Ok(())

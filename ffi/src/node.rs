@@ -10,7 +10,7 @@ use crate::handle::{self, call, raft_node};
 use crate::lend;
 use crate::memory::Memory;
 use crate::object;
-use crate::status::{Failure, raft_status};
+use crate::status::{Failure, Within, raft_status};
 use crate::storage::{HostStorage, NodeStorage, raft_storage};
 use crate::types::{self, raft_conf_state, raft_slice};
 
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn raft_node_new_in_memory(
             let config = config::read(config)?;
             let members = match members.is_null() {
                 true => None,
-                false => Some(types::conf_state(members)?),
+                false => Some(types::conf_state(members).within("members")?),
             };
             make(config, NodeStorage::Memory(Box::new(Memory::new(members))), &out)
         }

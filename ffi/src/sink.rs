@@ -7,7 +7,7 @@ use raftcore::{ConfState, Entry, Index, Snapshot, wire};
 use crate::args;
 use crate::handle;
 use crate::lend::Release;
-use crate::status::{Failure, raft_status};
+use crate::status::{Failure, Within, raft_status};
 use crate::types::{self, raft_conf_state, raft_entry, raft_slice, raft_snapshot};
 
 /// Takes the entries that raft_storage.entries answers. Valid during that callback only.
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn raft_entry_sink_push(
         let (sink, entry) = unsafe { (sink.as_mut(), args::reference(entry, "entry")?) };
         let sink = sink.ok_or_else(|| Failure::argument("sink", "is NULL"))?;
         // SAFETY: the header demands that the payload is as long as the entry says.
-        sink.push(unsafe { entry.to_entry() }?)
+        sink.push(unsafe { entry.to_entry() }.within("entry")?)
     })
 }
 
@@ -87,7 +87,7 @@ pub unsafe extern "C" fn raft_conf_state_sink_set(
 ) -> raft_status {
     handle::without_node(|| {
         // SAFETY: as in `raft_entry_sink_push`.
-        let (sink, state) = unsafe { (sink.as_mut(), types::conf_state(state)?) };
+        let (sink, state) = unsafe { (sink.as_mut(), types::conf_state(state).within("state")?) };
         sink.ok_or_else(|| Failure::argument("sink", "is NULL"))?.state = state;
         Ok(())
     })
@@ -124,7 +124,7 @@ pub unsafe extern "C" fn raft_snapshot_sink_set(
 ) -> raft_status {
     handle::without_node(|| {
         // SAFETY: as in `raft_entry_sink_push`.
-        let (sink, snapshot) = unsafe { (sink.as_mut(), types::snapshot(snapshot)?) };
+        let (sink, snapshot) = unsafe { (sink.as_mut(), types::snapshot(snapshot).within("snapshot")?) };
         sink.ok_or_else(|| Failure::argument("sink", "is NULL"))?.snapshot = Some(snapshot);
         Ok(())
     })
@@ -148,7 +148,8 @@ pub unsafe extern "C" fn raft_snapshot_sink_set_owned(
     handle::without_node(|| {
         let release = release?;
         // SAFETY: as in `raft_entry_sink_push`, and the data stays as it is until the release.
-        let (sink, snapshot) = unsafe { (sink.as_mut(), types::snapshot_owned(snapshot, release)?) };
+        let (sink, snapshot) =
+            unsafe { (sink.as_mut(), types::snapshot_owned(snapshot, release).within("snapshot")?) };
         sink.ok_or_else(|| Failure::argument("sink", "is NULL"))?.snapshot = Some(snapshot);
         Ok(())
     })

@@ -5,7 +5,7 @@ use raftcore::{Message, Snapshot, wire};
 
 use crate::args;
 use crate::object::{self, Mark, object};
-use crate::status::raft_status;
+use crate::status::{Within, raft_status};
 use crate::types::{self, raft_slice, raft_snapshot};
 
 /// A snapshot that the library owns, its data perhaps lent by the host. Does not change; any thread
@@ -87,7 +87,9 @@ pub unsafe extern "C" fn raft_snapshot_encode(
 ) -> raft_status {
     // SAFETY: the header demands a snapshot as long as it says, and room for the results.
     unsafe {
-        object::encode(buffer, capacity, needed, || Ok(wire::encode_snapshot(&types::snapshot(snapshot)?)))
+        object::encode(buffer, capacity, needed, || {
+            Ok(wire::encode_snapshot(&types::snapshot(snapshot).within("snapshot")?))
+        })
     }
 }
 

@@ -127,7 +127,7 @@ pub(crate) fn message(status: raft_status) -> &'static CStr {
 #[derive(Debug)]
 pub(crate) enum Failure {
     Core(Error),
-    Argument { name: &'static str, problem: Cow<'static, str> },
+    Argument { name: Cow<'static, str>, problem: Cow<'static, str> },
     ReadyOutstanding,
     ForeignReady,
     Reentrant,
@@ -141,8 +141,11 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    pub(crate) fn argument(name: &'static str, problem: impl Into<Cow<'static, str>>) -> Self {
-        Self::Argument { name, problem: problem.into() }
+    pub(crate) fn argument(
+        name: impl Into<Cow<'static, str>>,
+        problem: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::Argument { name: name.into(), problem: problem.into() }
     }
 
     pub(crate) fn status(&self) -> raft_status {
@@ -192,6 +195,25 @@ pub(crate) fn status_of_storage(error: &StorageError) -> raft_status {
         StorageError::SnapshotUnavailable => RAFT_ERR_SNAPSHOT_UNAVAILABLE,
         StorageError::Host { code, .. } => *code,
         _ => RAFT_ERR_STORAGE,
+    }
+}
+
+/// What reads a struct names the struct's own fields, or nothing if it is the whole that is wrong: where the
+/// struct was found is for its caller to say.
+pub(crate) trait Within {
+    /// Names the argument, or the field or element of one, in which something is wrong.
+    fn within(self, place: impl fmt::Display) -> Self;
+}
+
+impl<T> Within for Result<T, Failure> {
+    fn within(self, place: impl fmt::Display) -> Self {
+        self.map_err(|failure| match failure {
+            Failure::Argument { name, problem } if name.is_empty() => {
+                Failure::argument(place.to_string(), problem)
+            }
+            Failure::Argument { name, problem } => Failure::argument(format!("{place}.{name}"), problem),
+            other => other,
+        })
     }
 }
 

@@ -135,7 +135,7 @@ impl HostStorage {
             ("storage.snapshot", table.0.snapshot.is_some()),
         ];
         match given.iter().find(|(_, given)| !given) {
-            Some((name, _)) => Err(Failure::argument(name, "is NULL")),
+            Some((name, _)) => Err(Failure::argument(*name, "is NULL")),
             None => Ok(table),
         }
     }

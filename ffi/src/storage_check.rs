@@ -200,7 +200,7 @@ impl CheckedHost {
             ("storage.compact", table.compact.is_some()),
         ];
         if let Some((name, _)) = given.iter().find(|(_, given)| !given) {
-            return Err(Failure::argument(name, "is NULL"));
+            return Err(Failure::argument(*name, "is NULL"));
         }
         // SAFETY: the same contract.
         let reads = unsafe { HostStorage::lent(table.storage) }?;

@@ -10,7 +10,7 @@ use raftcore::{
 
 use crate::args;
 use crate::lend::Release;
-use crate::status::Failure;
+use crate::status::{Failure, Within};
 
 /// Borrowed bytes. `data` may be NULL if `len` is 0. Says nothing about ownership: each function
 /// and struct tells how long the bytes live.
@@ -109,18 +109,30 @@ impl raft_entry {
             RAFT_ENTRY_NORMAL => EntryKind::Normal,
             RAFT_ENTRY_CONF_CHANGE => EntryKind::ConfChange,
             RAFT_ENTRY_CONF_CHANGE_V2 => EntryKind::ConfChangeV2,
-            other => return Err(Failure::argument("entry.kind", format!("is unknown: {other}"))),
+            other => return Err(Failure::argument("kind", format!("is unknown: {other}"))),
         };
         if self.flags & !RAFT_ENTRY_KIND_STATED != 0 {
-            return Err(Failure::argument("entry.flags", "has unknown bits"));
+            return Err(Failure::argument("flags", "has unknown bits"));
         }
         // SAFETY: the same contract.
-        let data = unsafe { args::copy(self.data, "entry.data") }?;
+        let data = unsafe { args::copy(self.data, "data") }?;
         let id = EntryId::new(self.term, self.index);
         let entry = Entry::new(id, kind, data);
         let stated = entry.kind_stated() || self.flags & RAFT_ENTRY_KIND_STATED != 0;
         Ok(entry.with_kind_stated(stated))
     }
+}
+
+/// Entries of an array argument or field `entries`, their payloads copied.
+///
+/// # Safety
+/// Payloads are as long as they say.
+pub(crate) unsafe fn entries(entries: &[raft_entry]) -> Result<Vec<Entry>, Failure> {
+    let copies = entries.iter().enumerate().map(|(at, entry)| {
+        // SAFETY: the same contract.
+        unsafe { entry.to_entry() }.within(format_args!("entries[{at}]"))
+    });
+    copies.collect()
 }
 
 /// What a node must find again after a restart, besides its log.
@@ -221,7 +233,7 @@ impl From<&ConfState> for raft_conf_state {
     }
 }
 
-/// The membership that an argument points to, copied.
+/// The membership that `state` points to, copied.
 ///
 /// # Safety
 /// `state` is NULL or points to a `raft_conf_state` whose arrays are as long as it says.
@@ -229,17 +241,13 @@ pub(crate) unsafe fn conf_state(state: *const raft_conf_state) -> Result<ConfSta
     // SAFETY: the same contract.
     unsafe {
         check_auto_leave(state)?;
-        let state = args::reference(state, "conf_state")?;
+        let state = args::reference(state, "")?;
         let ids = |ids, len, name| args::array(ids, len, name).map(<[u64]>::to_vec);
         Ok(ConfState {
-            voters: ids(state.voters, state.voters_len, "conf_state.voters")?,
-            learners: ids(state.learners, state.learners_len, "conf_state.learners")?,
-            voters_outgoing: ids(
-                state.voters_outgoing,
-                state.voters_outgoing_len,
-                "conf_state.voters_outgoing",
-            )?,
-            learners_next: ids(state.learners_next, state.learners_next_len, "conf_state.learners_next")?,
+            voters: ids(state.voters, state.voters_len, "voters")?,
+            learners: ids(state.learners, state.learners_len, "learners")?,
+            voters_outgoing: ids(state.voters_outgoing, state.voters_outgoing_len, "voters_outgoing")?,
+            learners_next: ids(state.learners_next, state.learners_next_len, "learners_next")?,
             auto_leave: state.auto_leave,
         })
     }
@@ -251,11 +259,11 @@ pub(crate) unsafe fn conf_state(state: *const raft_conf_state) -> Result<ConfSta
 /// `state` is NULL or points to a whole `raft_conf_state`.
 unsafe fn check_auto_leave(state: *const raft_conf_state) -> Result<(), Failure> {
     if state.is_null() {
-        return Err(Failure::argument("conf_state", "is NULL"));
+        return Err(Failure::argument("", "is NULL"));
     }
     // SAFETY: not NULL, and the same contract; a byte may have any value.
     if unsafe { (&raw const (*state).auto_leave).cast::<u8>().read() } > 1 {
-        return Err(Failure::argument("conf_state.auto_leave", "is neither 0 nor 1"));
+        return Err(Failure::argument("auto_leave", "is neither 0 nor 1"));
     }
     Ok(())
 }
@@ -293,7 +301,7 @@ pub(crate) unsafe fn snapshot(snapshot: *const raft_snapshot) -> Result<Snapshot
     // SAFETY: the same contract.
     unsafe {
         let (mut read, data) = snapshot_and_data(snapshot)?;
-        read.data = args::copy(data, "snapshot.data")?;
+        read.data = args::copy(data, "data")?;
         Ok(read)
     }
 }
@@ -309,7 +317,7 @@ pub(crate) unsafe fn snapshot_owned(
     // SAFETY: the same contract.
     unsafe {
         let (mut read, data) = snapshot_and_data(snapshot)?;
-        read.data = release.lend(data, "snapshot.data")?;
+        read.data = release.lend(data, "data")?;
         Ok(read)
     }
 }
@@ -320,12 +328,12 @@ pub(crate) unsafe fn snapshot_owned(
 /// As [`snapshot`].
 unsafe fn snapshot_and_data(snapshot: *const raft_snapshot) -> Result<(Snapshot, raft_slice), Failure> {
     if snapshot.is_null() {
-        return Err(Failure::argument("snapshot", "is NULL"));
+        return Err(Failure::argument("", "is NULL"));
     }
     // SAFETY: not NULL, and the same contract. The membership goes first: it checks the bool.
     unsafe {
-        let conf_state = conf_state(&raw const (*snapshot).conf_state)?;
-        let snapshot = args::reference(snapshot, "snapshot")?;
+        let conf_state = conf_state(&raw const (*snapshot).conf_state).within("conf_state")?;
+        let snapshot = args::reference(snapshot, "")?;
         let id = EntryId::new(snapshot.term, snapshot.index);
         Ok((Snapshot { id, conf_state, data: Bytes::new() }, snapshot.data))
     }
@@ -367,7 +375,7 @@ impl raft_conf_change_op {
             RAFT_CONF_REMOVE => ConfChangeKind::Remove,
             RAFT_CONF_UPDATE => ConfChangeKind::Update,
             RAFT_CONF_ADD_LEARNER => ConfChangeKind::AddLearner,
-            other => return Err(Failure::argument("op.kind", format!("is unknown: {other}"))),
+            other => return Err(Failure::argument("kind", format!("is unknown: {other}"))),
         };
         Ok(ConfChangeOp { kind, node: self.node })
     }
