@@ -15,27 +15,36 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = (REPOSITORY / "docs/embedding.md").read_text()
-LIBRARY = Path(os.environ.get("RAFTCORE_LIBRARY_DIR", REPOSITORY / "build/lib"))
+COMMAND = re.search(r"^c\+\+ .*one\.cc -o one .*$", PAGE, re.MULTILINE)[0]
 PATIENCE_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
-def programs(tmp_path_factory):
-    """A folder with the page's files, compiled."""
+def environment(tmp_path_factory):
+    """What a shell has set after the library was installed in a folder of its own."""
+    prefix = tmp_path_factory.mktemp("installed")
+    command = ["cmake", "--install", REPOSITORY / "build", "--prefix", prefix]
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE_SECONDS)
+    [package] = prefix.glob("lib*/**/pkgconfig")
+    return os.environ | {"PKG_CONFIG_PATH": str(package), "LD_LIBRARY_PATH": str(package.parent)}
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory, environment):
+    """A folder with the page's files, compiled by the page's command."""
     folder = tmp_path_factory.mktemp("embedding")
     files = dict(re.findall(r"```cpp (\S+)\n(.*?)```", PAGE, re.DOTALL))
     assert set(files) == {"one.cc", "file_storage.h", "check.cc", "server.cc"}
     assert len(re.findall("```cpp", PAGE)) == len(files), "a block without a file's name is not tested"
     for name, text in files.items():
         (folder / name).write_text(text)
-    warnings = ["-Wall", "-Wextra", "-Werror"]
-    link = [f"-I{REPOSITORY / 'include'}", f"-L{LIBRARY}", f"-Wl,-rpath,{LIBRARY}", "-lraftcore"]
-    compiler = os.environ.get("CXX", "c++")
+    compiler = os.environ.get("CXX", "c++") + " -Wall -Wextra -Werror"
     compiling = []
-    for name in files:
-        if name.endswith(".cc"):
-            command = [compiler, "-std=c++17", *warnings, name, "-o", name.removesuffix(".cc"), *link]
-            compiling.append(subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True))
+    for name in (name.removesuffix(".cc") for name in files if name.endswith(".cc")):
+        command = COMMAND.replace("c++", compiler, 1).replace("one.cc -o one", f"{name}.cc -o {name}")
+        compiling.append(
+            subprocess.Popen(command, shell=True, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+        )
     for process in compiling:
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
@@ -43,10 +52,16 @@ def programs(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ["one", "check"])
-def test_a_program_prints_what_is_written_below_it(programs, name):
+def test_a_program_prints_what_is_written_below_it(programs, environment, name):
     printed = re.search(rf"```cpp {name}\.cc\n.*?```\n\n```text\n(.*?)```", PAGE, re.DOTALL)[1]
     result = subprocess.run(
-        [programs / name], cwd=programs, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+        [programs / name],
+        cwd=programs,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
     )
     assert (result.stdout, result.returncode) == (printed, 0), result.stderr
 
@@ -69,14 +84,20 @@ def first_port():
 
 
 class Server:
-    def __init__(self, folder, number, port):
+    def __init__(self, folder, environment, number, port):
+        self.environment = environment
         self.command = [folder / "server", str(number), str(port), folder / f"{number}.log"]
         self.start()
 
     def start(self):
         self.printed = []
         self.process = subprocess.Popen(
-            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            self.command,
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
         self.reader = threading.Thread(target=self.read, args=(self.process.stdout,))
         self.reader.start()
@@ -129,9 +150,9 @@ def agree_on(line, by, servers):
         time.sleep(0.3)
 
 
-def test_three_servers_lose_nothing(programs):
+def test_three_servers_lose_nothing(programs, environment):
     port = first_port()
-    servers = [Server(programs, number, port) for number in (1, 2, 3)]
+    servers = [Server(programs, environment, number, port) for number in (1, 2, 3)]
     try:
         agree_on("first", servers[0], servers)
         leader = next(s for s in servers if f"leader {servers.index(s) + 1}" in " ".join(s.printed[-200:]))
