@@ -9,7 +9,7 @@ usage() {
 Usage: scripts/check_deb.sh [DIRECTORY]
 
 Checks libraftcore0_*.deb and libraftcore-dev_*.deb in DIRECTORY (default: build/deb):
-  - the files that they should have are in them; lintian, where it is installed, finds no error
+  - the files that they should have are in them; lintian, where it is installed, finds nothing to warn of
   - they unpack into one file tree together with Debian's libraft-dev and the library that it is for
     (apt-get downloads those; needs fakeroot, not root)
   - in a throw-away Debian made by mmdebstrap, both are installed by apt, and programs that use either library are built
@@ -57,9 +57,9 @@ dpkg-deb --field "${packages[0]}" Depends | grep -q libc6 || fail "libraftcore0 
 
 if has_command lintian; then
   # The maintainer is whoever DEBFULLNAME and DEBEMAIL name; nobody has asked Debian to take the package.
-  lintian --fail-on error --tag-display-limit 0 --allow-root \
+  lintian --fail-on error,warning --tag-display-limit 0 --allow-root \
     --suppress-tags bogus-mail-host,bogus-mail-host-in-debian-changelog,initial-upload-closes-no-bugs "${packages[@]}"
-  say "lintian finds no error"
+  say "lintian finds nothing"
 else
   say "lintian is not installed: not tried"
 fi

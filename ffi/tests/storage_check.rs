@@ -153,7 +153,6 @@ fn broken(copies: bool) -> Vec<String> {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes Miri very long; tests/memory_storage.rs has it watch the same checks")]
 fn a_host_that_keeps_pointers_is_found() {
     let copying = broken(true);
     assert!(!copying.contains(&"append".to_owned()), "{copying:?}");
