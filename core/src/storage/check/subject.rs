@@ -251,11 +251,21 @@ pub(super) fn compare<T: Debug + PartialEq>(
     if expected == got {
         return Ok(());
     }
-    let show = |answer: &Result<T, StorageError>| match answer {
-        Ok(value) => format!("{what} = {value:?}"),
+    let shown = |value: T| format!("{value:?}");
+    Err(differ(when, what, expected.map(shown), got.map(shown)))
+}
+
+fn differ(
+    when: &str,
+    what: impl Display,
+    expected: Result<String, StorageError>,
+    got: Result<String, StorageError>,
+) -> Stop {
+    let show = |answer: Result<String, StorageError>| match answer {
+        Ok(value) => format!("{what} = {value}"),
         Err(error) => format!("{what}: {error}"),
     };
-    Err(broken(format_args!("{when}: {}", show(&expected)), show(&got)))
+    broken(format_args!("{when}: {}", show(expected)), show(got))
 }
 
 pub(super) fn compare_entries(
@@ -264,19 +274,53 @@ pub(super) fn compare_entries(
     expected: Result<&[Entry], StorageError>,
     got: Result<Entries, StorageError>,
 ) -> Checked {
-    let listed = |entries: &[Entry]| entries.iter().map(list).collect::<Vec<_>>();
     match (&expected, &got) {
-        (Ok(expected), Ok(got)) if *expected == &got[..] => Ok(()),
-        (Err(expected), Err(got)) if expected == got => Ok(()),
-        _ => compare(when, what, expected.map(listed), got.map(|got| listed(&got))),
+        (Ok(expected), Ok(got)) if *expected == &got[..] => return Ok(()),
+        (Err(expected), Err(got)) if expected == got => return Ok(()),
+        _ => {}
+    }
+    let both = (expected.as_ref().copied().unwrap_or_default(), got.as_deref().unwrap_or_default());
+    let listed = |entries: &[Entry]| list(entries, Difference::between(both.0, both.1));
+    Err(differ(when, what, expected.map(listed), got.as_deref().map(listed).map_err(Clone::clone)))
+}
+
+/// Where two lists of entries differ first.
+#[derive(Clone, Copy)]
+struct Difference {
+    entry: usize,
+    /// In its payload.
+    byte: usize,
+}
+
+impl Difference {
+    fn between(one: &[Entry], other: &[Entry]) -> Self {
+        let entry = one.iter().zip(other).take_while(|(a, b)| a == b).count();
+        let byte = match (one.get(entry), other.get(entry)) {
+            (Some(a), Some(b)) => a.data.iter().zip(&b.data).take_while(|(a, b)| a == b).count(),
+            _ => 0,
+        };
+        Self { entry, byte }
     }
 }
 
-/// An entry in a line: enough to see what differs.
-fn list(entry: &Entry) -> String {
-    let start = entry.data.get(..24.min(entry.data.len())).unwrap_or_default();
-    let stated = if entry.kind_stated() { " stated" } else { "" };
-    format!("{entry:?}{stated} {:?}", start.escape_ascii().to_string())
+/// Entries in words: how many, and a few from the first that differs on.
+fn list(entries: &[Entry], difference: Difference) -> String {
+    const ENTRIES: usize = 5;
+    const BYTES: usize = 24;
+    let shown = entries.iter().enumerate().skip(difference.entry).take(ENTRIES).map(|(place, entry)| {
+        let before = match difference.byte.saturating_sub(BYTES / 2) {
+            before if place == difference.entry => before,
+            _ => 0,
+        };
+        let part = entry.data.get(before..entry.data.len().min(before + BYTES)).unwrap_or_default();
+        let stated = if entry.kind_stated() { " stated" } else { "" };
+        let from = if before > 0 { format!(" from {before} on") } else { String::new() };
+        format!("{entry:?}{stated}{from} \"{}\"", part.escape_ascii())
+    });
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    let before = if difference.entry > 0 { "..., " } else { "" };
+    let after = if entries.len() > difference.entry + ENTRIES { ", ..." } else { "" };
+    format!("{} entries [{before}{shown}{after}]", entries.len())
 }
 
 fn describe(write: &Write) -> String {
