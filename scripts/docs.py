@@ -18,7 +18,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 SITE = REPOSITORY / "docs" / "site"
 PYTHON_MODULES = ["raftcore", "raftcore.aio", "raftcore.sqlite"]  # and those that raftcore itself names
-LINK = re.compile(r'href="([^"#:]+)(?:#[^"]*)?"')
+LINK = re.compile(r'(?:href|src)="([^"#:]+)(?:#[^"]*)?"')
 
 
 def say(text: str) -> None:
@@ -94,8 +94,10 @@ def render_guides(output: Path) -> None:
         title = text.splitlines()[0].removeprefix("# ")
         (output / f"{source.stem}.html").write_text(page(title, text))
         guides.append(f"- [{title}]({source.stem}.html)")
-    if (REPOSITORY / "docs" / "images").is_dir():
-        shutil.copytree(REPOSITORY / "docs" / "images", output / "images")
+    for picture in [*(REPOSITORY / "docs").glob("**/*.svg"), *(REPOSITORY / "docs").glob("**/*.png")]:
+        copy = output / picture.relative_to(REPOSITORY / "docs")
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copyfile(picture, copy)
     index = (SITE / "index.md").read_text().replace("@GUIDES@", "\n".join(guides))
     (output / "index.html").write_text(page("Documentation", index))
 

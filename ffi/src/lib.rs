@@ -52,6 +52,8 @@ mod message;
 
 mod codec;
 
+mod entry;
+
 mod membership;
 
 mod conf_change;
@@ -67,6 +69,7 @@ pub use codec::*;
 pub use conf_change::*;
 pub use config::*;
 pub use drive::*;
+pub use entry::*;
 pub use handle::raft_node;
 pub use introspect::*;
 pub use membership::*;

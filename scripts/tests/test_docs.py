@@ -65,3 +65,15 @@ def test_the_headers_are_documented_without_a_warning(tmp_path, capfd):
     assert capfd.readouterr().err == ""
     node = (tmp_path / "cpp" / "classraftcore_1_1Node.html").read_text()
     assert 'href="../c/raftcore_8h.html' in node, "the pages of C++ link to those of C"
+
+
+def test_the_guides_link_to_what_is_there(tmp_path):
+    pytest.importorskip("markdown2", reason="markdown2 is not installed (scripts/setup.sh --docs)")
+    for page in ("c/index.html", "cpp/index.html", "python/index.html", "rust/raftcore/index.html"):
+        (tmp_path / page).parent.mkdir(parents=True)
+        (tmp_path / page).touch()
+    docs.render_guides(tmp_path)
+    docs.check_links(tmp_path)
+    (tmp_path / "more.html").write_text('<img src="nowhere.svg">')
+    with pytest.raises(SystemExit, match=r"nowhere\.svg"):
+        docs.check_links(tmp_path)
