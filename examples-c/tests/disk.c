@@ -190,13 +190,12 @@ raft_storage disk_storage(Disk *disk) {
   return storage;
 }
 
-void disk_lead(Disk *disk, raft_node *node, uint64_t matched) {
+void disk_lead(Disk *disk, raft_node *node, uint64_t peers, uint64_t matched) {
   uint8_t bytes[128];
   size_t len = 0;
   raft_ready_view *view = NULL;
   raft_message_fields reply = {0};
   reply.struct_size = sizeof reply;
-  reply.from = 2;
   reply.to = 1;
   OK(raft_campaign(node));
   for (int turn = 0; turn < 2; turn++) {
@@ -212,7 +211,9 @@ void disk_lead(Disk *disk, raft_node *node, uint64_t matched) {
     reply.reject = turn > 0;
     reply.index = reply.reject ? disk_last_index(disk) - 1 : 0;  // the entry before the first that was sent
     reply.reject_hint = reply.reject ? matched : 0;
-    OK(raft_message_encode(&reply, bytes, sizeof bytes, &len));
-    OK(raft_step(node, raft_slice_of(bytes, len)));
+    for (reply.from = 2; reply.from < 2 + peers; reply.from++) {
+      OK(raft_message_encode(&reply, bytes, sizeof bytes, &len));
+      OK(raft_step(node, raft_slice_of(bytes, len)));
+    }
   }
 }

@@ -31,7 +31,8 @@ void disk_set_conf_state(Disk *disk, raft_slice encoded);
 void disk_snapshot(Disk *disk, uint64_t index, raft_slice data);
 void disk_compact(Disk *disk, uint64_t index);
 
-// Makes node 1, whose storage this is, the leader of nodes 1 and 2; node 2 says that its log ends at `matched`.
-void disk_lead(Disk *disk, raft_node *node, uint64_t matched);
+// Makes node 1, whose storage this is, the leader of a group with so many peers: 2, 3, and so on; all of them say that
+// their logs end at `matched`.
+void disk_lead(Disk *disk, raft_node *node, uint64_t peers, uint64_t matched);
 
 #endif

@@ -57,7 +57,84 @@ static Outcome run(size_t fail_at, bool fail_all) {
   return outcome;
 }
 
+// ---- Snapshots that are sent in a way of their own (raft_config.lend_snapshots) --------------------------
+
+typedef struct Sender {
+  size_t calls;
+  size_t fail_at;
+  uint64_t sent[4];  // to whom, one after the other
+  size_t sent_len;
+} Sender;
+
+static raft_status send_nothing(void *context, const raft_message *messages, size_t len) {
+  (void)context;
+  (void)messages;
+  (void)len;
+  return RAFT_OK;
+}
+
+static raft_status apply_nothing(void *context, const raft_entry *entries, size_t len) {
+  (void)context;
+  (void)entries;
+  (void)len;
+  return RAFT_OK;
+}
+
+static raft_status persist_nothing(void *context, const raft_persist *what) {
+  (void)context;
+  CHECK(what->entries_len == 0);
+  return RAFT_OK;
+}
+
+static raft_status send_snapshot(void *context, const raft_snapshot_message *message) {
+  Sender *self = context;
+  if (++self->calls == self->fail_at) {
+    return RAFT_ERR_IO;
+  }
+  CHECK(self->sent_len < 4);
+  self->sent[self->sent_len++] = message->to;
+  return RAFT_OK;
+}
+
+// Two peers need one. Whichever call fails, each is sent one, once.
+static void a_snapshot_that_was_sent_is_not_sent_again(void) {
+  static const uint64_t ids[] = {1, 2, 3};
+  for (size_t fail_at = 0; fail_at <= 2; fail_at++) {
+    Disk disk = {0};
+    Sender sender = {0};
+    raft_config config;
+    raft_node *node = NULL;
+    raft_host host = {0};
+    bool worked = true;
+    disk_format(&disk, ids, 3);
+    const raft_storage storage = disk_storage(&disk);
+    OK(raft_config_init(&config, sizeof config, 1));
+    config.pre_vote = false;
+    config.lend_snapshots = true;
+    OK(raft_node_new(&config, &storage, &node));
+    disk_lead(&disk, node, 2, 0);
+    sender.fail_at = fail_at;
+    host.struct_size = sizeof host;
+    host.context = &sender;
+    host.send = send_nothing;
+    host.apply = apply_nothing;
+    host.persist = persist_nothing;
+    host.send_snapshot = send_snapshot;
+    if (fail_at > 0) {
+      EXPECT(raft_drive(node, &host, &worked), RAFT_ERR_CALLBACK);
+      CHECK(sender.sent_len == fail_at - 1);
+    }
+    while (worked) {
+      OK(raft_drive(node, &host, &worked));
+    }
+    CHECK(sender.sent_len == 2 && sender.sent[0] + sender.sent[1] == 2 + 3);
+    raft_node_free(node);
+    disk_free(&disk);
+  }
+}
+
 int main(void) {
+  a_snapshot_that_was_sent_is_not_sent_again();
   static Outcome good;
   static Outcome bad;
   good = run(0, false);

@@ -279,7 +279,7 @@ static void sinks_refuse_what_is_wrong(void) {
   config.pre_vote = false;
   config.log_cache_bytes = 0;  // so that the storage is asked
   OK(raft_node_new(&config, &storage, &node));
-  disk_lead(&self.disk, node, 0);
+  disk_lead(&self.disk, node, 1, 0);
   raft_ready_view *view = NULL;
   OK(raft_ready(node, &view));
   CHECK(self.asked && view != NULL && view->messages_len == 1);

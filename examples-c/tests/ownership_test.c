@@ -243,7 +243,7 @@ static void snapshots_of_a_storage(void) {
   OK(raft_config_init(&config, sizeof config, 1));
   config.pre_vote = false;
   OK(raft_node_new(&config, &storage, &node));
-  disk_lead(&disk, node, 0);
+  disk_lead(&disk, node, 1, 0);
   raft_ready_view *view = take(node);
   CHECK(view->messages_len > 0 && view->messages[0].type == RAFT_MESSAGE_SNAPSHOT);
   raft_ready_free(view);

@@ -168,6 +168,7 @@ pub(crate) struct Drive {
 struct Cycle {
     work: WorkBox,
     stage: Stage,
+    snapshots_sent: usize,
     /// How many committed entries were applied.
     applied: usize,
     /// The membership that the next committed entry has led to in the node, while the host is yet
@@ -229,7 +230,7 @@ impl Drive {
 
 impl Cycle {
     fn new(work: WorkBox) -> Self {
-        Self { work, stage: Stage::SendNow, applied: 0, membership: None }
+        Self { work, stage: Stage::SendNow, snapshots_sent: 0, applied: 0, membership: None }
     }
 
     fn run(&mut self, node: &raft_node, host: &Host) -> Result<(), Failure> {
@@ -246,7 +247,13 @@ impl Cycle {
         let (now, rest) = self.work.messages.split_at(self.work.send_now);
         match self.stage {
             Stage::SendNow => host.send(now),
-            Stage::SendSnapshots => host.send_snapshots(&self.work.snapshot_messages),
+            Stage::SendSnapshots => {
+                while let Some(message) = self.work.snapshot_messages.get(self.snapshots_sent) {
+                    host.send_snapshot(message)?;
+                    self.snapshots_sent += 1;
+                }
+                Ok(())
+            }
             Stage::Persist => {
                 host.persist(&self.work)?;
                 node.lock(|state| state.store(&mut self.work))
@@ -356,12 +363,10 @@ impl Host {
         check("send", unsafe { send(self.0.context, messages.as_ptr(), messages.len()) })
     }
 
-    fn send_snapshots(&self, messages: &[raft_snapshot_message]) -> Result<(), Failure> {
+    fn send_snapshot(&self, message: &raft_snapshot_message) -> Result<(), Failure> {
         let Some(send) = self.0.send_snapshot else { return Ok(()) };
-        messages.iter().try_for_each(|message| {
-            // SAFETY: the host's callback with the host's context; the message outlives the call.
-            check("send_snapshot", unsafe { send(self.0.context, message) })
-        })
+        // SAFETY: the host's callback with the host's context; the message outlives the call.
+        check("send_snapshot", unsafe { send(self.0.context, message) })
     }
 
     fn apply(&self, entries: &[raft_entry]) -> Result<(), Failure> {

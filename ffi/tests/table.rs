@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use syn::{ImplItem, Item, TraitItem, Type, UseTree, Visibility};
+use syn::{GenericArgument, ImplItem, Item, PathArguments, TraitItem, Type, UseTree, Visibility};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -182,4 +182,43 @@ fn each_function_of_the_header_is_in_the_document() {
     });
     let missing: Vec<_> = declared.filter(|name| !document.contains(&format!("`{name}`"))).collect();
     assert!(missing.is_empty(), "not in docs/abi.md: {missing:#?}");
+}
+
+/// What may be called in a callback, what its failure does, and when it comes again.
+#[test]
+fn each_callback_of_a_table_has_a_row() {
+    let document = fs::read_to_string(root().join("docs/abi.md")).expect("docs/abi.md");
+    let section = document.split("\n## ").find(|it| it.starts_with("Callbacks\n")).expect("a section");
+    let rows: Vec<_> =
+        section.lines().filter(|it| it.starts_with('|') && it.matches('|').count() == 6).collect();
+    let mut files = Vec::new();
+    sources(&root().join("ffi/src"), &mut files);
+    let structs = files.iter().flat_map(|file| parse(file).items).filter_map(|item| match item {
+        Item::Struct(it) if it.ident.to_string().starts_with("raft_") => Some(it),
+        _ => None,
+    });
+    let is_callback = |field: &syn::Field| {
+        let Type::Path(path) = &field.ty else { return false };
+        let Some(PathArguments::AngleBracketed(inner)) = path.path.segments.last().map(|it| &it.arguments)
+        else {
+            return false;
+        };
+        matches!(inner.args.first(), Some(GenericArgument::Type(Type::BareFn(_))))
+    };
+    let callbacks: Vec<_> = structs
+        .flat_map(|it| {
+            let named = it.fields.into_iter().filter(is_callback).filter_map(|field| field.ident);
+            named.map(|name| (it.ident.to_string(), name.to_string())).collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(callbacks.len() > 20, "only {} callbacks were found", callbacks.len());
+    let has_row = |(table, name): &&(String, String)| {
+        let named = |row: &&str| match name.as_str() {
+            "release" => row.contains("`release`"),
+            name => row.contains(&format!("`{table}.{name}`")) || row.contains(&format!("`{table}.*`")),
+        };
+        rows.iter().any(|row| named(&row))
+    };
+    let missing: Vec<_> = callbacks.iter().filter(|it| !has_row(it)).collect();
+    assert!(missing.is_empty(), "no row in docs/abi.md: {missing:#?}");
 }
