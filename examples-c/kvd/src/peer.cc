@@ -151,21 +151,34 @@ void Peer::refuse_reads(const ReadQueue::Batch &batch, const std::string &error)
 
 bool Peer::has_ready() const { return ready_ == nullptr && raft_has_ready(node_); }
 
-void Peer::begin(rocksdb::WriteBatch &batch, bool &sync) {
+void Peer::begin() {
   require(raft_ready(node_, &ready_), "cannot take the next work");
   if (ready_ == nullptr) return;
   note_state(*ready_);
   send(*ready_, false);
-  storage_.stage_ready(*ready_, batch);
+}
+
+void Peer::stage(rocksdb::WriteBatch &batch, bool &sync) {
+  if (ready_ == nullptr) return;
+  // A commit index alone is no reason to write, and to wait for that.
+  if (ready_->must_sync) {
+    storage_.stage_ready(*ready_, batch);
+  } else {
+    storage_.remember_commit(*ready_);
+  }
   if (ready_->snapshot != nullptr) install(*ready_->snapshot, batch);
-  apply_committed(*ready_);
   compact(batch);
+  sync = sync || ready_->must_sync;
+}
+
+void Peer::apply() {
+  if (ready_ == nullptr) return;
+  apply_committed(*ready_);
   for (size_t i = 0; i < ready_->read_states_len; ++i) {
     const std::string_view context = view_of(ready_->read_states[i].context);
     if (context.size() != sizeof(uint64_t)) continue;
     reads_.confirmed(get_big_endian<uint64_t>(context.data()), ready_->read_states[i].index);
   }
-  sync = sync || ready_->must_sync;
 }
 
 void Peer::finish() {

@@ -31,7 +31,8 @@ struct StoreParts {
 };
 
 // All functions are called on the loop. A turn of the loop is: submit(), then, unless the last
-// turn's batch is still on its way to the disk, begin(); and finish() once the batch is written.
+// turn's batch is still on its way to the disk, begin(), stage() and apply(); and finish() once the
+// batch is written.
 class Peer {
  public:
   Peer(const StoreParts &parts, const Region &region);
@@ -51,9 +52,12 @@ class Peer {
   void submit();
 
   bool has_ready() const;
-  // Takes a Ready: sends what may be sent before it is stored, puts all that is to be stored into
-  // the batch (`sync` is set if that must be durable) and applies what is committed.
-  void begin(rocksdb::WriteBatch &batch, bool &sync);
+  // Takes a Ready, and sends what may be sent before it is stored.
+  void begin();
+  // Puts all that is to be stored into the batch (`sync` is set if that must be durable).
+  void stage(rocksdb::WriteBatch &batch, bool &sync);
+  // Applies what is committed, in memory: the batch may be on its way already.
+  void apply();
   // The batch is written: sends the rest, serves reads, hands the Ready back.
   void finish();
 

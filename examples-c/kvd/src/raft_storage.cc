@@ -239,6 +239,10 @@ void RaftStorage::stage_ready(const raft_ready_view &ready, rocksdb::WriteBatch 
   }
 }
 
+void RaftStorage::remember_commit(const raft_ready_view &ready) {
+  if (ready.has_hard_state) staged_log_.hard_state.commit = ready.hard_state.commit;
+}
+
 void RaftStorage::stage_snapshot(const raft_snapshot &snapshot, rocksdb::WriteBatch &batch) {
   batch.DeleteRange(engine_.raft(), log_key(region_id_, 0), log_key(region_id_, UINT64_MAX));
   staged_log_.truncated_index = snapshot.index;

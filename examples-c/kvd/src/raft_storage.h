@@ -41,6 +41,9 @@ class RaftStorage {
   }
   // Everything that a Ready wants stored of the log: snapshot's position, entries, hard state.
   void stage_ready(const raft_ready_view &ready, rocksdb::WriteBatch &batch);
+  // The same of a Ready with nothing to store but a commit index, which may be lost: it goes along
+  // with the next that is written.
+  void remember_commit(const raft_ready_view &ready);
   void stage_applied(uint64_t index, uint64_t term);
   void stage_conf_state(std::string_view encoded);  // with the next stage_applied
   // What was staged of these two becomes durable with the batch. Elsewise it does so by checkpoints

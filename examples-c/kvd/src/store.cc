@@ -193,24 +193,25 @@ void Store::turn() {
 
 bool Store::begin_batch() {
   if (!in_batch_.empty()) return false;
-  bool sync = false;
   for (const auto &[id, peer] : peers_) {
     // Not before the last batch is done: what comes in meanwhile shares one log entry.
     peer->submit();
     if (!peer->has_ready()) continue;
-    peer->begin(batch_, sync);
+    peer->begin();
     in_batch_.push_back(peer.get());
   }
   for (auto &session : std::exchange(waiting_for_submit_, {})) touch(std::move(session));
   if (in_batch_.empty()) return false;
-  if (batch_.Count() == 0) {
-    finish_batch();
-    return true;
-  }
-  // What need not wait for the disk goes out first: followers write while this store does.
+  // What need not wait for the disk goes out first: followers write while this store does; and
+  // while all of them write, this one applies what the turns before have brought.
   transport_.flush();
-  storage_thread_.write(batch_, sync);
-  return false;
+  bool sync = false;
+  for (Peer *peer : in_batch_) peer->stage(batch_, sync);
+  const bool writes = batch_.Count() > 0;
+  if (writes) storage_thread_.write(batch_, sync);
+  for (Peer *peer : in_batch_) peer->apply();
+  if (!writes) finish_batch();
+  return !writes;
 }
 
 void Store::finish_batch() {

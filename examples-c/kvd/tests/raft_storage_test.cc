@@ -47,7 +47,11 @@ class Node {
       ASSERT_EQ(raft_ready(node_, &ready), RAFT_OK);
       if (ready == nullptr) return;
       rocksdb::WriteBatch batch;
-      storage_->stage_ready(*ready, batch);
+      if (ready->must_sync || !commits_go_along_) {
+        storage_->stage_ready(*ready, batch);
+      } else {
+        storage_->remember_commit(*ready);
+      }
       if (ready->snapshot != nullptr) install(*ready->snapshot, batch);
       for (size_t i = 0; i < ready->committed_entries_len; ++i) {
         const raft_entry &entry = ready->committed_entries[i];
@@ -82,6 +86,8 @@ class Node {
 
   // Whether the applied index goes to the disk with each batch.
   void apply_durably(bool durably) { applies_durably_ = durably; }
+  // A commit index alone is not written at once, as a Peer does it.
+  void let_commits_go_along() { commits_go_along_ = true; }
 
   raft_node *raft() { return node_; }
   RaftStorage &storage() { return *storage_; }
@@ -133,6 +139,7 @@ class Node {
   raft_node *node_ = nullptr;
   std::vector<std::string> applied_;
   uint64_t snapshot_index_ = 0;
+  bool commits_go_along_ = false;
   bool applies_durably_ = true;
 };
 
@@ -223,6 +230,25 @@ TEST(RaftStorage, ARestartFindsEverything) {
   group.lead(1);
   EXPECT_GT(group[1].status().term, before.term);
   EXPECT_EQ(group[1].applied().size(), 1u) << "only the new term's empty entry";
+}
+
+TEST(RaftStorage, ACommitIndexAloneGoesAlongWithTheNextWrite) {
+  Group group({1});
+  group[1].apply_durably(false);
+  group[1].let_commits_go_along();
+  group.lead(1);
+  group.propose(1, "one");
+  group.run();
+  group.propose(1, "two");
+  group.run();
+  const auto before = group[1].status();
+  EXPECT_EQ(before.commit, before.last_index);
+  group[1].restart();
+  const auto after = group[1].status();
+  EXPECT_EQ(after.last_index, before.last_index);
+  EXPECT_EQ(after.commit, before.commit - 1) << "what was written with the last entry";
+  group.lead(1);
+  EXPECT_EQ(group[1].applied(), (std::vector<std::string>{"", "one", "two", ""}));
 }
 
 TEST(RaftStorage, EntriesComeBackFromTheDiskAsTheyWere) {
