@@ -7,12 +7,6 @@ namespace {
 // What a key costs beside its bytes and its value's.
 constexpr size_t bytes_per_key = 128;
 
-const Changes::Value removed;
-
-std::optional<std::string_view> view_of_value(const Changes::Value &value) {
-  return value ? std::optional<std::string_view>(*value) : std::nullopt;
-}
-
 }  // namespace
 
 std::optional<std::string_view> StoredKeys::get(std::string_view key) {
@@ -21,65 +15,54 @@ std::optional<std::string_view> StoredKeys::get(std::string_view key) {
   return view_of(value_);
 }
 
-Changes::Value &Changes::value_of(std::string_view key) {
-  const auto found = latest_.find(key);
-  if (found != latest_.end()) {
-    bytes_ -= found->second ? found->second->size() : 0;
-    return found->second;
-  }
-  bytes_ += bytes_per_key + key.size();
-  return latest_.emplace(key, std::nullopt).first->second;
+void Changes::set(std::string_view key, const Value &value) {
+  const auto before = latest_.put(key, value);
+  bytes_ -= before.value_or(0);
+  bytes_ += (before ? 0 : bytes_per_key + key.size()) + (value ? value->size() : 0);
 }
 
-void Changes::put(std::string_view key, std::string_view value) {
-  Value &place = value_of(key);
-  if (place) {
-    place->assign(value);
-  } else {
-    place.emplace(value);
-  }
-  bytes_ += value.size();
-}
+void Changes::put(std::string_view key, std::string_view value) { set(key, value); }
 
-void Changes::erase(std::string_view key) { value_of(key).reset(); }
+void Changes::erase(std::string_view key) { set(key, std::nullopt); }
 
 void Changes::clear(SlotRange slots) {
-  for (auto item = latest_.begin(); item != latest_.end();) {
-    if (slots.contains(slot_of(item->first))) {
-      bytes_ -= bytes_per_key + item->first.size() + (item->second ? item->second->size() : 0);
-      item = latest_.erase(item);
-    } else {
-      ++item;
-    }
-  }
+  latest_.erase_if([&](const KeyTable::Record &record) {
+    if (!slots.contains(slot_of(record.key()))) return false;
+    bytes_ -= bytes_per_key + record.key().size() + record.value_bytes();
+    return true;
+  });
   if (std::find(cleared_.begin(), cleared_.end(), slots) == cleared_.end()) {
     cleared_.push_back(slots);
   }
 }
 
-const Changes::Value *Changes::find(std::string_view key) const {
-  const auto found = latest_.find(key);
-  if (found != latest_.end()) return &found->second;
-  if (cleared_.empty()) return nullptr;
+std::optional<Changes::Value> Changes::find(std::string_view key, size_t hash) const {
+  const KeyTable::Record *record = latest_.find(key, hash);
+  if (record != nullptr) return record->value();
+  if (cleared_.empty()) return std::nullopt;
   const uint16_t slot = slot_of(key);
   const auto covers = [slot](const SlotRange &range) { return range.contains(slot); };
-  return std::any_of(cleared_.begin(), cleared_.end(), covers) ? &removed : nullptr;
+  if (std::none_of(cleared_.begin(), cleared_.end(), covers)) return std::nullopt;
+  return Value(std::nullopt);
 }
 
 std::vector<Changes::Place> Changes::sorted() const {
   std::vector<Place> places;
   places.reserve(latest_.size());
-  for (const auto &[key, value] : latest_) places.push_back({slot_of(key), key, &value});
+  latest_.for_each([&](const KeyTable::Record &record) {
+    places.push_back({slot_of(record.key()), &record});
+  });
   std::sort(places.begin(), places.end(), [](const Place &a, const Place &b) {
-    return a.slot != b.slot ? a.slot < b.slot : a.key < b.key;
+    return a.slot != b.slot ? a.slot < b.slot : a.record->key() < b.record->key();
   });
   return places;
 }
 
 std::optional<std::string_view> KeySpace::get(std::string_view key) {
-  if (const Changes::Value *value = recent_.find(key)) return view_of_value(*value);
+  const size_t hash = KeyTable::hash_of(key);
+  if (const auto change = recent_.find(key, hash)) return *change;
   for (auto changes = taken_.rbegin(); changes != taken_.rend(); ++changes) {
-    if (const Changes::Value *value = (*changes)->find(key)) return view_of_value(*value);
+    if (const auto change = (*changes)->find(key, hash)) return *change;
   }
   make_data_key(data_key_, slot_of(key), key);
   if (!engine_.get(engine_.data(), data_key_, stored_)) return std::nullopt;

@@ -14,10 +14,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "engine.h"
+#include "key_table.h"
 #include "slot.h"
 
 namespace kvd {
@@ -47,17 +47,17 @@ class StoredKeys : public KeyReader {
 // Changes to keys: cleared ranges of slots, and then the newest value of each key that was written.
 class Changes {
  public:
-  using Value = std::optional<std::string>;  // nullopt: removed
+  using Value = KeyTable::Value;  // nullopt: removed
 
   void put(std::string_view key, std::string_view value);
   void erase(std::string_view key);
   void clear(SlotRange slots);
 
-  // What became of `key`; nullptr if nothing did.
-  const Value *find(std::string_view key) const;
+  // What became of `key`; nullopt if nothing did. Valid until the next change.
+  std::optional<Value> find(std::string_view key, size_t hash) const;
 
   size_t keys() const { return latest_.size(); }
-  bool empty() const { return latest_.empty() && cleared_.empty(); }
+  bool empty() const { return latest_.size() == 0 && cleared_.empty(); }
   // About the memory that they take.
   size_t bytes() const { return bytes_; }
 
@@ -67,19 +67,15 @@ class Changes {
   void for_each(const Visit &visit) const;
 
  private:
-  struct Hash : std::hash<std::string_view> {
-    using is_transparent = void;
-  };
   struct Place {
     uint16_t slot;
-    std::string_view key;
-    const Value *value;
+    const KeyTable::Record *record;
   };
 
-  Value &value_of(std::string_view key);
+  void set(std::string_view key, const Value &value);
   std::vector<Place> sorted() const;
 
-  std::unordered_map<std::string, Value, Hash, std::equal_to<>> latest_;
+  KeyTable latest_;
   std::vector<SlotRange> cleared_;
   size_t bytes_ = 0;
 };
@@ -121,8 +117,8 @@ template <typename Visit>
 void Changes::for_each(const Visit &visit) const {
   std::string data_key;
   for (const Place &place : sorted()) {
-    make_data_key(data_key, place.slot, place.key);
-    visit(std::string_view(data_key), *place.value);
+    make_data_key(data_key, place.slot, place.record->key());
+    visit(std::string_view(data_key), place.record->value());
   }
 }
 
