@@ -3,8 +3,9 @@
 """Measures kvd beside etcd (three nodes each) and redis (one node, every write synced), in one run.
 
 All servers and the load run on this machine, on loopback and one disk. Each round measures each
-workload on each server in turn; the tables have the medians of the rounds. Servers that are not
-installed are left out, with a word (`make setup-bench` installs them).
+workload on each server in turn, and the disk before each; the tables have the medians of the rounds,
+and the least and the most. Servers that are not installed are left out, with a word (`make
+setup-bench` installs them).
 """
 
 import argparse
@@ -22,6 +23,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import machine_probe
 import readme_figures
 from kvd_harness import Cluster, free_ports, kvd_binary, wait_until
 
@@ -172,39 +174,66 @@ def start_all(stack, folder, prefix):
     return servers
 
 
+def probe_disk(folder):
+    """How long the disk takes now: medians of a moment, in ms."""
+    path = folder / "probe"
+    return {
+        "sync_small_ms": statistics.median(machine_probe.syncs(path, machine_probe.SMALL, times=100)),
+        "sync_large_ms": statistics.median(machine_probe.syncs(path, machine_probe.LARGE, times=20)),
+    }
+
+
+def probe_disk_together(folder, prefix):
+    """Syncs per second of each of three processes that do nothing else, by size."""
+    sizes = (machine_probe.SMALL, machine_probe.LARGE)
+    return {size: machine_probe.syncs_together(folder, size, 3, 1, prefix) for size in sizes}
+
+
 def measure(server, op, clients, pipeline, seconds, prefix):
     """One measurement, or None if the server cannot do that."""
     command = server.load(op, clients, pipeline, seconds)
     if command is None:
         return None
-    before, start = server.cpu_seconds(), time.monotonic()
+    before, machine_before, start = server.cpu_seconds(), machine_probe.processor_seconds(), time.monotonic()
     done = subprocess.run([*prefix, *command], capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(f"{server.name}: {done.stderr.strip()}")
     result = json.loads(done.stdout)
-    result["server_cpu"] = (server.cpu_seconds() - before) / (time.monotonic() - start)
+    elapsed = time.monotonic() - start
+    result["server_cpu"] = (server.cpu_seconds() - before) / elapsed
+    for name, value in machine_probe.processor_seconds().items():
+        result[name] = (value - machine_before[name]) / elapsed
     return result
 
 
-def median_of(results):
-    """Of each figure the median."""
-    figures = (key for key, value in results[0].items() if isinstance(value, (int, float)))
-    return {key: statistics.median(result[key] for result in results) for key in figures}
+def summary(results):
+    """Of each figure the median, the least and the most."""
+    figures = [key for key, value in results[0].items() if isinstance(value, (int, float))]
+    found = {}
+    for name, choose in (("median", statistics.median), ("least", min), ("most", max)):
+        found[name] = {key: choose([result[key] for result in results]) for key in figures}
+    return found
 
 
-def run_workloads(servers, rounds, seconds, prefix):
+def run_workloads(servers, arguments, prefix, folder):
+    """Fills in the servers' results. Answers how often three processes could sync, by size."""
     found = {server.name: {} for server in servers}
-    for round_ in range(rounds):
+    together = []
+    for round_ in range(arguments.rounds):
+        together.append(probe_disk_together(folder, prefix))
         for workload in WORKLOADS:
             for server in servers:
-                result = measure(server, workload.op, workload.clients, workload.pipeline, seconds, prefix)
+                disk = probe_disk(folder)
+                result = measure(server, workload.op, workload.clients, workload.pipeline, arguments.seconds, prefix)
                 if result is None:
                     continue
-                found[server.name].setdefault(workload.name, []).append(result)
+                found[server.name].setdefault(workload.name, []).append(result | disk)
                 rate = f"{result['ops_per_second']:,.0f}/s, p50 {result['p50_ms']:.2f} ms"
-                say(f"round {round_ + 1}: {workload.name}: {server.name}: {rate}")
+                disk_now = f"a sync before: {disk['sync_small_ms']:.2f} ms; stolen: {result['stolen']:.2f} cores"
+                say(f"round {round_ + 1}: {workload.name}: {server.name}: {rate} ({disk_now})")
     for server in servers:
-        server.results = {name: median_of(each) for name, each in found[server.name].items()}
+        server.results = {name: summary(each) for name, each in found[server.name].items()}
+    return {size: statistics.median(each[size] for each in together) for size in together[0]}
 
 
 def run_curve(servers, seconds, prefix):
@@ -217,11 +246,12 @@ def run_curve(servers, seconds, prefix):
 
 
 def verdict(workload, kvd, etcd):
+    rate = kvd["median"]["ops_per_second"]
     if workload.at_least:
-        return "met" if kvd["ops_per_second"] >= workload.at_least else "not met"
+        return "met" if rate >= workload.at_least else "not met"
     if etcd is None:
         return "etcd is not here"
-    ratio = kvd["ops_per_second"] / etcd["ops_per_second"]
+    ratio = rate / etcd["median"]["ops_per_second"]
     return f"{ratio:.1f} x: {'met' if ratio >= workload.etcd_ratio else 'not met'}"
 
 
@@ -239,14 +269,37 @@ def version(command):
     return (done.stdout or done.stderr).splitlines()[0].strip()
 
 
-def table(servers, arguments, load_average):
+def machine_table(kvd, together):
+    """What the machine did while kvd was measured."""
+    lines = [
+        "While kvd was measured:",
+        "",
+        "| workload | a sync of 4 KiB, ms | a sync of 256 KiB, ms | idle cores | cores the host took |",
+        "|---|---|---|---|---|",
+    ]
+    for workload in WORKLOADS:
+        found = kvd.results[workload.name]
+        figures = (spread(found, name, "{:.2f}") for name in ("sync_small_ms", "sync_large_ms", "idle", "stolen"))
+        lines.append(f"| {workload.name} | " + " | ".join(figures) + " |")
+    small, large = (together[size] for size in (machine_probe.SMALL, machine_probe.LARGE))
+    lines += [
+        "",
+        "Medians, least to most. The disk was asked right before each measurement: a write at the end of a file and "
+        "its fdatasync, by one process that has the disk for itself. Three processes that do nothing else at the "
+        f"same time, as three logs on one disk: {small:,.0f} syncs/s each of 4 KiB, {large:,.0f}/s each of 256 KiB "
+        f"({large * machine_probe.LARGE / 1e6:,.0f} MB/s each).",
+    ]
+    return lines
+
+
+def table(servers, arguments, load_average, together):
     by_name = {server.name: server for server in servers}
     today = datetime.date.today().isoformat()
     names = list(by_name)
     lines = [
         f"Measured on {today}: {machine()}; load average before the run {load_average:.1f}"
         f"{'; realtime priority' if arguments.realtime else ''}.",
-        f"Medians of {arguments.rounds} rounds of {arguments.seconds:g} s. "
+        f"Medians of {arguments.rounds} rounds of {arguments.seconds:g} s, least to most. "
         + " ".join(f"{version([program, '--version'])}." for program in arguments.programs),
         "",
         "| workload | " + " | ".join(names) + " | target of kvd | |",
@@ -263,20 +316,29 @@ def table(servers, arguments, load_average):
         lines.append("| " + " | ".join(row) + " |")
     lines += [
         "",
-        "Each cell: operations per second; p50 / p99 / p99.9 in ms; cores that the servers and the load "
-        f"used. A load that uses {BUSY_LOAD} cores or more is said to be the limit: the server could do more. "
-        "Where both together come near the number of cores, the load takes part of what the servers "
-        "could have used.",
+        "Each cell: operations per second (of the slowest round to the fastest); p50 / p99 / p99.9 in ms; cores "
+        f"that the servers and the load used. A load that uses {BUSY_LOAD} cores or more is said to be the limit: "
+        "the server could do more. Where both together come near the number of cores, the load takes part of what "
+        "the servers could have used.",
+        "",
+        *machine_table(by_name["kvd"], together),
     ]
     return "\n".join(lines)
 
 
-def cell(result):
+def spread(found, name, form):
+    least, most = form.format(found["least"][name]), form.format(found["most"][name])
+    return f"{form.format(found['median'][name])} ({least} to {most})"
+
+
+def cell(found):
+    result = found["median"]
+    rates = [f"{found[name]['ops_per_second']:,.0f}" for name in ("median", "least", "most")]
     latency = " / ".join(f"{result[key]:.2f}" for key in ("p50_ms", "p99_ms", "p999_ms"))
     cores = f"{result['server_cpu']:.2f} + {result['client_cpu']:.2f}"
     # The load is one thread (etcd's is several): near a whole core it can do no more.
     limit = "; the load is the limit" if result["client_cpu"] >= BUSY_LOAD else ""
-    return f"**{result['ops_per_second']:,.0f}**; {latency}; {cores}{limit}"
+    return f"**{rates[0]}** ({rates[1]} to {rates[2]}); {latency}; {cores}{limit}"
 
 
 def plot(servers, path):
@@ -345,10 +407,10 @@ def main():
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=parent, prefix="bench-")))
         servers = start_all(stack, folder, prefix)
         arguments.programs = [program for program in ("etcd", "redis-server") if shutil.which(program)]
-        run_workloads(servers, arguments.rounds, arguments.seconds, prefix)
+        together = run_workloads(servers, arguments, prefix, folder)
         if not arguments.no_curve:
             run_curve(servers, arguments.seconds, prefix)
-    text = table(servers, arguments, load_average)
+    text = table(servers, arguments, load_average, together)
     print(text)
     if not arguments.write:
         return
