@@ -67,7 +67,7 @@ asio::awaitable<void> ClientSession::run() {
 }
 
 void ClientSession::touch() {
-  if (!closed_) store_.touch(shared_from_this());
+  if (!closed_ && !touched) store_.touch(shared_from_this());
 }
 
 void ClientSession::execute_received() {

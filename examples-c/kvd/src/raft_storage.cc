@@ -2,6 +2,7 @@
 #include "raft_storage.h"
 
 #include <algorithm>
+#include <array>
 #include <cinttypes>
 
 #include "bytes.h"
@@ -23,14 +24,22 @@ struct StoredEntry {
   std::string_view data;
 };
 
-std::string encode_entry(const raft_entry &entry) {
+// What stands before an entry's payload.
+std::string encode_entry_head(const raft_entry &entry) {
   std::string bytes;
-  bytes.reserve(entry.data.len + 16);
   put_varint(bytes, entry.term);
   put_varint(bytes, static_cast<uint64_t>(entry.kind));
   put_varint(bytes, entry.flags);
-  bytes.append(view_of(entry.data));
   return bytes;
+}
+
+void put_entry(rocksdb::WriteBatch &batch, rocksdb::ColumnFamilyHandle *family,
+               const std::string &key, const raft_entry &entry) {
+  const std::string head = encode_entry_head(entry);
+  const rocksdb::Slice key_part(key);
+  const std::array<rocksdb::Slice, 2> value_parts = {head, slice_of(view_of(entry.data))};
+  batch.Put(family, rocksdb::SliceParts(&key_part, 1),
+            rocksdb::SliceParts(value_parts.data(), value_parts.size()));
 }
 
 std::optional<StoredEntry> decode_entry(std::string_view bytes) {
@@ -261,7 +270,7 @@ void RaftStorage::stage_entries(const raft_entry *entries, size_t count,
           region_id_, first, staged_log_.truncated_index + 1, staged_log_.last_index);
   }
   for (size_t i = 0; i < count; ++i) {
-    batch.Put(engine_.raft(), log_key(region_id_, entries[i].index), encode_entry(entries[i]));
+    put_entry(batch, engine_.raft(), log_key(region_id_, entries[i].index), entries[i]);
   }
   // What a former leader left behind them goes: the log ends with its newest entry.
   for (uint64_t index = last + 1; index <= staged_log_.last_index; ++index) {
