@@ -30,7 +30,7 @@ LAYERS = [
     ("Raft", r"libraftcore"),
     ("parsing and replies", r"RequestParser|ClientSession|StreamWriter|check_arguments|find_command|kvd::append_"),
     ("encoding", r"kvd::(put_|encode|decode|frame|parse_frame|crc32c|WriteReader|ByteReader|.*extend_sse42)"),
-    ("applying", r"kvd::(apply|KeySpace|Changes|make_data_key)"),
+    ("applying", r"kvd::(apply|KeySpace|KeyTable|Changes|make_data_key)"),
     ("kvd's loop", r"kvd::|asio::"),
 ]  # fmt: skip
 WORKLOADS = [("writes, 64 clients", "set", 64, 1), ("writes, 64 clients, 16 pipelined", "set", 64, 16),
