@@ -38,7 +38,7 @@ typedef struct Fixture {
   Disk disk;
   raft_checked_storage checked;
   uint64_t zero;
-  uint64_t zeros[256];
+  _Alignas(64) uint64_t zeros[256];  // could be anything
   raft_conf_change_buffer *shown_change;
   raft_message_buffer *shown_message;
   bool expect_len;  // the call tells how much room it needs
