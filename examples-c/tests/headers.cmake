@@ -3,6 +3,7 @@
 # The headers compile alone, twice over and without a warning, by each compiler that is there and for each
 # standard.
 #   cmake -DINCLUDE=<include> -DWORK=<scratch> -P headers.cmake
+cmake_minimum_required(VERSION 3.20)
 file(MAKE_DIRECTORY ${WORK})
 set(warnings -Wall -Wextra -Wpedantic -Werror -Wconversion -Wsign-conversion -Wshadow -Wundef -Wcast-qual)
 

@@ -217,7 +217,7 @@ fn each_callback_of_a_table_has_a_row() {
             "release" => row.contains("`release`"),
             name => row.contains(&format!("`{table}.{name}`")) || row.contains(&format!("`{table}.*`")),
         };
-        rows.iter().any(|row| named(&row))
+        rows.iter().any(named)
     };
     let missing: Vec<_> = callbacks.iter().filter(|it| !has_row(it)).collect();
     assert!(missing.is_empty(), "no row in docs/abi.md: {missing:#?}");
