@@ -20,7 +20,7 @@ impl NodeSet {
 
     pub(crate) fn contains(&self, id: NodeId) -> bool {
         // Groups are small: looking at one after the other is the fastest way.
-        self.iter().any(|member| *member == id)
+        self.ids.contains(&id)
     }
 
     pub(crate) fn insert(&mut self, id: NodeId) {
