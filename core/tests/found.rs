@@ -335,7 +335,7 @@ fn a_hopeless_candidate_does_not_stop_the_timers_of_others() {
 
 #[test]
 fn a_candidate_learns_from_a_refusal_that_the_voter_is_none_any_more() {
-    for pre_vote in [false, true] {
+    for (pre_vote, is_later) in [(false, false), (true, false), (true, true)] {
         let mut group = Group::with(2, |config| config.pre_vote = pre_vote);
         group.elect(1);
         let demotion = ConfChangeV2::single(ConfChangeKind::AddLearner, 1);
@@ -348,10 +348,16 @@ fn a_candidate_learns_from_a_refusal_that_the_voter_is_none_any_more() {
         group.propose(1, "makes the leader's log longer");
         group.settle();
         assert!(group.leaders().is_empty() && group.commit(2) < group.commit(1));
+        if is_later {
+            // Somebody has told node 2 of a later term, and PreVotes do not pass that on.
+            let term = group.term(2) + 7;
+            let vote = Body::Vote(raftcore::Vote::default());
+            group.node(2).step(Message { from: 9, to: 2, term, body: vote }).unwrap();
+        }
         // Neither is electable for all it knows: a learner, and one with the shorter log of two.
         group.heal();
         group.tick_all(100);
-        assert_eq!(group.leaders(), [2], "pre_vote: {pre_vote}");
+        assert_eq!(group.leaders(), [2], "pre_vote: {pre_vote}, of a later term: {is_later}");
         group.propose(2, "x");
         group.settle();
         assert_eq!(group.payloads(1), ["x"]);

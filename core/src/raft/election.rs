@@ -75,7 +75,11 @@ pub(crate) fn answer_vote<S: Storage>(
     vote: Vote,
 ) {
     if !may_vote(shared, leader, from, term, &vote) {
-        shared.send(from, Body::VoteReply(refusal(shared, vote.pre)));
+        // Who asks for a PreVote may be of a later term than this node, and would pass over an answer from
+        // an older one.
+        let theirs = if vote.pre && !shared.config.eager_append { term.saturating_sub(1) } else { 0 };
+        let reply = refusal(shared, vote.pre);
+        shared.send_in_term(from, shared.term.max(theirs), Body::VoteReply(reply));
         return;
     }
     // A granted PreVote names the term that was asked about, else the candidate would take the
