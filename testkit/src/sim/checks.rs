@@ -81,7 +81,9 @@ fn check_vote(world: &World, message: &Message) -> Check {
     let campaigns = candidate.role() == RoleKind::Candidate && candidate.term() == message.term;
     let (Some(disk), true) = (world.oracle.disk(message.from), campaigns) else { return Ok(()) };
     let (theirs, mine) = (candidate.log.last().id, disk.durable_last());
-    Invariant::VoteUpToDate.require(theirs.is_up_to_date(mine), || {
+    // What the voter has of the vote's own term, that term's leader has sent it since, in time to be stored with the vote.
+    let is_later = mine.term >= message.term;
+    Invariant::VoteUpToDate.require(is_later || theirs.is_up_to_date(mine), || {
         format!("{} has {mine:?} and votes for {} with {theirs:?}", message.from, message.to)
     })
 }
