@@ -204,7 +204,7 @@ test-view: setup ## Test the page that shows a simulated run, where there is a c
 
 view: setup ## Make a page of what a simulated run did: SEED
 	@$(ENV) cargo build --release --locked --quiet -p raftcore-testkit --bin sim --bin view
-	@$(CARGO_TARGET_DIR)/release/sim --seed $(or $(SEED),7) --steps 4000 --trace build/run.jsonl
+	@$(CARGO_TARGET_DIR)/release/sim --seed $(or $(SEED),10) --steps 4000 --trace build/run.jsonl
 	@$(CARGO_TARGET_DIR)/release/view build/run.jsonl
 
 test-mutants: setup ## Break the core in two ways and see whether the simulator notices

@@ -37,7 +37,7 @@ def browser():
 def trace(tmp_path_factory):
     """A run with crashes, cut links and several terms."""
     path = tmp_path_factory.mktemp("trace") / "run.jsonl"
-    run = [BIN / "sim", "--seed", "7", "--steps", "4000", "--trace", path]
+    run = [BIN / "sim", "--seed", "10", "--steps", "4000", "--trace", path]
     subprocess.run(run, check=True, capture_output=True, timeout=120)
     return path
 
@@ -85,7 +85,7 @@ def assert_clean(page, problems):
 def test_events_can_be_stepped_through_and_found(browser, trace):
     events = [json.loads(line) for line in trace.read_text().splitlines()]
     page, problems = open_page(browser, trace)
-    assert page.inner_text("#title").startswith("Seed 7")
+    assert page.inner_text("#title").startswith("Seed 10")
     first = chosen(page)
     page.keyboard.press("ArrowRight")
     second = chosen(page)

@@ -63,8 +63,8 @@ fn tell_body(body: &Body) -> (&'static str, Value) {
         }
         Body::Vote(vote) => {
             let kind = if vote.pre { "pre_vote" } else { "vote" };
-            let (last, transfer) = (place(vote.last), vote.transfer);
-            (kind, json!({ "last": last, "transfer": transfer, "priority": vote.priority }))
+            let (last, commit, transfer) = (place(vote.last), place(vote.commit), vote.transfer);
+            (kind, json!({ "last": last, "commit": commit, "transfer": transfer, "priority": vote.priority }))
         }
         Body::VoteReply(reply) => {
             let kind = if reply.pre { "pre_vote_reply" } else { "vote_reply" };
