@@ -38,8 +38,8 @@ pub(crate) struct Shared<S> {
     /// the last quorum check.
     pub(crate) election_elapsed: u32,
     pub(crate) randomized_timeout: u32,
-    /// Ticks after a start in which no vote is given, because the node may have granted a lease
-    /// before and does not remember.
+    /// Ticks in which no vote is given: after a start, because the node may have granted a lease
+    /// before and does not remember; in a later term, because it has granted one in a former.
     pub(crate) cold_ticks: u32,
     /// Election timeouts drawn so far.
     draws: u32,
@@ -274,6 +274,12 @@ impl<S: Storage> Raft<S> {
             Next::Stay => {}
             Next::Follow { term, leader } => {
                 let elapsed = self.shared.election_elapsed;
+                let hears = matches!(self.role, Role::Follower(Follower { leader }) if leader != NO_NODE);
+                if hears && self.has_granted_lease() {
+                    // A later term does not end it, nor does it say that its leader has heard of that.
+                    let left = self.shared.config.election_ticks.saturating_sub(elapsed);
+                    self.shared.cold_ticks = self.shared.cold_ticks.max(left);
+                }
                 self.shared.reset(term);
                 // Only a leader or a vote given starts the timer anew (section 3.4), not every later
                 // term: else one whose clock is fast, and whose log is too old, keeps all others from
