@@ -141,4 +141,14 @@ impl Config {
         }
         Ok(())
     }
+
+    /// Whether leases are counted. The reference does not: it takes its leader's for granted.
+    pub(crate) fn has_leases(&self) -> bool {
+        self.read_mode == ReadMode::Lease && !self.eager_append
+    }
+
+    /// Ticks of the lease that a node grants by hearing its leader (thesis section 6.4.1).
+    pub(crate) fn granted_lease(&self) -> u32 {
+        if self.has_leases() { self.election_ticks } else { 0 }
+    }
 }

@@ -38,9 +38,10 @@ pub(crate) struct Shared<S> {
     /// the last quorum check.
     pub(crate) election_elapsed: u32,
     pub(crate) randomized_timeout: u32,
-    /// Ticks in which no vote is given: after a start, because the node may have granted a lease
-    /// before and does not remember; in a later term, because it has granted one in a former.
-    pub(crate) cold_ticks: u32,
+    /// Ticks in which somebody may read by a lease that this node has granted, by hearing a leader or,
+    /// which it does not remember, before its start. A later term does not end it: its leader may not
+    /// have heard of that.
+    pub(crate) lease_ticks: u32,
     /// Election timeouts drawn so far.
     draws: u32,
     pub(crate) outbox: Outbox,
@@ -146,9 +147,8 @@ impl<S: Storage> Raft<S> {
                 hard_state.term
             )));
         }
-        let grants_leases = config.read_mode == ReadMode::Lease && !config.eager_append;
         let mut shared = Shared {
-            cold_ticks: if grants_leases { config.election_ticks } else { 0 },
+            lease_ticks: config.granted_lease(),
             draws: 0,
             config,
             log,
@@ -274,12 +274,6 @@ impl<S: Storage> Raft<S> {
             Next::Stay => {}
             Next::Follow { term, leader } => {
                 let elapsed = self.shared.election_elapsed;
-                let hears = matches!(self.role, Role::Follower(Follower { leader }) if leader != NO_NODE);
-                if hears && self.has_granted_lease() {
-                    // A later term does not end it, nor does it say that its leader has heard of that.
-                    let left = self.shared.config.election_ticks.saturating_sub(elapsed);
-                    self.shared.cold_ticks = self.shared.cold_ticks.max(left);
-                }
                 self.shared.reset(term);
                 // Only a leader or a vote given starts the timer anew (section 3.4), not every later
                 // term: else one whose clock is fast, and whose log is too old, keeps all others from
@@ -319,7 +313,7 @@ impl<S: Storage> Raft<S> {
     #[inline]
     pub(crate) fn count_tick(&mut self) -> bool {
         self.shared.election_elapsed = self.shared.election_elapsed.saturating_add(1);
-        self.shared.cold_ticks = self.shared.cold_ticks.saturating_sub(1);
+        self.shared.lease_ticks = self.shared.lease_ticks.saturating_sub(1);
         !matches!(self.role, Role::Leader(_)) && self.shared.election_elapsed < self.shared.randomized_timeout
     }
 
@@ -336,15 +330,6 @@ impl<S: Storage> Raft<S> {
         }
         self.shared.election_elapsed = 0;
         self.campaign()
-    }
-
-    /// Whether somebody may read by a lease that this node's silence holds up. That may be so even if
-    /// this is the only voter: a leader that is removed by what this node has applied already.
-    pub(crate) fn has_granted_lease(&self) -> bool {
-        let config = &self.shared.config;
-        config.read_mode == ReadMode::Lease
-            && !config.eager_append
-            && term_gate::is_leased(&self.shared, &self.role)
     }
 
     /// Starts an election, as an expired timer does.

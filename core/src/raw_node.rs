@@ -137,7 +137,8 @@ impl<S: Storage> RawNode<S> {
     /// snapshot or a membership change waits to be applied; with lease-based reads also while a lease
     /// may run that this node has granted, for the candidate's own vote would break it.
     pub fn campaign(&mut self) -> Result<(), Error> {
-        if self.raft.has_granted_lease() {
+        // Even the only voter may have: to a leader that is removed by what this node has applied already.
+        if self.raft.shared.lease_ticks > 0 {
             return Ok(());
         }
         self.raft.campaign()

@@ -3,7 +3,7 @@
 mod common;
 
 use common::Group;
-use raftcore::{Body, Error, Heartbeat, HeartbeatReply, Message, ReadMode, ReadState};
+use raftcore::{Body, Error, Heartbeat, HeartbeatReply, Message, ReadMode, ReadState, RoleKind};
 
 fn leader() -> Group {
     let mut group = Group::new(3);
@@ -250,6 +250,26 @@ fn a_lease_counts_from_when_the_heartbeat_was_sent() {
     group.node(1).read_index("r").unwrap();
     let ready = group.node(1).ready().unwrap();
     assert!(ready.read_states.is_empty());
+}
+
+#[test]
+fn a_granted_lease_outlasts_a_later_term() {
+    let mut group = leased();
+    let last = group.last(3);
+    let refused = Body::VoteReply(raftcore::VoteReply::default());
+    group.node(2).step(Message { from: 3, to: 2, term: 9, body: refused }).unwrap();
+    assert_eq!((group.term(2), group.node(2).soft_state().leader), (9, 0));
+    // Node 1 knows nothing of that, and reads. So nobody may be elected yet: not this node ...
+    group.node(2).campaign().unwrap();
+    assert_eq!(group.node(2).soft_state().role, RoleKind::Follower);
+    // ... nor another with its vote.
+    let vote = raftcore::Vote { last, ..Default::default() };
+    let request = Message { from: 3, to: 2, term: 10, body: Body::Vote(vote) };
+    group.node(2).step(request.clone()).unwrap();
+    assert_eq!(group.term(2), 9);
+    group.tick(2, 10);
+    group.node(2).step(request).unwrap();
+    assert_eq!(group.term(2), 10);
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 
-use crate::config::ReadMode;
 use crate::error::Error;
 use crate::message::{Body, Heartbeat, HeartbeatReply};
 use crate::raft::role::Leader;
@@ -12,8 +11,7 @@ use crate::types::NodeId;
 
 /// Sends a heartbeat to all other members.
 pub(crate) fn broadcast<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader) {
-    let has_leases = shared.config.read_mode == ReadMode::Lease && !shared.config.eager_append;
-    let context = leader.reads.round_context(has_leases.then_some(leader.ticks));
+    let context = leader.reads.round_context(shared.config.has_leases().then_some(leader.ticks));
     let (own, committed) = (shared.config.id, shared.log.committed());
     for (id, progress) in leader.progress.iter_mut().filter(|(id, _)| *id != own) {
         // The receiver may lack committed entries; it must not be told of more than it has.

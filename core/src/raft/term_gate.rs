@@ -117,10 +117,10 @@ fn answers_old_leaders(config: &Config) -> bool {
     !config.eager_append || config.check_quorum || config.pre_vote
 }
 
-/// Whether the node has heard from a leader within the shortest election timeout, or cannot know.
+/// Whether the node has heard from a leader within the shortest election timeout, or has granted a lease.
 pub(super) fn is_leased<S: Storage>(shared: &Shared<S>, role: &Role) -> bool {
     let hears = role.leader(shared.id()) != NO_NODE && shared.election_elapsed < shared.config.election_ticks;
-    shared.config.check_quorum && (hears || shared.cold_ticks > 0)
+    shared.config.check_quorum && (hears || shared.lease_ticks > 0)
 }
 
 /// Forwarded requests belong to no term: whoever leads takes them.
