@@ -35,7 +35,8 @@ struct Args {
     /// Run so many seeds that nobody has chosen.
     #[arg(long, value_name = "COUNT", conflicts_with_all = ["seed", "seeds"])]
     random: Option<u64>,
-    /// Run the seeds in this file: one a line, `#` and what follows it are comments.
+    /// Run the seeds in this file: one a line, and after it the run's ticks if they shall not be those of
+    /// the other runs; `#` and what follows it are comments.
     #[arg(long, value_name = "FILE")]
     seed_file: Option<PathBuf>,
     /// Run the scenarios in these files.
@@ -153,11 +154,16 @@ impl Args {
         self.jobs.map_or_else(cores, NonZeroUsize::get)
     }
 
-    /// The run of a seed.
+    /// The run of a seed, of as long as all are.
     fn job(&self, seed: u64) -> Result<Job, String> {
-        let length = self.ticks.map_or(Length::Events(self.steps), Length::ticks);
+        self.job_of(seed, self.ticks)
+    }
+
+    /// The run of a seed, of so many ticks or else events.
+    fn job_of(&self, seed: u64, ticks: Option<u64>) -> Result<Job, String> {
+        let length = ticks.map_or(Length::Events(self.steps), Length::ticks);
         let course = self.with_settings(Course::of_seed(seed, length))?;
-        let length = self.ticks.map_or(format!("--steps {}", self.steps), |ticks| format!("--ticks {ticks}"));
+        let length = ticks.map_or(format!("--steps {}", self.steps), |ticks| format!("--ticks {ticks}"));
         let again = format!("--seed {seed} {length}{}", self.settings_again());
         Ok(Job { name: format!("seed {seed}"), again, course })
     }
@@ -188,16 +194,16 @@ fn jobs(args: &Args) -> Result<Vec<Job>, String> {
             jobs.push(Job { name: format!("{}{number}", path.display()), again, course });
         }
     }
-    let mut seeds = Vec::new();
     if let Some(path) = &args.seed_file {
-        for line in read(path)?.lines() {
-            let line = line.split('#').next().unwrap_or_default().trim();
-            if !line.is_empty() {
-                let seed = line.parse::<u64>();
-                seeds.push(seed.map_err(|error| format!("{}: {line:?}: {error}", path.display()))?);
+        let text = read(path)?;
+        for line in text.lines() {
+            let named = |error: String| format!("{}: {line:?}: {error}", path.display());
+            if let Some((seed, ticks)) = parse_seed(line).map_err(named)? {
+                jobs.push(args.job_of(seed, ticks.or(args.ticks))?);
             }
         }
     }
+    let mut seeds = Vec::new();
     if let Some(count) = args.random {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // Far from the seeds that people choose, and short enough to be typed again.
@@ -216,6 +222,18 @@ fn jobs(args: &Args) -> Result<Vec<Job>, String> {
     Ok(jobs)
 }
 
+/// A line of a file of seeds: the seed, and how many ticks it takes.
+fn parse_seed(line: &str) -> Result<Option<(u64, Option<u64>)>, String> {
+    let words: Vec<&str> = line.split('#').next().unwrap_or_default().split_whitespace().collect();
+    let number = |word: &str| word.parse::<u64>().map_err(|error| error.to_string());
+    match words[..] {
+        [] => Ok(None),
+        [seed] => Ok(Some((number(seed)?, None))),
+        [seed, ticks] => Ok(Some((number(seed)?, Some(number(ticks)?)))),
+        _ => Err("expected a seed, and perhaps its ticks".to_owned()),
+    }
+}
+
 fn read(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
@@ -223,4 +241,19 @@ fn read(path: &Path) -> Result<String, String> {
 /// An error that names the file it is about.
 fn about(path: &Path) -> impl Fn(io::Error) -> io::Error + '_ {
     move |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_seed;
+
+    #[test]
+    fn a_line_of_a_file_of_seeds_may_say_how_long_the_run_is() {
+        assert_eq!(parse_seed("  # only a comment"), Ok(None));
+        assert_eq!(parse_seed("7 # why"), Ok(Some((7, None))));
+        assert_eq!(parse_seed("7\t5000  # why"), Ok(Some((7, Some(5000)))));
+        for line in ["seven", "7 ticks", "7 5000 1", "-7"] {
+            assert!(parse_seed(line).is_err(), "{line}");
+        }
+    }
 }
