@@ -29,10 +29,8 @@ use replication::Proposals;
 use role::{Candidate, Follower, Leader, Role};
 use term_gate::Admission;
 
-/// What every role has. In this order, so that a tick, which a process may have to give to many
-/// thousands of idle nodes, touches one cache line of each.
+/// What every role has.
 #[derive(Clone, Debug)]
-#[repr(C)]
 pub(crate) struct Shared<S> {
     /// Ticks since the leader was heard from, a vote was given, a campaign began; on a leader, since
     /// the last quorum check.
@@ -65,7 +63,6 @@ pub(crate) enum Next {
 }
 
 #[derive(Clone, Debug)]
-#[repr(C)]
 pub(crate) struct Raft<S> {
     pub(crate) role: Role,
     pub(crate) shared: Shared<S>,
@@ -309,27 +306,36 @@ impl<S: Storage> Raft<S> {
         Ok(())
     }
 
-    /// One tick of the host's clock. Answers whether there was nothing to do but to count it.
-    #[inline]
-    pub(crate) fn count_tick(&mut self) -> bool {
-        self.shared.election_elapsed = self.shared.election_elapsed.saturating_add(1);
-        self.shared.lease_ticks = self.shared.lease_ticks.saturating_sub(1);
-        !matches!(self.role, Role::Leader(_)) && self.shared.election_elapsed < self.shared.randomized_timeout
-    }
-
-    /// What a leader does at each tick, and others when their timer has run out. Apart, so that the ticks of
-    /// idle nodes stay few instructions wherever they are called.
-    #[inline(never)]
-    pub(crate) fn act_on_tick(&mut self) -> Result<(), Error> {
+    /// One tick of the host's clock.
+    pub(crate) fn tick(&mut self) -> Result<(), Error> {
+        self.pass(1);
         if let Role::Leader(leader) = &mut self.role {
             let next = leader.tick(&mut self.shared)?;
             return self.become_(next);
         }
-        if !self.shared.is_promotable() {
+        if self.shared.election_elapsed < self.shared.randomized_timeout || !self.shared.is_promotable() {
             return Ok(());
         }
         self.shared.election_elapsed = 0;
         self.campaign()
+    }
+
+    /// How many of the next ticks would do nothing but count, if nothing else happens to the node.
+    pub(crate) fn quiet_ticks(&self) -> u32 {
+        match self.role.kind() {
+            RoleKind::Leader => 0,
+            _ if !self.shared.is_promotable() => u32::MAX,
+            _ => {
+                self.shared.randomized_timeout.saturating_sub(self.shared.election_elapsed.saturating_add(1))
+            }
+        }
+    }
+
+    /// So many ticks have passed.
+    pub(crate) fn pass(&mut self, ticks: u32) {
+        let shared = &mut self.shared;
+        shared.election_elapsed = shared.election_elapsed.saturating_add(ticks);
+        shared.lease_ticks = shared.lease_ticks.saturating_sub(ticks);
     }
 
     /// Starts an election, as an expired timer does.

@@ -13,7 +13,6 @@ pub(crate) enum Deferred {
 }
 
 #[derive(Clone, Debug, Default)]
-#[repr(C)]
 pub(crate) struct Outbox {
     now: Vec<Message>,
     /// Synchronous writes: what the host holds back until the rest of the `Ready` is stored.

@@ -1,0 +1,195 @@
+//! How the state machine's work becomes a [`Ready`], and what comes of its completion.
+
+use crate::config::Config;
+use crate::entry::Entries;
+use crate::error::Error;
+use crate::input::Ack;
+use crate::message::Snapshot;
+use crate::raft::{Deferred, Raft, Shared};
+use crate::ready::{Completion, Ready, Response, StorageAppend, StorageApply, Ticket};
+use crate::storage::Storage;
+use crate::types::{HardState, SoftState};
+
+/// A node, but for the ticks that were only counted.
+#[derive(Clone, Debug)]
+pub(super) struct Node<S: Storage> {
+    pub(super) raft: Raft<S>,
+    /// What the last `Ready` told.
+    told_hard_state: HardState,
+    told_soft_state: SoftState,
+    /// Synchronous writes: whether a `Ready` is outstanding, and what comes back with it.
+    ticket: Ticket,
+}
+
+impl<S: Storage> Node<S> {
+    pub(super) fn new(config: Config, storage: S) -> Result<Self, Error> {
+        let raft = Raft::new(config, storage)?;
+        Ok(Self {
+            told_hard_state: raft.shared.hard_state(),
+            told_soft_state: raft.soft_state(),
+            raft,
+            ticket: Ticket::default(),
+        })
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.raft.shared.config
+    }
+
+    pub(super) fn tick(&mut self) -> Result<(), Error> {
+        self.raft.tick()?;
+        // Once after each contact: an idle node keeps no memory that only work needs.
+        if self.raft.shared.election_elapsed == 1 {
+            self.raft.shared.outbox.shrink();
+            self.ticket.shrink();
+        }
+        Ok(())
+    }
+
+    pub(super) fn has_ready(&self) -> bool {
+        let shared = &self.raft.shared;
+        let hard_state = shared.hard_state();
+        !shared.outbox.is_empty()
+            || shared.log.has_entries_to_store()
+            || shared.log.has_entries_to_apply(self.may_apply_unstable())
+            || (hard_state != self.told_hard_state && !hard_state.is_empty())
+            || self.raft.soft_state() != self.told_soft_state
+            || !shared.read_states.is_empty()
+            || shared.log.snapshot_to_store().is_some()
+            || self.raft.has_messages_due()
+    }
+
+    /// With synchronous writes the host stores before it applies, within one `Ready`.
+    fn may_apply_unstable(&self) -> bool {
+        !self.config().async_storage_writes || self.config().apply_before_persist
+    }
+
+    pub(super) fn ready(&mut self) -> Result<Ready, Error> {
+        if self.ticket.is_out() {
+            return Err(Error::ReadyOutstanding);
+        }
+        self.raft.flush();
+        let may_apply_unstable = self.may_apply_unstable();
+        let (soft_state, told_soft_state) = (self.raft.soft_state(), self.told_soft_state);
+        let shared = &mut self.raft.shared;
+        let max_applying_bytes = shared.config.max_committed_bytes_per_ready;
+        let committed_entries = shared.log.entries_to_apply(may_apply_unstable, max_applying_bytes)?;
+        let (hard_state, told) = (shared.hard_state(), self.told_hard_state);
+        let entries = shared.log.entries_to_store();
+        let snapshot = shared.log.snapshot_to_store().cloned().map(Box::new);
+        let stored = stored_ack(shared, snapshot.as_deref());
+        let applied = applied_ack(&committed_entries);
+        shared.log.handed_out();
+        if let Some(Ack::Applied { index, bytes, .. }) = applied {
+            shared.log.handed_out_to_apply(index, bytes, may_apply_unstable, max_applying_bytes);
+        }
+        self.told_soft_state = soft_state;
+        self.told_hard_state = hard_state;
+        let messages = shared.outbox.take();
+        let read_states = std::mem::take(&mut shared.read_states);
+        let must_sync = !entries.is_empty()
+            || snapshot.is_some()
+            || (hard_state.term, hard_state.vote) != (told.term, told.vote);
+        let soft_state = (soft_state != told_soft_state).then_some(soft_state);
+        let hard_state = (hard_state != told).then_some(hard_state);
+        let (mut storage_append, mut storage_apply, mut completion) = (None, None, None);
+        if shared.config.async_storage_writes {
+            let is_due = !entries.is_empty() || hard_state.is_some() || snapshot.is_some();
+            storage_append = self.storage_append(is_due, stored);
+            storage_apply = applied.map(|ack| StorageApply { ack });
+        } else {
+            completion = Some(self.completion(stored, applied));
+        }
+        Ok(Ready {
+            soft_state,
+            hard_state,
+            read_states,
+            entries,
+            snapshot,
+            committed_entries,
+            messages,
+            must_sync,
+            storage_append,
+            storage_apply,
+            completion,
+        })
+    }
+
+    /// Asynchronous writes: what the host does when it has stored all, if there is something to store
+    /// or to wait for.
+    fn storage_append(&mut self, is_due: bool, stored: Option<Ack>) -> Option<StorageAppend> {
+        let outbox = &mut self.raft.shared.outbox;
+        if !is_due && !outbox.has_deferred() {
+            return None;
+        }
+        let deferred = outbox.drain_deferred().map(|deferred| match deferred {
+            Deferred::Send(message) => Response::Send(message),
+            Deferred::Acknowledge(ack) => Response::Acknowledge(ack),
+        });
+        Some(StorageAppend { responses: deferred.chain(stored.map(Response::Acknowledge)).collect() })
+    }
+
+    /// Synchronous writes: what `advance` does.
+    fn completion(&mut self, stored: Option<Ack>, applied: Option<Ack>) -> Box<Completion> {
+        let mut completion = self.ticket.issue();
+        self.raft.shared.outbox.swap_deferred(&mut completion.deferred);
+        completion.stored = stored;
+        completion.applied = applied;
+        completion
+    }
+
+    pub(super) fn advance(&mut self, ready: Ready) -> Result<(), Error> {
+        if self.config().async_storage_writes {
+            return Err(Error::WrongWriteMode);
+        }
+        let Some(mut completion) = ready.completion.filter(|completion| self.ticket.is_own(completion))
+        else {
+            return Err(Error::ForeignReady);
+        };
+        self.raft.shared.outbox.give_back(ready.messages);
+        let mut failure = None;
+        // Each notice is a fact of its own: a failure to act on one must not swallow the next.
+        let mut tell = |ack: &Ack| {
+            if let Err(error) = self.raft.acknowledge(ack) {
+                failure.get_or_insert(error);
+            }
+        };
+        for deferred in completion.deferred.drain(..) {
+            if let Deferred::Acknowledge(ack) = deferred {
+                tell(&ack);
+            }
+        }
+        completion.stored.take().iter().for_each(&mut tell);
+        completion.applied.take().iter().for_each(&mut tell);
+        self.ticket.take_back(completion);
+        failure.map_or(Ok(()), Err)
+    }
+
+    pub(super) fn acknowledge(&mut self, ack: Ack) -> Result<(), Error> {
+        if !self.config().async_storage_writes {
+            return Err(Error::WrongWriteMode);
+        }
+        let counts_members = matches!(ack, Ack::OwnAppend { .. } | Ack::OwnVote { .. });
+        if counts_members && !self.raft.shared.configuration.contains(self.raft.shared.id()) {
+            return Err(Error::PeerNotFound(self.raft.shared.id()));
+        }
+        self.raft.acknowledge(&ack)
+    }
+}
+
+/// The notice that all which is not stored yet has been stored. It names the end of the log even if
+/// nothing is handed out now: notices of earlier writes may have been void, because the term changed.
+fn stored_ack<S: Storage>(shared: &Shared<S>, snapshot: Option<&Snapshot>) -> Option<Ack> {
+    let last = shared.log.has_unstable().then_some(shared.log.last());
+    let snapshot = snapshot.map(|snapshot| snapshot.id.index);
+    (last.is_some() || snapshot.is_some()).then_some(Ack::Stored { term: shared.term, last, snapshot })
+}
+
+fn applied_ack(entries: &Entries) -> Option<Ack> {
+    let last = entries.last()?;
+    Some(Ack::Applied {
+        index: last.index(),
+        bytes: entries.encoded_len(),
+        payload_bytes: entries.payload_len(),
+    })
+}
