@@ -109,6 +109,25 @@ pub(crate) const fn varint_len(value: u64) -> u64 {
     (((value | 1).ilog2() as u64) * 9 + 73) / 64
 }
 
+/// What entries come to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sizes {
+    /// Sum of the encoded sizes.
+    pub(crate) encoded: u64,
+    /// Sum of the payloads' sizes.
+    pub(crate) payload: u64,
+}
+
+impl Sizes {
+    /// In one pass: there may be a million of them, none in the cache.
+    fn of(entries: &[Entry]) -> Self {
+        entries.iter().fold(Self::default(), |sizes, entry| Self {
+            encoded: sizes.encoded + entry.encoded_len(),
+            payload: sizes.payload + entry.data.len() as u64,
+        })
+    }
+}
+
 /// Sum of the encoded sizes.
 pub fn encoded_len(entries: &[Entry]) -> u64 {
     entries.iter().map(Entry::encoded_len).sum()

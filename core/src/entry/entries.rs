@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
-use super::{Entry, encoded_len, fitting, payload_len};
+use super::{Entry, Sizes, fitting};
 
 /// A run of consecutive entries, shared: a clone or a slice costs one reference count, however
 /// many entries there are. Dereferences to `[Entry]`.
@@ -19,8 +19,7 @@ pub struct Entries {
 /// whether a part of it fits, need not look at each entry.
 struct Chunk {
     entries: Held,
-    encoded_len: u64,
-    payload_len: u64,
+    sizes: Sizes,
 }
 
 /// Under light load runs have one entry: those need no allocation of their own.
@@ -50,9 +49,8 @@ impl Entries {
     }
 
     fn held(entries: Held) -> Self {
-        let all = entries.as_slice();
-        let (encoded_len, payload_len, end) = (encoded_len(all), payload_len(all), all.len());
-        Self { chunk: Some(Arc::new(Chunk { entries, encoded_len, payload_len })), start: 0, end }
+        let (sizes, end) = (Sizes::of(entries.as_slice()), entries.as_slice().len());
+        Self { chunk: Some(Arc::new(Chunk { entries, sizes })), start: 0, end }
     }
 
     /// How many entries.
@@ -93,7 +91,7 @@ impl Entries {
     /// Whether all of the run that these entries are a part of fits `max_bytes` encoded.
     #[inline]
     pub(crate) fn surely_fit(&self, max_bytes: u64) -> bool {
-        self.chunk.as_ref().is_none_or(|chunk| chunk.encoded_len <= max_bytes)
+        self.chunk.as_ref().is_none_or(|chunk| chunk.sizes.encoded <= max_bytes)
     }
 
     /// The first entries, as far as they fit `max_bytes` encoded; at least one if there is one.
@@ -108,22 +106,20 @@ impl Entries {
 
     /// Sum of the encoded sizes.
     pub fn encoded_len(&self) -> u64 {
-        match self.whole() {
-            Some(chunk) => chunk.encoded_len,
-            None => encoded_len(self),
-        }
+        self.sizes().encoded
     }
 
     /// Sum of the payloads' sizes.
     pub fn payload_len(&self) -> u64 {
-        match self.whole() {
-            Some(chunk) => chunk.payload_len,
-            None => payload_len(self),
-        }
+        self.sizes().payload
     }
 
-    fn whole(&self) -> Option<&Chunk> {
-        self.chunk.as_deref().filter(|chunk| chunk.entries.as_slice().len() == self.len())
+    /// Both sums.
+    pub(crate) fn sizes(&self) -> Sizes {
+        match self.chunk.as_deref().filter(|chunk| chunk.entries.as_slice().len() == self.len()) {
+            Some(whole) => whole.sizes,
+            None => Sizes::of(self),
+        }
     }
 
     /// The entries as a vector: copied, payloads shared, unless nobody else has them.
@@ -135,6 +131,14 @@ impl Entries {
             Ok(Held::Many(entries)) if entries.len() == end - start => entries,
             Ok(Held::Many(entries)) => entries.into_iter().take(end).skip(start).collect(),
             Err(shared) => shared.entries.as_slice().get(start..end).unwrap_or(&[]).to_vec(),
+        }
+    }
+
+    /// Adds the entries to a vector: the same.
+    pub(crate) fn append_to(self, entries: &mut Vec<Entry>) {
+        match self.chunk.as_ref().map(Arc::strong_count) {
+            Some(1) => entries.append(&mut self.into_vec()),
+            _ => entries.extend_from_slice(&self),
         }
     }
 }
@@ -203,6 +207,7 @@ impl fmt::Debug for Entries {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entry::{encoded_len, payload_len};
 
     fn abc() -> Entries {
         ["a", "bb", "ccc"].map(Entry::normal).into_iter().collect()

@@ -90,7 +90,7 @@ impl Recent {
         let window = self.window();
         match window.open.is_empty() && window.piece.is_empty() {
             true => window.piece = entries,
-            false => window.open().extend(entries.into_vec()),
+            false => entries.append_to(window.open()),
         }
         self.next += count;
     }

@@ -187,9 +187,6 @@ fn stored_ack<S: Storage>(shared: &Shared<S>, snapshot: Option<&Snapshot>) -> Op
 
 fn applied_ack(entries: &Entries) -> Option<Ack> {
     let last = entries.last()?;
-    Some(Ack::Applied {
-        index: last.index(),
-        bytes: entries.encoded_len(),
-        payload_bytes: entries.payload_len(),
-    })
+    let sizes = entries.sizes();
+    Some(Ack::Applied { index: last.index(), bytes: sizes.encoded, payload_bytes: sizes.payload })
 }
