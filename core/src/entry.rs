@@ -1,10 +1,12 @@
 //! Log entries.
 
 mod entries;
+mod entry_runs;
 mod runs;
 
 pub use entries::Entries;
-pub(crate) use runs::Runs;
+pub use entry_runs::{EntryRuns, EntryRunsIter};
+pub(crate) use runs::{Runs, SHARED_RUN};
 
 use std::fmt;
 

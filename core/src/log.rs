@@ -15,8 +15,7 @@ pub(crate) use slice::{Fit, LogSlice};
 
 use recent::Recent;
 
-use crate::config::NO_LIMIT;
-use crate::entry::{Entries, Entry};
+use crate::entry::{Entries, Entry, EntryRuns};
 use crate::error::{Error, StorageError};
 use crate::message::Snapshot;
 use crate::storage::Storage;
@@ -262,8 +261,8 @@ impl<S: Storage> RaftLog<S> {
     }
 
     /// Entries to be stored that were not handed out yet.
-    pub(crate) fn entries_to_store(&mut self) -> Entries {
-        self.recent.slice(self.handed + 1, self.last.index + 1, NO_LIMIT)
+    pub(crate) fn entries_to_store(&mut self) -> EntryRuns {
+        self.recent.tail(self.handed + 1)
     }
 
     /// A snapshot to be stored that was not handed out yet.

@@ -187,13 +187,13 @@ impl<S: Storage> RawNode<S> {
     /// Takes the work that there is; perhaps none. With synchronous writes it has to be advanced
     /// before the next is taken, else [`Error::ReadyOutstanding`]. [`Error::Storage`] if entries to
     /// apply cannot be read: nothing is taken then.
-    pub fn ready(&mut self) -> Result<Ready, Error> {
+    pub fn ready(&mut self) -> Result<Box<Ready>, Error> {
         self.awake().ready()
     }
 
     /// The work of `ready` is done (synchronous writes). [`Error::ForeignReady`] if it is not the
     /// outstanding one, [`Error::WrongWriteMode`] with asynchronous writes.
-    pub fn advance(&mut self, ready: Ready) -> Result<(), Error> {
+    pub fn advance(&mut self, ready: Box<Ready>) -> Result<(), Error> {
         self.awake().advance(ready)
     }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::entry::Entries;
+use crate::entry::{Entries, EntryRuns};
 use crate::input::Ack;
 use crate::message::{Message, Snapshot};
 use crate::raft::Deferred;
@@ -38,7 +38,7 @@ pub struct Ready {
     /// Reads that may be served.
     pub read_states: Vec<ReadState>,
     /// Entries to store. They replace stored ones at their indexes and after.
-    pub entries: Entries,
+    pub entries: EntryRuns,
     /// A snapshot to install in log and state machine.
     pub snapshot: Option<Box<Snapshot>>,
     /// Entries to apply.
@@ -52,10 +52,23 @@ pub struct Ready {
     pub storage_append: Option<StorageAppend>,
     /// Asynchronous writes: what to do once `committed_entries` are applied.
     pub storage_apply: Option<StorageApply>,
-    pub(crate) completion: Option<Box<Completion>>,
+    pub(crate) completion: Completion,
 }
 
 impl Ready {
+    /// Lets go of what is in it, but not of the memory that lists take.
+    fn clear(&mut self) {
+        self.soft_state = None;
+        self.hard_state = None;
+        self.read_states.clear();
+        self.entries = EntryRuns::new();
+        self.snapshot = None;
+        self.committed_entries = Entries::new();
+        self.messages.clear();
+        self.storage_append = None;
+        self.storage_apply = None;
+    }
+
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.soft_state.is_none()
@@ -70,23 +83,32 @@ impl Ready {
     }
 }
 
-/// What is to happen when the outstanding `Ready` of a node with synchronous writes is advanced. It travels
-/// with the `Ready`; the node knows it by its address, which nothing else can have meanwhile. No
-/// reference is counted for that.
+/// What is to happen when the outstanding `Ready` of a node with synchronous writes is advanced.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Completion {
+    /// Where the `Ready` was when it was handed out: see [`Ticket`].
+    place: usize,
     /// Notices that waited in the outbox, and those of what is stored and applied: in this order.
     pub(crate) deferred: Vec<Deferred>,
     pub(crate) stored: Option<Ack>,
     pub(crate) applied: Option<Ack>,
 }
 
-/// The node's end of a [`Completion`].
-#[derive(Clone, Debug, Default)]
+/// Lends out the one `Ready` of a node with synchronous writes, and keeps it, empty, while there is nothing
+/// to do: so its memory is allocated once. The node knows it by its address, which nothing else can have
+/// meanwhile, and by the same address inside, in case its content was exchanged with another's.
+#[derive(Debug, Default)]
 pub(crate) struct Ticket {
-    here: Option<Box<Completion>>,
+    here: Option<Box<Ready>>,
     /// The address, while it is away.
     away: usize,
+}
+
+impl Clone for Ticket {
+    /// What is outstanding cannot be advanced on a clone.
+    fn clone(&self) -> Self {
+        Self { here: None, away: self.away }
+    }
 }
 
 impl Ticket {
@@ -94,22 +116,24 @@ impl Ticket {
         self.away != 0
     }
 
-    /// An empty completion, to be filled and handed out.
-    pub(crate) fn issue(&mut self) -> Box<Completion> {
-        let completion = self.here.take().unwrap_or_default();
-        self.away = &raw const *completion as usize;
-        completion
+    /// An empty `Ready`, to be filled and handed out.
+    pub(crate) fn issue(&mut self) -> Box<Ready> {
+        let mut ready = self.here.take().unwrap_or_default();
+        self.away = &raw const *ready as usize;
+        ready.completion.place = self.away;
+        ready
     }
 
     /// Whether it is this node's, and outstanding.
-    pub(crate) fn is_own(&self, completion: &Completion) -> bool {
-        &raw const *completion as usize == self.away
+    pub(crate) fn is_own(&self, ready: &Ready) -> bool {
+        ready.completion.place == self.away && &raw const *ready as usize == self.away
     }
 
-    /// The outstanding completion has been carried out.
-    pub(crate) fn take_back(&mut self, completion: Box<Completion>) {
+    /// The outstanding `Ready` has been carried out.
+    pub(crate) fn take_back(&mut self, mut ready: Box<Ready>) {
         self.away = 0;
-        self.here = Some(completion);
+        ready.clear();
+        self.here = Some(ready);
     }
 
     /// Lets the memory go.

@@ -341,14 +341,15 @@ impl Host {
     }
 
     fn persist(&self, work: &Work) -> Result<(), Failure> {
-        let hard_state = work.ready.hard_state.map(raft_hard_state::from);
+        let view = work.view();
+        let hard_state = Some(&view.hard_state).filter(|_| view.has_hard_state);
         let what = raft_persist {
             entries: work.entries.as_ptr(),
             entries_len: work.entries.len(),
-            hard_state: hard_state.as_ref().map_or(ptr::null(), ptr::from_ref),
+            hard_state: hard_state.map_or(ptr::null(), ptr::from_ref),
             snapshot: work.snapshot.first().map_or(ptr::null(), ptr::from_ref),
             snapshot_encoded: raft_slice::of(&work.snapshot_encoded),
-            must_sync: work.ready.must_sync,
+            must_sync: view.must_sync,
             snapshot_buffer: work.snapshot_buffer.first().map_or(ptr::null(), ptr::from_ref),
         };
         let nothing = what.entries_len == 0 && hard_state.is_none() && what.snapshot.is_null();
@@ -400,12 +401,10 @@ impl Host {
     }
 
     fn state_changed(&self, work: &Work) -> Result<(), Failure> {
-        let (Some(changed), Some(state)) = (self.0.state_changed, work.ready.soft_state) else {
-            return Ok(());
-        };
-        let state = raft_soft_state::from(state);
+        let view = work.view();
+        let Some(changed) = self.0.state_changed.filter(|_| view.has_soft_state) else { return Ok(()) };
         // SAFETY: the host's callback with the host's context; the state outlives the call.
-        let status = unsafe { changed(self.0.context, &raw const state, work.term) };
+        let status = unsafe { changed(self.0.context, &raw const view.soft_state, work.term) };
         check("state_changed", status)
     }
 }

@@ -1,6 +1,6 @@
 //! Taking work apart: the ready view, from `raft_ready` to `raft_advance`.
 
-use std::{mem, ptr};
+use std::ptr;
 
 use raftcore::{Ack, Error};
 
@@ -289,11 +289,11 @@ impl State {
             };
         }
         self.tell_advance(node);
-        let ready = mem::take(&mut work.ready);
+        let ready = work.ready.take();
         work.clear();
         self.readies.spare.push(work);
         self.readies.holder = Holder::Nobody;
-        Ok(self.raw.advance(ready)?)
+        Ok(self.raw.advance(ready.ok_or(Failure::ForeignReady)?)?)
     }
 
     /// Each notice is a fact of its own: that one fails must not swallow the next. The first error.
@@ -312,9 +312,9 @@ impl State {
     /// Stores the work if the node's storage is its own memory.
     pub(crate) fn store(&mut self, work: &mut Work) -> Result<(), Failure> {
         let NodeStorage::Memory(memory) = self.raw.storage_mut() else { return Ok(()) };
-        if !work.stored {
+        if let Some(ready) = work.ready.as_deref().filter(|_| !work.stored) {
             memory
-                .store(&work.ready)
+                .store(ready)
                 .map_err(|error| Failure::Core(Error::InconsistentStorage(error.to_string())))?;
             work.stored = true;
         }

@@ -56,7 +56,7 @@ impl Home {
             *self.returned.lock() = Some(work);
             return;
         }
-        work.ready = Ready::default();
+        work.ready = None;
         work.clear();
         self.out.fetch_sub(1, Relaxed);
         let mut spare = self.spare.lock();
@@ -72,8 +72,8 @@ pub(crate) struct Work {
     /// First, so that a pointer to it is a pointer to the whole.
     view: raft_ready_view,
     pub(crate) home: Weak<Home>,
-    /// What the core gave, and gets back: it owns the payloads.
-    pub(crate) ready: Ready,
+    /// What the core gave, and gets back: it owns the payloads. None while nothing is shown.
+    pub(crate) ready: Option<Box<Ready>>,
     /// Term at the time when the work was taken.
     pub(crate) term: u64,
     pub(crate) entries: Vec<raft_entry>,
@@ -122,7 +122,7 @@ impl WorkBox {
         let work = Work {
             view: EMPTY_VIEW,
             home: Arc::downgrade(home),
-            ready: Ready::default(),
+            ready: None,
             term: 0,
             entries: Vec::new(),
             committed: Vec::new(),
@@ -191,20 +191,17 @@ const KEPT_BYTES: usize = 256 << 10;
 const KEPT_ITEMS: usize = 1024;
 
 impl Work {
-    pub(crate) fn show(&mut self, ready: Ready, term: u64, is_async: bool, lend_snapshots: bool) {
-        self.ready = ready;
+    pub(crate) fn show(&mut self, ready: Box<Ready>, term: u64, is_async: bool, lend_snapshots: bool) {
         self.is_async = is_async;
         self.term = term;
         self.stored = false;
-        self.entries.extend(self.ready.entries.iter().map(raft_entry::from));
-        self.committed.extend(self.ready.committed_entries.iter().map(raft_entry::from));
+        self.entries.extend(ready.entries.iter().map(raft_entry::from));
+        self.committed.extend(ready.committed_entries.iter().map(raft_entry::from));
+        let reads = ready.read_states.iter();
         self.reads.extend(
-            self.ready
-                .read_states
-                .iter()
-                .map(|read| raft_read_state { index: read.index, context: raft_slice::of(&read.context) }),
+            reads.map(|read| raft_read_state { index: read.index, context: raft_slice::of(&read.context) }),
         );
-        if let Some(snapshot) = self.ready.snapshot.as_deref() {
+        if let Some(snapshot) = ready.snapshot.as_deref() {
             self.snapshot.push(snapshot.into());
             self.snapshot_buffer.push(raft_snapshot_buffer::lent(snapshot.clone()));
             self.snapshot_encoded = match lend_snapshots {
@@ -212,38 +209,39 @@ impl Work {
                 false => wire::encode_snapshot(snapshot),
             };
         }
-        self.show_messages(lend_snapshots);
-        self.view = self.make_view();
+        self.show_messages(&ready, lend_snapshots);
+        self.view = self.make_view(&ready);
+        self.ready = Some(ready);
     }
 
     /// First the messages that may leave at once, then those that wait for the storage.
-    fn show_messages(&mut self, lend_snapshots: bool) {
+    fn show_messages(&mut self, ready: &Ready, lend_snapshots: bool) {
         let is_async = self.is_async;
         let is_lent = |message: &&Message| lend_snapshots && matches!(message.body, Body::Snapshot(_));
         let is_late = |message: &&Message| !is_async && message.requires_persistence();
-        let responses = self.ready.storage_append.iter().flat_map(|append| &append.responses);
+        let responses = ready.storage_append.iter().flat_map(|append| &append.responses);
         let sent_later = responses.clone().filter_map(|response| match response {
             Response::Send(message) => Some(message),
             Response::Acknowledge(_) => None,
         });
-        let now = self.ready.messages.iter().filter(|message| !is_late(message) && !is_lent(message));
-        let late = self.ready.messages.iter().filter(is_late).chain(sent_later);
+        let now = ready.messages.iter().filter(|message| !is_late(message) && !is_lent(message));
+        let late = ready.messages.iter().filter(is_late).chain(sent_later);
         self.send_now = message::encode_all(now, late, &mut self.bytes, &mut self.messages);
         if lend_snapshots {
-            self.show_snapshot_messages();
+            self.show_snapshot_messages(&ready.messages);
         }
-        let responses = self.ready.storage_append.iter().flat_map(|append| &append.responses);
+        let responses = ready.storage_append.iter().flat_map(|append| &append.responses);
         self.storage_acks.extend(responses.filter_map(|response| match response {
             Response::Acknowledge(ack) => Some(raft_ack::from(ack)),
             Response::Send(_) => None,
         }));
-        self.apply_ack.extend(self.ready.storage_apply.iter().map(|apply| raft_ack::from(&apply.ack)));
+        self.apply_ack.extend(ready.storage_apply.iter().map(|apply| raft_ack::from(&apply.ack)));
     }
 
     /// They promise nothing, and may leave at once.
-    fn show_snapshot_messages(&mut self) {
+    fn show_snapshot_messages(&mut self, messages: &[Message]) {
         let mut receivers = Vec::new();
-        for message in &self.ready.messages {
+        for message in messages {
             let Body::Snapshot(snapshot) = &message.body else { continue };
             let mut bytes = Vec::new();
             wire::encode(&bare_message(message, snapshot), &mut bytes);
@@ -261,23 +259,29 @@ impl Work {
 
     /// Asynchronous writes: all notices, for who does all the work himself.
     pub(crate) fn take_acks(&mut self) -> Vec<Ack> {
-        let responses = self.ready.storage_append.take().unwrap_or_default().responses;
+        let Some(ready) = &mut self.ready else { return Vec::new() };
+        let responses = ready.storage_append.take().unwrap_or_default().responses;
         let stored = responses.into_iter().filter_map(|response| match response {
             Response::Acknowledge(ack) => Some(ack),
             Response::Send(_) => None,
         });
-        stored.chain(self.ready.storage_apply.take().map(|apply| apply.ack)).collect()
+        stored.chain(ready.storage_apply.take().map(|apply| apply.ack)).collect()
     }
 
-    fn make_view(&self) -> raft_ready_view {
+    /// As the host sees it.
+    pub(crate) fn view(&self) -> &raft_ready_view {
+        &self.view
+    }
+
+    fn make_view(&self, ready: &Ready) -> raft_ready_view {
         raft_ready_view {
-            must_sync: self.ready.must_sync,
-            has_soft_state: self.ready.soft_state.is_some(),
-            has_hard_state: self.ready.hard_state.is_some(),
-            has_snapshot: self.ready.snapshot.is_some(),
-            has_storage_append: self.ready.storage_append.is_some(),
-            soft_state: self.ready.soft_state.unwrap_or_default().into(),
-            hard_state: self.ready.hard_state.unwrap_or_default().into(),
+            must_sync: ready.must_sync,
+            has_soft_state: ready.soft_state.is_some(),
+            has_hard_state: ready.hard_state.is_some(),
+            has_snapshot: ready.snapshot.is_some(),
+            has_storage_append: ready.storage_append.is_some(),
+            soft_state: ready.soft_state.unwrap_or_default().into(),
+            hard_state: ready.hard_state.unwrap_or_default().into(),
             entries: self.entries.as_ptr(),
             entries_len: self.entries.len(),
             snapshot: self.snapshot.first().map_or(ptr::null(), ptr::from_ref),
@@ -300,7 +304,7 @@ impl Work {
 
     /// The committed entry at a position, with its payload.
     pub(crate) fn committed_entry(&self, at: usize) -> Option<&Entry> {
-        self.ready.committed_entries.get(at)
+        self.ready.as_ref()?.committed_entries.get(at)
     }
 
     pub(crate) fn clear(&mut self) {

@@ -42,9 +42,9 @@ impl Machine {
 enum Stage {
     #[default]
     Idle,
-    Taken(Ready),
-    Stored(Ready),
-    Applied(Ready),
+    Taken(Box<Ready>),
+    Stored(Box<Ready>),
+    Applied(Box<Ready>),
 }
 
 #[derive(Debug)]
@@ -171,7 +171,7 @@ impl Host {
         if let Some(append) = ready.storage_append.take() {
             self.writes.push_back(Write {
                 hard_state: ready.hard_state,
-                entries: std::mem::take(&mut ready.entries),
+                entries: std::mem::take(&mut ready.entries).into_entries(),
                 snapshot: ready.snapshot.take(),
                 must_sync: ready.must_sync,
                 responses: append.responses,
@@ -208,8 +208,9 @@ impl Host {
         match std::mem::take(&mut self.stage) {
             Stage::Idle if self.node.config().async_storage_writes => self.work_async(),
             Stage::Idle => self.node.has_ready() && self.take().is_ok(),
-            Stage::Taken(ready) => {
-                self.store(ready.hard_state, &ready.entries, ready.snapshot.as_deref(), ready.must_sync);
+            Stage::Taken(mut ready) => {
+                let entries = std::mem::take(&mut ready.entries).into_entries();
+                self.store(ready.hard_state, &entries, ready.snapshot.as_deref(), ready.must_sync);
                 self.stage = Stage::Stored(ready);
                 true
             }
@@ -385,7 +386,7 @@ impl Host {
     }
 
     /// Hands over the `Ready` in hand, if there is one.
-    pub(crate) fn ready_in_hand(&mut self) -> Option<Ready> {
+    pub(crate) fn ready_in_hand(&mut self) -> Option<Box<Ready>> {
         match std::mem::take(&mut self.stage) {
             Stage::Idle => None,
             Stage::Taken(ready) | Stage::Stored(ready) | Stage::Applied(ready) => Some(ready),

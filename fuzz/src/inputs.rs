@@ -46,7 +46,7 @@ fn run(data: &[u8], make: impl FnOnce(&mut Source<'_>) -> World) -> World {
     world
 }
 
-fn happen(world: &mut World, source: &mut Source<'_>, stolen: &mut VecDeque<Ready>) {
+fn happen(world: &mut World, source: &mut Source<'_>, stolen: &mut VecDeque<Box<Ready>>) {
     let action = source.byte();
     let place = usize::from(action >> 5) % world.hosts.len();
     match action & 31 {
@@ -156,14 +156,14 @@ fn restart(world: &mut World, source: &mut Source<'_>, place: usize) {
 }
 
 /// Calls that cannot be right, and that every node must survive unharmed.
-fn misuse(world: &mut World, place: usize, stolen: &mut VecDeque<Ready>) {
+fn misuse(world: &mut World, place: usize, stolen: &mut VecDeque<Box<Ready>>) {
     let host = &mut world.hosts[place];
     let is_async = host.node.config().async_storage_writes;
     if let Some(ready) = stolen.pop_front() {
         // Another node's, or of a former life; it may even be the right one.
         let _ = host.call(|node| node.advance(ready));
     }
-    let ready = Ready::default();
+    let ready = Box::<Ready>::default();
     assert!(host.call(|node| node.advance(ready)).is_err(), "a foreign Ready was taken for the own one");
     if !is_async {
         let ack = raftcore::Ack::Applied { index: 1, bytes: 0, payload_bytes: 0 };
@@ -172,7 +172,7 @@ fn misuse(world: &mut World, place: usize, stolen: &mut VecDeque<Ready>) {
 }
 
 /// What only a broken host does.
-fn cheat(world: &mut World, source: &mut Source<'_>, place: usize, stolen: &mut VecDeque<Ready>) {
+fn cheat(world: &mut World, source: &mut Source<'_>, place: usize, stolen: &mut VecDeque<Box<Ready>>) {
     let host = &mut world.hosts[place];
     match source.below(8) {
         0 => {

@@ -17,8 +17,10 @@ const MODULE: &str = "raftcore.rpc";
 pub(crate) fn to_python<'py>(py: Python<'py>, body: &Body) -> PyResult<Bound<'py, PyAny>> {
     let bytes = |data: &[u8]| PyBytes::new(py, data);
     match body {
-        Body::Propose(it) => new(py, "Propose", (to_tuple(py, &it.entries)?,)),
-        Body::Append(it) => new(py, "Append", (EntryId(it.prev), it.commit, to_tuple(py, &it.entries)?)),
+        Body::Propose(it) => new(py, "Propose", (to_tuple(py, it.entries.iter())?,)),
+        Body::Append(it) => {
+            new(py, "Append", (EntryId(it.prev), it.commit, to_tuple(py, it.entries.iter())?))
+        }
         Body::AppendReply(it) => {
             new(py, "AppendReply", (it.index, it.reject.map(|reject| EntryId(reject.hint))))
         }

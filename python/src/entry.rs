@@ -122,8 +122,11 @@ impl Entry {
 type Positional<'py> = (u64, u64, Bound<'py, PyBytes>, EntryKind);
 
 /// A run of entries as a tuple. The payloads stay shared.
-pub(crate) fn to_tuple<'py>(py: Python<'py>, entries: &core::Entries) -> PyResult<Bound<'py, PyTuple>> {
-    PyTuple::new(py, entries.iter().map(|entry| Entry(entry.clone())))
+pub(crate) fn to_tuple<'py, 'a>(
+    py: Python<'py>,
+    entries: impl ExactSizeIterator<Item = &'a core::Entry>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    PyTuple::new(py, entries.map(|entry| Entry(entry.clone())))
 }
 
 /// The entries that a Python iterable yields.

@@ -141,7 +141,7 @@ impl MemoryStorage {
         max_bytes: u64,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let entries = self.ask(py, |storage| storage.entries(low, high, max_bytes))?;
-        to_tuple(py, &entries)
+        to_tuple(py, entries.iter())
     }
 
     /// Term of the entry at `index`, `first_index() - 1` included. Raises Compacted or Unavailable.

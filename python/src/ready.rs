@@ -30,14 +30,14 @@ use crate::state::{HardState, ReadState, SoftState};
 #[pyclass(frozen, module = "raftcore")]
 pub(crate) struct Ready {
     /// What `advance` takes; the rest is for reading.
-    work: Mutex<Option<core::Ready>>,
+    work: Mutex<Option<Box<core::Ready>>>,
     /// The node that it came from.
     node: Arc<()>,
     soft_state: Option<SoftState>,
     hard_state: Option<HardState>,
     must_sync: bool,
     snapshot: Option<Box<core::Snapshot>>,
-    entries: core::Entries,
+    entries: core::EntryRuns,
     committed_entries: core::Entries,
     messages: Vec<core::Message>,
     read_states: Vec<core::ReadState>,
@@ -77,7 +77,7 @@ impl LazyTuple {
 }
 
 impl Ready {
-    pub(crate) fn new(mut work: core::Ready, node: Arc<()>) -> Self {
+    pub(crate) fn new(mut work: Box<core::Ready>, node: Arc<()>) -> Self {
         Self {
             node,
             soft_state: work.soft_state.map(SoftState),
@@ -96,7 +96,7 @@ impl Ready {
     }
 
     /// What the node takes back, once, and only the node that it came from.
-    pub(crate) fn take(&self, node: &Arc<()>) -> Option<core::Ready> {
+    pub(crate) fn take(&self, node: &Arc<()>) -> Option<Box<core::Ready>> {
         if !Arc::ptr_eq(&self.node, node) {
             return None;
         }
@@ -107,7 +107,7 @@ impl Ready {
         self.snapshot.as_deref()
     }
 
-    pub(crate) fn core_entries(&self) -> &core::Entries {
+    pub(crate) fn core_entries(&self) -> &core::EntryRuns {
         &self.entries
     }
 
@@ -141,7 +141,7 @@ impl Ready {
     /// Entries to store. They replace stored ones at their indexes and after.
     #[getter]
     fn entries<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        self.tuples.entries.get(py, || to_tuple(py, &self.entries))
+        self.tuples.entries.get(py, || to_tuple(py, self.entries.iter()))
     }
 
     /// A snapshot to install in log and state machine.
@@ -153,7 +153,7 @@ impl Ready {
     /// Entries to apply.
     #[getter]
     fn committed_entries<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        self.tuples.committed_entries.get(py, || to_tuple(py, &self.committed_entries))
+        self.tuples.committed_entries.get(py, || to_tuple(py, self.committed_entries.iter()))
     }
 
     /// Messages to send.

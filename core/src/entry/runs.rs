@@ -2,8 +2,12 @@
 
 use std::collections::VecDeque;
 
-use super::{Entries, Entry};
+use super::{Entries, Entry, EntryRuns};
 use crate::types::{Index, Term};
+
+/// A run of so many entries is not copied to put it beside others: by then that costs more than to handle it
+/// on its own.
+pub(crate) const SHARED_RUN: usize = 512;
 
 /// Consecutive entries, in the runs in which they came. Handing out what came together costs one
 /// reference count.
@@ -140,7 +144,8 @@ impl Runs {
         self.bytes - beyond.map(|run| run_bytes(&run.entries)).sum::<u64>()
     }
 
-    /// Entries `low..high`, which must be here, as far as they fit `max_bytes`; at least one.
+    /// Entries `low..high`, which must be here, as far as they fit `max_bytes`; at least one. Perhaps fewer if
+    /// they are in several runs.
     #[inline]
     pub(crate) fn slice(&self, low: Index, high: Index, max_bytes: u64) -> Entries {
         debug_assert!(self.first <= low && high <= self.next, "not here");
@@ -151,6 +156,26 @@ impl Runs {
             }
             _ => self.any_slice(low, high, max_bytes),
         }
+    }
+
+    /// Entries `low..`, which must be here.
+    #[inline]
+    pub(crate) fn tail(&self, low: Index) -> EntryRuns {
+        match self.runs.back() {
+            Some(last) if low == last.first => last.entries.clone().into(),
+            _ => self.any_tail(low),
+        }
+    }
+
+    fn any_tail(&self, low: Index) -> EntryRuns {
+        let mut tail = EntryRuns::new();
+        if low < self.next {
+            for run in self.runs.range(self.run_of(low)..) {
+                let start = low.saturating_sub(run.first) as usize;
+                tail.push(run.entries.slice(start..run.entries.len()));
+            }
+        }
+        tail
     }
 
     fn any_slice(&self, low: Index, high: Index, max_bytes: u64) -> Entries {
@@ -165,10 +190,12 @@ impl Runs {
         let Some(run) = self.runs.get(place) else { return Entries::new() };
         let start = low.saturating_sub(run.first) as usize;
         let head = run.entries.slice(start..start + (high - low) as usize);
-        if head.len() as u64 == high - low || head.encoded_len() >= max_bytes {
+        let is_enough = head.len() >= SHARED_RUN || head.len() as u64 == high - low;
+        if is_enough || head.encoded_len() >= max_bytes {
             return head.fitting(max_bytes);
         }
-        let wanted = self.runs.range(place + 1..).flat_map(|run| run.entries.iter());
+        let short = self.runs.range(place + 1..).take_while(|run| run.entries.len() < SHARED_RUN);
+        let wanted = short.flat_map(|run| run.entries.iter());
         collect_fitting(head.iter().chain(wanted).take((high - low) as usize), max_bytes)
     }
 }

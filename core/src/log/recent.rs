@@ -5,7 +5,7 @@
 //! that stores it, all peers it is sent to and the state machine: one reference count each, however many
 //! entries there are.
 
-use crate::entry::{Entries, Entry, Runs};
+use crate::entry::{Entries, Entry, EntryRuns, Runs, SHARED_RUN};
 use crate::types::{Index, Term};
 
 #[derive(Clone, Debug)]
@@ -37,7 +37,9 @@ impl Window {
 
     /// The run that is being filled, with all in it that is not closed.
     fn open(&mut self) -> &mut Vec<Entry> {
-        if !self.piece.is_empty() {
+        if self.piece.len() >= SHARED_RUN {
+            self.close();
+        } else if !self.piece.is_empty() {
             self.open = std::mem::take(&mut self.piece).into_vec();
         }
         &mut self.open
@@ -88,6 +90,9 @@ impl Recent {
     pub(crate) fn append(&mut self, entries: Entries) {
         let count = entries.len() as u64;
         let window = self.window();
+        if entries.len() >= SHARED_RUN {
+            window.close();
+        }
         match window.open.is_empty() && window.piece.is_empty() {
             true => window.piece = entries,
             false => entries.append_to(window.open()),
@@ -115,6 +120,14 @@ impl Recent {
             window.close();
         }
         window.closed.slice(low, high, max_bytes)
+    }
+
+    /// Entries from `low` on, which must be here.
+    #[inline]
+    pub(crate) fn tail(&mut self, low: Index) -> EntryRuns {
+        let Some(window) = self.window.as_mut().filter(|_| low < self.next) else { return EntryRuns::new() };
+        window.close();
+        window.closed.tail(low)
     }
 
     /// What the closed runs cost that [`Self::evict`] could let go of.
@@ -202,6 +215,44 @@ mod tests {
             assert_eq!(recent.first(), 10);
             recent.push(entry(10));
             assert_eq!(recent.term(10), Some(1));
+        }
+    }
+
+    /// Runs that are as long as given, from 5 on, put in as pieces and one by one in turn.
+    fn of_pieces(lens: &[u64]) -> Recent {
+        let mut recent = Recent::new(5);
+        for (place, len) in lens.iter().enumerate() {
+            let indexes = recent.next..recent.next + len;
+            match place % 2 {
+                0 => recent.append(entries(indexes)),
+                _ => indexes.for_each(|index| recent.push(entry(index))),
+            }
+        }
+        recent
+    }
+
+    #[test]
+    fn the_tail_is_what_was_put_in_and_long_pieces_stay_as_they_came() {
+        let long = SHARED_RUN as u64;
+        for (lens, runs) in [
+            (&[3, 2, 4][..], &[9][..]),
+            (&[long, 1, 1, 0, long], &[long, 2, long]),
+            (&[2, 0, long, 0, long + 1, 0, 3], &[2, long, long + 1, 3]),
+            (&[0, 2, long, 3], &[2, long, 3]),
+        ] {
+            let next = 5 + lens.iter().sum::<u64>();
+            for low in (5..12).chain(next - 6..=next) {
+                let mut recent = of_pieces(lens);
+                assert_eq!(recent.term(low).is_some(), low < next);
+                let tail = recent.tail(low);
+                assert!(tail == entries(low..next).into(), "{lens:?} from {low}");
+                if low == 5 {
+                    assert_eq!(tail.runs().map(|run| run.len() as u64).collect::<Vec<_>>(), runs);
+                }
+                let slice = recent.slice(low, next, NO_LIMIT);
+                assert!(slice == entries(low..low + slice.len() as u64), "{lens:?} from {low}");
+                assert_eq!(slice.is_empty(), low == next, "{lens:?} from {low}");
+            }
         }
     }
 

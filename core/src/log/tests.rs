@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::NO_LIMIT;
 use crate::entry::EntryKind;
 use crate::membership::ConfState;
 use crate::message::Append;

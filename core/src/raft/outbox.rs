@@ -61,25 +61,15 @@ impl Outbox {
         !self.deferred.is_empty()
     }
 
-    /// Takes the messages that may leave now and, with synchronous writes, those that the host holds
-    /// back, after them.
-    pub(crate) fn take(&mut self) -> Vec<Message> {
+    /// Puts into an empty vector the messages that may leave now and, with synchronous writes, those that
+    /// the host holds back, after them. Its memory serves for the next ones.
+    pub(crate) fn take(&mut self, messages: &mut Vec<Message>) {
         if self.now.is_empty() {
-            return std::mem::take(&mut self.held);
+            std::mem::swap(messages, &mut self.held);
+            return;
         }
-        let mut messages = std::mem::take(&mut self.now);
+        std::mem::swap(messages, &mut self.now);
         messages.append(&mut self.held);
-        messages
-    }
-
-    /// Takes a vector whose messages have left, to be filled again.
-    pub(crate) fn give_back(&mut self, mut messages: Vec<Message>) {
-        messages.clear();
-        if self.now.capacity() == 0 {
-            self.now = messages;
-        } else if self.held.capacity() == 0 {
-            self.held = messages;
-        }
     }
 
     /// Lets the memory go that nothing is in.

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::input::Ack;
 use crate::message::Snapshot;
 use crate::raft::{Deferred, Raft, Shared};
-use crate::ready::{Completion, Ready, Response, StorageAppend, StorageApply, Ticket};
+use crate::ready::{Ready, Response, StorageAppend, StorageApply, Ticket};
 use crate::storage::Storage;
 use crate::types::{HardState, SoftState};
 
@@ -64,7 +64,7 @@ impl<S: Storage> Node<S> {
         !self.config().async_storage_writes || self.config().apply_before_persist
     }
 
-    pub(super) fn ready(&mut self) -> Result<Ready, Error> {
+    pub(super) fn ready(&mut self) -> Result<Box<Ready>, Error> {
         if self.ticket.is_out() {
             return Err(Error::ReadyOutstanding);
         }
@@ -74,51 +74,44 @@ impl<S: Storage> Node<S> {
         let shared = &mut self.raft.shared;
         let max_applying_bytes = shared.config.max_committed_bytes_per_ready;
         let committed_entries = shared.log.entries_to_apply(may_apply_unstable, max_applying_bytes)?;
+        let mut ready = match shared.config.async_storage_writes {
+            true => Box::default(),
+            false => self.ticket.issue(),
+        };
         let (hard_state, told) = (shared.hard_state(), self.told_hard_state);
-        let entries = shared.log.entries_to_store();
-        let snapshot = shared.log.snapshot_to_store().cloned().map(Box::new);
-        let stored = stored_ack(shared, snapshot.as_deref());
+        ready.entries = shared.log.entries_to_store();
+        ready.snapshot = shared.log.snapshot_to_store().cloned().map(Box::new);
+        let stored = stored_ack(shared, ready.snapshot.as_deref());
         let applied = applied_ack(&committed_entries);
+        ready.committed_entries = committed_entries;
         shared.log.handed_out();
         if let Some(Ack::Applied { index, bytes, .. }) = applied {
             shared.log.handed_out_to_apply(index, bytes, may_apply_unstable, max_applying_bytes);
         }
         self.told_soft_state = soft_state;
         self.told_hard_state = hard_state;
-        let messages = shared.outbox.take();
-        let read_states = std::mem::take(&mut shared.read_states);
-        let must_sync = !entries.is_empty()
-            || snapshot.is_some()
+        shared.outbox.take(&mut ready.messages);
+        std::mem::swap(&mut ready.read_states, &mut shared.read_states);
+        ready.must_sync = !ready.entries.is_empty()
+            || ready.snapshot.is_some()
             || (hard_state.term, hard_state.vote) != (told.term, told.vote);
-        let soft_state = (soft_state != told_soft_state).then_some(soft_state);
-        let hard_state = (hard_state != told).then_some(hard_state);
-        let (mut storage_append, mut storage_apply, mut completion) = (None, None, None);
+        ready.soft_state = (soft_state != told_soft_state).then_some(soft_state);
+        ready.hard_state = (hard_state != told).then_some(hard_state);
         if shared.config.async_storage_writes {
-            let is_due = !entries.is_empty() || hard_state.is_some() || snapshot.is_some();
-            storage_append = self.storage_append(is_due, stored);
-            storage_apply = applied.map(|ack| StorageApply { ack });
+            ready.storage_append = self.storage_append(&ready, stored);
+            ready.storage_apply = applied.map(|ack| StorageApply { ack });
         } else {
-            completion = Some(self.completion(stored, applied));
+            shared.outbox.swap_deferred(&mut ready.completion.deferred);
+            (ready.completion.stored, ready.completion.applied) = (stored, applied);
         }
-        Ok(Ready {
-            soft_state,
-            hard_state,
-            read_states,
-            entries,
-            snapshot,
-            committed_entries,
-            messages,
-            must_sync,
-            storage_append,
-            storage_apply,
-            completion,
-        })
+        Ok(ready)
     }
 
     /// Asynchronous writes: what the host does when it has stored all, if there is something to store
     /// or to wait for.
-    fn storage_append(&mut self, is_due: bool, stored: Option<Ack>) -> Option<StorageAppend> {
+    fn storage_append(&mut self, ready: &Ready, stored: Option<Ack>) -> Option<StorageAppend> {
         let outbox = &mut self.raft.shared.outbox;
+        let is_due = !ready.entries.is_empty() || ready.hard_state.is_some() || ready.snapshot.is_some();
         if !is_due && !outbox.has_deferred() {
             return None;
         }
@@ -129,24 +122,13 @@ impl<S: Storage> Node<S> {
         Some(StorageAppend { responses: deferred.chain(stored.map(Response::Acknowledge)).collect() })
     }
 
-    /// Synchronous writes: what `advance` does.
-    fn completion(&mut self, stored: Option<Ack>, applied: Option<Ack>) -> Box<Completion> {
-        let mut completion = self.ticket.issue();
-        self.raft.shared.outbox.swap_deferred(&mut completion.deferred);
-        completion.stored = stored;
-        completion.applied = applied;
-        completion
-    }
-
-    pub(super) fn advance(&mut self, ready: Ready) -> Result<(), Error> {
+    pub(super) fn advance(&mut self, mut ready: Box<Ready>) -> Result<(), Error> {
         if self.config().async_storage_writes {
             return Err(Error::WrongWriteMode);
         }
-        let Some(mut completion) = ready.completion.filter(|completion| self.ticket.is_own(completion))
-        else {
+        if !self.ticket.is_own(&ready) {
             return Err(Error::ForeignReady);
-        };
-        self.raft.shared.outbox.give_back(ready.messages);
+        }
         let mut failure = None;
         // Each notice is a fact of its own: a failure to act on one must not swallow the next.
         let mut tell = |ack: &Ack| {
@@ -154,6 +136,7 @@ impl<S: Storage> Node<S> {
                 failure.get_or_insert(error);
             }
         };
+        let completion = &mut ready.completion;
         for deferred in completion.deferred.drain(..) {
             if let Deferred::Acknowledge(ack) = deferred {
                 tell(&ack);
@@ -161,7 +144,7 @@ impl<S: Storage> Node<S> {
         }
         completion.stored.take().iter().for_each(&mut tell);
         completion.applied.take().iter().for_each(&mut tell);
-        self.ticket.take_back(completion);
+        self.ticket.take_back(ready);
         failure.map_or(Ok(()), Err)
     }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::entry::{Entries, Runs};
+use crate::entry::{Entries, EntryRuns, Runs};
 use crate::error::StorageError;
 use crate::membership::ConfState;
 use crate::message::Snapshot;
@@ -61,8 +61,11 @@ impl MemoryStorage {
 
     /// Saves entries: they replace what is stored at their indexes and after. Those already
     /// compacted are passed over. [`StorageError::Unavailable`] if they leave a gap.
-    pub fn append(&mut self, entries: impl Into<Entries>) -> Result<(), StorageError> {
-        let entries = entries.into();
+    pub fn append(&mut self, entries: impl Into<EntryRuns>) -> Result<(), StorageError> {
+        entries.into().into_runs().try_for_each(|run| self.append_run(run))
+    }
+
+    fn append_run(&mut self, entries: Entries) -> Result<(), StorageError> {
         if entries.first().is_some_and(|first| first.id.index == self.entries.next()) {
             self.entries.append(entries);
             return Ok(());

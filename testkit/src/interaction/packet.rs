@@ -104,7 +104,7 @@ impl Packet {
         Some(Self {
             commit: hard_state.commit,
             vote: hard_state.vote,
-            entries: ready.entries.clone(),
+            entries: ready.entries.clone().into_entries(),
             snapshot: ready.snapshot.clone(),
             responses: work.responses.iter().map(response).collect(),
             ..Self::new(from, Endpoint::AppendThread, "MsgStorageAppend", hard_state.term, Cargo::Work)

@@ -115,7 +115,7 @@ impl World {
         if node.raft.config().async_storage_writes {
             self.dispatch(id, messages)
         } else {
-            node.store(ready.hard_state, ready.snapshot.as_deref(), &ready.entries)?;
+            node.store(ready.hard_state, ready.snapshot.as_deref(), &ready.entries.clone().into_entries())?;
             node.apply(&ready.committed_entries)?;
             self.dispatch(id, messages)?;
             Ok(self.node(id)?.raft.advance(ready)?)

@@ -172,14 +172,14 @@ impl Debug for Contents<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Ready { soft_state, hard_state, read_states, must_sync, .. } = self.0;
         write!(f, "must_sync: {must_sync}, {soft_state:?}, {hard_state:?}, reads {read_states:?}, store")?;
-        write_entries(f, &self.0.entries)?;
+        write_entries(f, self.0.entries.iter())?;
         if let Some(snapshot) = &self.0.snapshot {
             let (id, conf_state) = (snapshot.id, &snapshot.conf_state);
             let hash = hash_of(&wire::encode_snapshot(snapshot));
             write!(f, ", snapshot {id:?} {conf_state:?} #{hash:x}")?;
         }
         f.write_str(", apply")?;
-        write_entries(f, &self.0.committed_entries)?;
+        write_entries(f, self.0.committed_entries.iter())?;
         f.write_str(", send")?;
         write_messages(f, self.0.messages.iter())?;
         if let Some(append) = &self.0.storage_append {
@@ -197,7 +197,7 @@ fn waiting_message(response: &Response) -> Option<&Message> {
     }
 }
 
-fn write_entries(f: &mut fmt::Formatter<'_>, entries: &[Entry]) -> fmt::Result {
+fn write_entries<'a>(f: &mut fmt::Formatter<'_>, entries: impl Iterator<Item = &'a Entry>) -> fmt::Result {
     let mut bytes = Vec::new();
     for entry in entries {
         bytes.clear();
@@ -306,7 +306,7 @@ impl Node for RecordedNode {
         self.node.has_ready()
     }
 
-    fn ready(&mut self) -> Result<Ready, Error> {
+    fn ready(&mut self) -> Result<Box<Ready>, Error> {
         let result = self.node.ready();
         self.is_busy = result.is_ok() && !self.is_async;
         match &result {
@@ -316,7 +316,7 @@ impl Node for RecordedNode {
         result
     }
 
-    fn advance(&mut self, ready: Ready) -> Result<(), Error> {
+    fn advance(&mut self, ready: Box<Ready>) -> Result<(), Error> {
         let result = self.node.advance(ready);
         self.is_busy = false;
         self.note("advances", &result);

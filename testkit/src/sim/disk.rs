@@ -4,8 +4,8 @@ use std::cell::{Ref, RefCell};
 use std::rc::Rc;
 
 use raftcore::{
-    Bytes, ConfState, Entries, EntryId, HardState, Index, MemoryStorage, Snapshot, Storage, StorageError,
-    Term,
+    Bytes, ConfState, Entries, EntryId, EntryRuns, HardState, Index, MemoryStorage, Snapshot, Storage,
+    StorageError, Term,
 };
 
 use super::machine::Checkpoint;
@@ -53,7 +53,7 @@ pub(super) struct Damage {
 #[derive(Clone, Debug)]
 pub(super) enum Write {
     /// What a Ready asks to store.
-    Log { hard_state: Option<HardState>, snapshot: Option<Box<Snapshot>>, entries: Entries },
+    Log { hard_state: Option<HardState>, snapshot: Option<Box<Snapshot>>, entries: EntryRuns },
     /// A snapshot made by the node itself.
     Snapshot { index: Index, conf_state: ConfState, data: Bytes },
     /// Removal of all entries up to this one.
@@ -88,7 +88,8 @@ impl Write {
     fn torn(&self, commit: Index, rng: &mut Rng) -> Option<Self> {
         match self {
             Self::Log { hard_state, snapshot: None, entries } if !entries.is_empty() => {
-                let entries = entries.slice(0..rng.below(entries.len() as u64) as usize);
+                let kept = rng.below(entries.len() as u64) as usize;
+                let entries = entries.clone().into_entries().slice(0..kept).into();
                 let cut = |state: HardState| HardState { commit, ..state };
                 Some(Self::Log { hard_state: hard_state.map(cut), snapshot: None, entries })
             }

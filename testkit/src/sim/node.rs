@@ -27,9 +27,9 @@ pub(super) trait Node: Debug {
     fn report_unreachable(&mut self, id: NodeId) -> Result<(), Error>;
     fn report_snapshot(&mut self, id: NodeId, status: SnapshotStatus) -> Result<(), Error>;
     fn has_ready(&self) -> bool;
-    fn ready(&mut self) -> Result<Ready, Error>;
+    fn ready(&mut self) -> Result<Box<Ready>, Error>;
     /// The work of a Ready is done (synchronous writes).
-    fn advance(&mut self, ready: Ready) -> Result<(), Error>;
+    fn advance(&mut self, ready: Box<Ready>) -> Result<(), Error>;
     /// What a Ready gave to store is stored (asynchronous writes); `outbox` gets the messages that
     /// waited for it.
     fn appended(&mut self, done: StorageAppend, outbox: &mut Vec<Message>) -> Result<(), Error>;
@@ -122,13 +122,13 @@ impl Node for RawNode<Disk> {
         self.has_ready()
     }
 
-    fn ready(&mut self) -> Result<Ready, Error> {
+    fn ready(&mut self) -> Result<Box<Ready>, Error> {
         let mut ready = self.ready()?;
         sort_messages(&mut ready);
         Ok(ready)
     }
 
-    fn advance(&mut self, ready: Ready) -> Result<(), Error> {
+    fn advance(&mut self, ready: Box<Ready>) -> Result<(), Error> {
         self.advance(ready)
     }
 

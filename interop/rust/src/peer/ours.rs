@@ -13,9 +13,9 @@ use super::{Envelope, Outcome, Peer, Settings, View, Work, text};
 /// A node of raftcore with its disk.
 pub(super) struct Ours {
     node: RawNode<MemoryStorage>,
-    ready: Option<Ready>,
+    ready: Option<Box<Ready>>,
     /// With asynchronous writes: what the disk has still to do, oldest first. A restart loses it.
-    writes: VecDeque<Ready>,
+    writes: VecDeque<Box<Ready>>,
     /// With asynchronous writes: what to hand back when the committed entries are applied.
     applying: Option<Ack>,
     random: u64,
@@ -78,7 +78,7 @@ impl Ours {
     }
 
     /// The oldest write is done: its answers leave, and the node learns of it.
-    fn finish_write(&mut self, ready: Ready) -> Outcome<Work> {
+    fn finish_write(&mut self, ready: Box<Ready>) -> Outcome<Work> {
         self.store(&ready)?;
         let mut work = Work { snapshot: ready.snapshot.as_deref().cloned(), ..Work::default() };
         for response in ready.storage_append.map_or_else(Vec::new, |append| append.responses) {

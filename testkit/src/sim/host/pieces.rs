@@ -1,6 +1,6 @@
 //! A host's work on a Ready, cut into pieces. Between two of them anything may happen.
 
-use raftcore::{Ack, Entries, Error, HardState, Index, Message, Ready, Snapshot, StorageAppend};
+use raftcore::{Ack, Entries, EntryRuns, Error, HardState, Index, Message, Ready, Snapshot, StorageAppend};
 
 use super::super::disk::Write;
 use super::super::violation::{Check, Invariant};
@@ -20,7 +20,7 @@ pub(in super::super) enum Lane {
 /// How far the work on a Ready is, with synchronous writes.
 #[derive(Debug)]
 pub(super) struct Cycle {
-    ready: Ready,
+    ready: Box<Ready>,
     next: Piece,
     /// Messages that wait until everything is stored.
     held_back: Vec<Message>,
@@ -37,7 +37,7 @@ enum Piece {
 #[derive(Debug)]
 pub(super) struct AppendWork {
     hard_state: Option<HardState>,
-    entries: Entries,
+    entries: EntryRuns,
     snapshot: Option<Box<Snapshot>>,
     must_sync: bool,
     /// Messages that wait until this is stored.
@@ -171,7 +171,7 @@ impl Host {
         Ok(())
     }
 
-    fn queue_for_threads(&mut self, ready: Ready, held_back: Vec<Message>) -> Check {
+    fn queue_for_threads(&mut self, ready: Box<Ready>, held_back: Vec<Message>) -> Check {
         let stores = ready.hard_state.is_some()
             || !ready.entries.is_empty()
             || ready.snapshot.is_some()

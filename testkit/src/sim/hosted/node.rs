@@ -177,7 +177,7 @@ impl Node for HostedNode {
         self.state.has_ready
     }
 
-    fn ready(&mut self) -> Result<Ready, Error> {
+    fn ready(&mut self) -> Result<Box<Ready>, Error> {
         let mut value = self.call(command::READY, |_| {})?;
         let mut ready = read_ready(&mut value, self.is_async);
         value.end();
@@ -185,7 +185,7 @@ impl Node for HostedNode {
         Ok(ready)
     }
 
-    fn advance(&mut self, _ready: Ready) -> Result<(), Error> {
+    fn advance(&mut self, _ready: Box<Ready>) -> Result<(), Error> {
         self.order(command::ADVANCE, |_| {})
     }
 
@@ -264,8 +264,8 @@ fn write_op(writer: &mut Writer, op: &ConfChangeOp) {
     writer.number(op.node);
 }
 
-fn read_ready(value: &mut Reader, is_async: bool) -> Ready {
-    let mut ready = Ready::default();
+fn read_ready(value: &mut Reader, is_async: bool) -> Box<Ready> {
+    let mut ready = Box::<Ready>::default();
     ready.must_sync = value.flag();
     ready.soft_state = value.flag().then(|| SoftState { leader: value.number(), role: read_role(value) });
     ready.hard_state = value.flag().then(|| value.hard_state());

@@ -1,0 +1,171 @@
+//! Entries that need not be in one piece.
+
+use std::{fmt, mem, slice};
+
+use super::{Entries, Entry};
+
+/// Consecutive entries in the runs in which they came: nothing is copied to put them side by side.
+#[derive(Clone, Default)]
+pub struct EntryRuns {
+    /// Empty only if all are.
+    first: Entries,
+    /// None is empty.
+    more: Vec<Entries>,
+}
+
+impl EntryRuns {
+    /// No entries.
+    pub const fn new() -> Self {
+        Self { first: Entries::new(), more: Vec::new() }
+    }
+
+    /// Adds the entries that follow.
+    pub(crate) fn push(&mut self, run: Entries) {
+        if self.first.is_empty() {
+            self.first = run;
+        } else if !run.is_empty() {
+            self.more.push(run);
+        }
+    }
+
+    /// The runs, none of them empty.
+    pub fn runs(&self) -> impl Iterator<Item = &Entries> {
+        Some(&self.first).filter(|first| !first.is_empty()).into_iter().chain(&self.more)
+    }
+
+    /// The same, given away.
+    pub fn into_runs(self) -> impl Iterator<Item = Entries> {
+        Some(self.first).filter(|first| !first.is_empty()).into_iter().chain(self.more)
+    }
+
+    /// The entries.
+    pub fn iter(&self) -> EntryRunsIter<'_> {
+        EntryRunsIter { run: self.first.iter(), more: self.more.iter() }
+    }
+
+    /// How many entries.
+    pub fn len(&self) -> usize {
+        self.first.len() + self.more.iter().map(Entries::len).sum::<usize>()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.first.is_empty()
+    }
+
+    /// The first entry.
+    pub fn first(&self) -> Option<&Entry> {
+        self.first.first()
+    }
+
+    /// The last entry.
+    pub fn last(&self) -> Option<&Entry> {
+        self.more.last().unwrap_or(&self.first).last()
+    }
+
+    /// All in one run: copied, payloads shared, unless they are that already.
+    pub fn into_entries(self) -> Entries {
+        if self.more.is_empty() {
+            return self.first;
+        }
+        let mut entries = Vec::with_capacity(self.len());
+        self.into_runs().for_each(|run| run.append_to(&mut entries));
+        entries.into()
+    }
+}
+
+impl<T: Into<Entries>> From<T> for EntryRuns {
+    fn from(entries: T) -> Self {
+        Self { first: entries.into(), more: Vec::new() }
+    }
+}
+
+impl From<&EntryRuns> for EntryRuns {
+    fn from(entries: &EntryRuns) -> Self {
+        entries.clone()
+    }
+}
+
+/// The entries of [`EntryRuns`].
+#[derive(Clone, Debug)]
+pub struct EntryRunsIter<'a> {
+    run: slice::Iter<'a, Entry>,
+    more: slice::Iter<'a, Entries>,
+}
+
+impl<'a> Iterator for EntryRunsIter<'a> {
+    type Item = &'a Entry;
+
+    fn next(&mut self) -> Option<&'a Entry> {
+        loop {
+            match self.run.next() {
+                Some(entry) => return Some(entry),
+                None => self.run = self.more.next()?.iter(),
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let len = self.run.len() + self.more.as_slice().iter().map(Entries::len).sum::<usize>();
+        (len, Some(len))
+    }
+
+    fn fold<B, F: FnMut(B, &'a Entry) -> B>(mut self, init: B, mut f: F) -> B {
+        let first = mem::take(&mut self.run).fold(init, &mut f);
+        self.more.fold(first, |folded, run| run.iter().fold(folded, &mut f))
+    }
+}
+
+impl ExactSizeIterator for EntryRunsIter<'_> {}
+
+impl<'a> IntoIterator for &'a EntryRuns {
+    type Item = &'a Entry;
+    type IntoIter = EntryRunsIter<'a>;
+
+    fn into_iter(self) -> EntryRunsIter<'a> {
+        self.iter()
+    }
+}
+
+impl PartialEq for EntryRuns {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for EntryRuns {}
+
+impl fmt::Debug for EntryRuns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_what_was_put_in() {
+        let run = |payloads: &[&'static str]| payloads.iter().map(|data| Entry::normal(*data)).collect();
+        let mut entries = EntryRuns::new();
+        assert_eq!(
+            (entries.len(), entries.first(), entries.last(), entries.runs().count()),
+            (0, None, None, 0)
+        );
+        for payloads in [&[][..], &["a", "b"], &[], &["c"], &["d", "e"]] {
+            entries.push(run(payloads));
+        }
+        let all: Entries = run(&["a", "b", "c", "d", "e"]);
+        assert_eq!(entries.runs().map(Entries::len).collect::<Vec<_>>(), [2, 1, 2]);
+        assert_eq!((entries.first(), entries.last()), (all.first(), all.last()));
+        for skipped in 0..=5 {
+            let mut iter = entries.iter();
+            iter.by_ref().take(skipped).for_each(drop);
+            assert_eq!(iter.len(), 5 - skipped);
+            assert!(iter.eq(&all[skipped..]));
+        }
+        assert_eq!(entries, EntryRuns::from(&all));
+        assert_eq!(entries.into_entries(), all);
+    }
+}
