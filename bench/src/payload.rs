@@ -81,10 +81,18 @@ impl Sequence {
         self.fold(payload.len() as u64);
         match self.look {
             Look::Ends => {
-                self.fold(word(payload.get(..8)));
-                self.fold(word(payload.get(payload.len().saturating_sub(8)..)));
+                self.fold(
+                    payload.first_chunk().map_or_else(|| short(payload), |first| u64::from_le_bytes(*first)),
+                );
+                self.fold(
+                    payload.last_chunk().map_or_else(|| short(payload), |last| u64::from_le_bytes(*last)),
+                );
             }
-            Look::All => payload.chunks(8).for_each(|chunk| self.fold(word(Some(chunk)))),
+            Look::All => {
+                let words = payload.chunks_exact(8);
+                self.fold(short(words.remainder()));
+                words.for_each(|word| self.fold(short(word)));
+            }
         }
     }
 
@@ -98,12 +106,9 @@ impl Sequence {
     }
 }
 
-fn word(bytes: Option<&[u8]>) -> u64 {
-    let mut word = [0; 8];
-    if let Some(bytes) = bytes {
-        word[..bytes.len().min(8)].copy_from_slice(&bytes[..bytes.len().min(8)]);
-    }
-    u64::from_le_bytes(word)
+/// Up to eight bytes as a number.
+fn short(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
 
 #[cfg(test)]

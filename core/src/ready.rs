@@ -65,8 +65,9 @@ impl Ready {
         self.snapshot = None;
         self.committed_entries = Entries::new();
         self.messages.clear();
-        self.storage_append = None;
-        self.storage_apply = None;
+        if self.storage_append.is_some() || self.storage_apply.is_some() {
+            (self.storage_append, self.storage_apply) = (None, None);
+        }
     }
 
     /// Whether there is nothing to do.

@@ -5,78 +5,98 @@ use std::{fmt, mem, slice};
 use super::{Entries, Entry};
 
 /// Consecutive entries in the runs in which they came: nothing is copied to put them side by side.
-#[derive(Clone, Default)]
-pub struct EntryRuns {
-    /// Empty only if all are.
-    first: Entries,
-    /// None is empty.
-    more: Vec<Entries>,
+#[derive(Clone)]
+pub struct EntryRuns(Runs);
+
+#[derive(Clone)]
+enum Runs {
+    /// Perhaps empty.
+    One(Entries),
+    /// At least one, none of them empty.
+    Many(Vec<Entries>),
 }
 
 impl EntryRuns {
     /// No entries.
     pub const fn new() -> Self {
-        Self { first: Entries::new(), more: Vec::new() }
+        Self(Runs::One(Entries::new()))
     }
 
     /// Adds the entries that follow.
     pub(crate) fn push(&mut self, run: Entries) {
-        if self.first.is_empty() {
-            self.first = run;
-        } else if !run.is_empty() {
-            self.more.push(run);
+        match &mut self.0 {
+            _ if run.is_empty() => {}
+            Runs::One(first) if first.is_empty() => *first = run,
+            Runs::One(first) => self.0 = Runs::Many(vec![mem::take(first), run]),
+            Runs::Many(runs) => runs.push(run),
         }
     }
 
     /// The runs, none of them empty.
-    pub fn runs(&self) -> impl Iterator<Item = &Entries> {
-        Some(&self.first).filter(|first| !first.is_empty()).into_iter().chain(&self.more)
-    }
-
-    /// The same, given away.
-    pub fn into_runs(self) -> impl Iterator<Item = Entries> {
-        Some(self.first).filter(|first| !first.is_empty()).into_iter().chain(self.more)
+    pub fn runs(&self) -> &[Entries] {
+        match &self.0 {
+            Runs::One(run) if run.is_empty() => &[],
+            Runs::One(run) => slice::from_ref(run),
+            Runs::Many(runs) => runs,
+        }
     }
 
     /// The entries.
     pub fn iter(&self) -> EntryRunsIter<'_> {
-        EntryRunsIter { run: self.first.iter(), more: self.more.iter() }
+        EntryRunsIter { run: [].iter(), more: self.runs().iter() }
     }
 
     /// How many entries.
     pub fn len(&self) -> usize {
-        self.first.len() + self.more.iter().map(Entries::len).sum::<usize>()
+        self.runs().iter().map(Entries::len).sum()
     }
 
     /// Whether there are none.
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.first.is_empty()
+        matches!(&self.0, Runs::One(run) if run.is_empty())
     }
 
     /// The first entry.
     pub fn first(&self) -> Option<&Entry> {
-        self.first.first()
+        self.runs().first()?.first()
     }
 
     /// The last entry.
     pub fn last(&self) -> Option<&Entry> {
-        self.more.last().unwrap_or(&self.first).last()
+        self.runs().last()?.last()
     }
 
     /// All in one run: copied, payloads shared, unless they are that already.
     pub fn into_entries(self) -> Entries {
-        if self.more.is_empty() {
-            return self.first;
+        match self.0 {
+            Runs::One(run) => run,
+            Runs::Many(runs) => {
+                let mut entries = Vec::with_capacity(runs.iter().map(Entries::len).sum());
+                runs.into_iter().for_each(|run| run.append_to(&mut entries));
+                entries.into()
+            }
         }
-        let mut entries = Vec::with_capacity(self.len());
-        self.into_runs().for_each(|run| run.append_to(&mut entries));
-        entries.into()
+    }
+
+    /// Gives the runs away, one by one, as long as nothing fails.
+    pub fn try_for_each_run<E>(self, mut f: impl FnMut(Entries) -> Result<(), E>) -> Result<(), E> {
+        match self.0 {
+            Runs::One(run) => f(run),
+            Runs::Many(runs) => runs.into_iter().try_for_each(f),
+        }
+    }
+}
+
+impl Default for EntryRuns {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
 impl<T: Into<Entries>> From<T> for EntryRuns {
     fn from(entries: T) -> Self {
-        Self { first: entries.into(), more: Vec::new() }
+        Self(Runs::One(entries.into()))
     }
 }
 
@@ -150,14 +170,14 @@ mod tests {
         let run = |payloads: &[&'static str]| payloads.iter().map(|data| Entry::normal(*data)).collect();
         let mut entries = EntryRuns::new();
         assert_eq!(
-            (entries.len(), entries.first(), entries.last(), entries.runs().count()),
+            (entries.len(), entries.first(), entries.last(), entries.runs().len()),
             (0, None, None, 0)
         );
         for payloads in [&[][..], &["a", "b"], &[], &["c"], &["d", "e"]] {
             entries.push(run(payloads));
         }
         let all: Entries = run(&["a", "b", "c", "d", "e"]);
-        assert_eq!(entries.runs().map(Entries::len).collect::<Vec<_>>(), [2, 1, 2]);
+        assert_eq!(entries.runs().iter().map(Entries::len).collect::<Vec<_>>(), [2, 1, 2]);
         assert_eq!((entries.first(), entries.last()), (all.first(), all.last()));
         for skipped in 0..=5 {
             let mut iter = entries.iter();

@@ -247,7 +247,7 @@ mod tests {
                 let tail = recent.tail(low);
                 assert!(tail == entries(low..next).into(), "{lens:?} from {low}");
                 if low == 5 {
-                    assert_eq!(tail.runs().map(|run| run.len() as u64).collect::<Vec<_>>(), runs);
+                    assert_eq!(tail.runs().iter().map(|run| run.len() as u64).collect::<Vec<_>>(), runs);
                 }
                 let slice = recent.slice(low, next, NO_LIMIT);
                 assert!(slice == entries(low..low + slice.len() as u64), "{lens:?} from {low}");
