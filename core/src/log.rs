@@ -15,7 +15,7 @@ pub(crate) use slice::{Fit, LogSlice};
 
 use recent::Recent;
 
-use crate::entry::{Entries, Entry, EntryRuns};
+use crate::entry::{Entries, Entry, EntryRuns, SHARED_RUN};
 use crate::error::{Error, StorageError};
 use crate::message::Snapshot;
 use crate::storage::Storage;
@@ -196,7 +196,8 @@ impl<S: Storage> RaftLog<S> {
         };
         check_answer(&stored, low, cut)?;
         let size = stored.encoded_len();
-        if (stored.len() as u64) < cut - low || cut == high || size >= max_bytes {
+        let is_long = stored.len() >= SHARED_RUN;
+        if (stored.len() as u64) < cut - low || cut == high || is_long || size >= max_bytes {
             return Ok(Some(stored));
         }
         let more = self.recent.slice(cut, high, max_bytes - size);

@@ -144,8 +144,7 @@ impl Runs {
         self.bytes - beyond.map(|run| run_bytes(&run.entries)).sum::<u64>()
     }
 
-    /// Entries `low..high`, which must be here, as far as they fit `max_bytes`; at least one. Perhaps fewer if
-    /// they are in several runs.
+    /// Entries `low..high`, which must be here, as far as they fit `max_bytes`; at least one.
     #[inline]
     pub(crate) fn slice(&self, low: Index, high: Index, max_bytes: u64) -> Entries {
         debug_assert!(self.first <= low && high <= self.next, "not here");
@@ -178,6 +177,25 @@ impl Runs {
         tail
     }
 
+    /// Where a slice from `low` to at most `high` should end, for no long run to be copied.
+    #[inline]
+    pub(crate) fn end_of_slice(&self, low: Index, high: Index) -> Index {
+        if self.runs.back().is_none_or(|last| last.first <= low) {
+            return high;
+        }
+        let mut end = low;
+        for run in self.runs.range(self.run_of(low)..).take_while(|run| run.first < high) {
+            let is_long = run.next() - end.max(run.first) >= SHARED_RUN as u64;
+            if end == low || !is_long {
+                end = run.next();
+            }
+            if is_long {
+                break;
+            }
+        }
+        end.min(high)
+    }
+
     fn any_slice(&self, low: Index, high: Index, max_bytes: u64) -> Entries {
         if low >= high {
             return Entries::new();
@@ -190,12 +208,10 @@ impl Runs {
         let Some(run) = self.runs.get(place) else { return Entries::new() };
         let start = low.saturating_sub(run.first) as usize;
         let head = run.entries.slice(start..start + (high - low) as usize);
-        let is_enough = head.len() >= SHARED_RUN || head.len() as u64 == high - low;
-        if is_enough || head.encoded_len() >= max_bytes {
+        if head.len() as u64 == high - low || head.encoded_len() >= max_bytes {
             return head.fitting(max_bytes);
         }
-        let short = self.runs.range(place + 1..).take_while(|run| run.entries.len() < SHARED_RUN);
-        let wanted = short.flat_map(|run| run.entries.iter());
+        let wanted = self.runs.range(place + 1..).flat_map(|run| run.entries.iter());
         collect_fitting(head.iter().chain(wanted).take((high - low) as usize), max_bytes)
     }
 }
@@ -260,6 +276,18 @@ mod tests {
                     assert_eq!(indexes, (low..low + expected).collect::<Vec<_>>());
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_slice_of_long_runs_is_whole() {
+        let mut runs = Runs::new(1);
+        for len in [SHARED_RUN, 1, SHARED_RUN + 1, SHARED_RUN] {
+            runs.append((runs.next()..).take(len).map(entry).collect());
+        }
+        for low in [1, 2, SHARED_RUN as u64, SHARED_RUN as u64 + 2] {
+            let indexes: Vec<_> = runs.slice(low, runs.next(), NO_LIMIT).iter().map(Entry::index).collect();
+            assert!(indexes.into_iter().eq(low..runs.next()), "from {low}");
         }
     }
 

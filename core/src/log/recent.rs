@@ -112,14 +112,15 @@ impl Recent {
         self.next = from;
     }
 
-    /// Entries `low..high`, which must be here, as far as they fit `max_bytes`; at least one.
+    /// Entries `low..high`, which must be here, as far as they fit `max_bytes`; at least one, but not all if
+    /// they are in several runs, some of them long.
     #[inline]
     pub(crate) fn slice(&mut self, low: Index, high: Index, max_bytes: u64) -> Entries {
         let Some(window) = self.window.as_mut().filter(|_| low < high) else { return Entries::new() };
         if high > window.closed.next() {
             window.close();
         }
-        window.closed.slice(low, high, max_bytes)
+        window.closed.slice(low, window.closed.end_of_slice(low, high), max_bytes)
     }
 
     /// Entries from `low` on, which must be here.
@@ -249,10 +250,33 @@ mod tests {
                 if low == 5 {
                     assert_eq!(tail.runs().iter().map(|run| run.len() as u64).collect::<Vec<_>>(), runs);
                 }
-                let slice = recent.slice(low, next, NO_LIMIT);
-                assert!(slice == entries(low..low + slice.len() as u64), "{lens:?} from {low}");
-                assert_eq!(slice.is_empty(), low == next, "{lens:?} from {low}");
             }
+        }
+    }
+
+    #[test]
+    fn a_slice_ends_where_a_long_piece_would_be_copied() {
+        let long = SHARED_RUN as u64;
+        let mut recent = of_pieces(&[long, 2, 1, 0, long, 1]);
+        let (short, second, last) = (5 + long, 5 + long + 3, 5 + long + 3 + long);
+        for (low, high, end) in [
+            (5, last + 1, short),
+            (5, short, short),
+            (5, 9, 9),
+            // What is left of a long one is not long any more.
+            (6, last + 1, second),
+            (6, short + 1, short + 1),
+            (short, last + 1, second),
+            (short + 1, second, second),
+            (second, last + 1, last),
+            (second + 1, last + 1, last + 1),
+            (last, last + 1, last + 1),
+        ] {
+            let slice = recent.slice(low, high, NO_LIMIT);
+            assert!(slice == entries(low..end), "{low}..{high}");
+            let run = recent.tail(low).runs()[0].clone();
+            let is_copied = slice.as_ptr() != run.as_ptr();
+            assert_eq!(is_copied, slice.len() > run.len(), "{low}..{high}");
         }
     }
 
