@@ -21,6 +21,9 @@ use crate::message::Snapshot;
 use crate::storage::Storage;
 use crate::types::{EntryId, Index, Term};
 
+/// At most so much is read from the host's storage at a time, however much is to be applied.
+const PAGE_BYTES: u64 = 1 << 20;
+
 #[derive(Clone, Debug)]
 pub(crate) struct RaftLog<S> {
     storage: S,
@@ -189,7 +192,7 @@ impl<S: Storage> RaftLog<S> {
         high: Index,
         max_bytes: u64,
     ) -> Result<Option<Entries>, StorageError> {
-        let stored = match self.storage.entries(low, cut, max_bytes) {
+        let stored = match self.storage.entries(low, cut, max_bytes.min(PAGE_BYTES)) {
             Ok(stored) => stored,
             Err(StorageError::Compacted) => return Ok(None),
             Err(error) => return Err(error),

@@ -144,7 +144,8 @@ impl Runs {
         self.bytes - beyond.map(|run| run_bytes(&run.entries)).sum::<u64>()
     }
 
-    /// Entries `low..high`, which must be here, as far as they fit `max_bytes`; at least one.
+    /// Entries `low..high`, which must be here, as far as they fit `max_bytes`; at least one. Not all of them if
+    /// a long run is most of what fits: then nothing is copied.
     #[inline]
     pub(crate) fn slice(&self, low: Index, high: Index, max_bytes: u64) -> Entries {
         debug_assert!(self.first <= low && high <= self.next, "not here");
@@ -208,7 +209,8 @@ impl Runs {
         let Some(run) = self.runs.get(place) else { return Entries::new() };
         let start = low.saturating_sub(run.first) as usize;
         let head = run.entries.slice(start..start + (high - low) as usize);
-        if head.len() as u64 == high - low || head.encoded_len() >= max_bytes {
+        let most = if head.len() >= SHARED_RUN { max_bytes / 2 } else { max_bytes };
+        if head.len() as u64 == high - low || head.encoded_len() >= most {
             return head.fitting(max_bytes);
         }
         let wanted = self.runs.range(place + 1..).flat_map(|run| run.entries.iter());
