@@ -6,10 +6,10 @@ use super::{Entries, Entry};
 
 /// Consecutive entries in the runs in which they came: nothing is copied to put them side by side.
 #[derive(Clone)]
-pub struct EntryRuns(Runs);
+pub struct EntryRuns(Parts);
 
 #[derive(Clone)]
-enum Runs {
+enum Parts {
     /// Perhaps empty.
     One(Entries),
     /// At least one, none of them empty.
@@ -19,25 +19,25 @@ enum Runs {
 impl EntryRuns {
     /// No entries.
     pub const fn new() -> Self {
-        Self(Runs::One(Entries::new()))
+        Self(Parts::One(Entries::new()))
     }
 
     /// Adds the entries that follow.
     pub(crate) fn push(&mut self, run: Entries) {
         match &mut self.0 {
             _ if run.is_empty() => {}
-            Runs::One(first) if first.is_empty() => *first = run,
-            Runs::One(first) => self.0 = Runs::Many(vec![mem::take(first), run]),
-            Runs::Many(runs) => runs.push(run),
+            Parts::One(first) if first.is_empty() => *first = run,
+            Parts::One(first) => self.0 = Parts::Many(vec![mem::take(first), run]),
+            Parts::Many(runs) => runs.push(run),
         }
     }
 
     /// The runs, none of them empty.
     pub fn runs(&self) -> &[Entries] {
         match &self.0 {
-            Runs::One(run) if run.is_empty() => &[],
-            Runs::One(run) => slice::from_ref(run),
-            Runs::Many(runs) => runs,
+            Parts::One(run) if run.is_empty() => &[],
+            Parts::One(run) => slice::from_ref(run),
+            Parts::Many(runs) => runs,
         }
     }
 
@@ -54,7 +54,7 @@ impl EntryRuns {
     /// Whether there are none.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        matches!(&self.0, Runs::One(run) if run.is_empty())
+        matches!(&self.0, Parts::One(run) if run.is_empty())
     }
 
     /// The first entry.
@@ -70,8 +70,8 @@ impl EntryRuns {
     /// All in one run: copied, payloads shared, unless they are that already.
     pub fn into_entries(self) -> Entries {
         match self.0 {
-            Runs::One(run) => run,
-            Runs::Many(runs) => {
+            Parts::One(run) => run,
+            Parts::Many(runs) => {
                 let mut entries = Vec::with_capacity(runs.iter().map(Entries::len).sum());
                 runs.into_iter().for_each(|run| run.append_to(&mut entries));
                 entries.into()
@@ -80,10 +80,10 @@ impl EntryRuns {
     }
 
     /// Gives the runs away, one by one, as long as nothing fails.
-    pub fn try_for_each_run<E>(self, mut f: impl FnMut(Entries) -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn try_for_each_run<E>(self, mut f: impl FnMut(Entries) -> Result<(), E>) -> Result<(), E> {
         match self.0 {
-            Runs::One(run) => f(run),
-            Runs::Many(runs) => runs.into_iter().try_for_each(f),
+            Parts::One(run) => f(run),
+            Parts::Many(runs) => runs.into_iter().try_for_each(f),
         }
     }
 }
@@ -96,7 +96,7 @@ impl Default for EntryRuns {
 
 impl<T: Into<Entries>> From<T> for EntryRuns {
     fn from(entries: T) -> Self {
-        Self(Runs::One(entries.into()))
+        Self(Parts::One(entries.into()))
     }
 }
 

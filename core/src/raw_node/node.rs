@@ -79,7 +79,9 @@ impl<S: Storage> Node<S> {
             false => self.ticket.issue(),
         };
         let (hard_state, told) = (shared.hard_state(), self.told_hard_state);
-        ready.entries = shared.log.entries_to_store();
+        if shared.log.has_entries_to_store() {
+            ready.entries = shared.log.entries_to_store();
+        }
         ready.snapshot = shared.log.snapshot_to_store().cloned().map(Box::new);
         let stored = stored_ack(shared, ready.snapshot.as_deref());
         let applied = applied_ack(&committed_entries);

@@ -66,7 +66,8 @@ impl MemoryStorage {
     }
 
     fn append_run(&mut self, entries: Entries) -> Result<(), StorageError> {
-        if entries.first().is_some_and(|first| first.id.index == self.entries.next()) {
+        let Some(first) = entries.first() else { return Ok(()) };
+        if first.id.index == self.entries.next() {
             self.entries.append(entries);
             return Ok(());
         }
