@@ -181,9 +181,14 @@ def hunt(program: Path, first: int, seeds: int, timeout: float) -> tuple[int, st
     command = [str(program), "--seeds", f"{first}..{first + seeds}", *options(program)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
-        timer = threading.Timer(timeout, process.kill)
+        is_too_long = threading.Event()
+
+        def give_up() -> None:
+            is_too_long.set()
+            process.kill()
+
+        timer = threading.Timer(timeout, give_up)
         timer.start()
-        start = time.monotonic()
         try:
             for line in process.stdout:
                 if found := _BREACH.match(line):
@@ -191,7 +196,7 @@ def hunt(program: Path, first: int, seeds: int, timeout: float) -> tuple[int, st
         finally:
             timer.cancel()
             process.kill()
-    if time.monotonic() - start >= timeout:
+    if is_too_long.is_set():
         raise TimeoutError(f"no end after {timeout:.0f} s")
     return None
 
