@@ -1,5 +1,5 @@
-//! The state machine: what every role shares, how messages and local events reach the role, and the
-//! one place where a role changes.
+//! The state machine: how messages and local events reach the role, and the one place where a role
+//! changes.
 
 pub(crate) mod election;
 mod heartbeat;
@@ -9,49 +9,24 @@ mod outbox;
 mod read_index;
 mod replication;
 pub(crate) mod role;
+mod shared;
 mod snapshot;
 mod term_gate;
 mod transfer;
 
-pub(crate) use outbox::{Deferred, Outbox};
+pub(crate) use outbox::Deferred;
+pub(crate) use shared::Shared;
 
 use crate::config::{Config, ReadMode};
-use crate::error::{DropReason, Error, StorageError};
+use crate::error::{DropReason, Error};
 use crate::input::{Ack, Proposed, SnapshotStatus};
-use crate::log::RaftLog;
-use crate::membership::{ConfState, Configuration};
 use crate::message::{Body, Message, Propose, ReadIndex, TransferLeader, Vote, VoteReply};
-use crate::ready::ReadState;
 use crate::storage::Storage;
-use crate::types::{EntryId, HardState, NO_NODE, NodeId, RoleKind, SoftState, Term};
+use crate::types::{EntryId, NO_NODE, NodeId, RoleKind, SoftState, Term};
 use election::Campaign;
 use replication::Proposals;
 use role::{Candidate, Follower, Leader, Role};
 use term_gate::Admission;
-
-/// What every role has.
-#[derive(Clone, Debug)]
-pub(crate) struct Shared<S> {
-    /// Ticks since the leader was heard from, a vote was given, a campaign began; on a leader, since
-    /// the last quorum check.
-    pub(crate) election_elapsed: u32,
-    pub(crate) randomized_timeout: u32,
-    /// Ticks in which somebody may read by a lease that this node has granted, by hearing a leader or,
-    /// which it does not remember, before its start. A later term does not end it: its leader may not
-    /// have heard of that.
-    pub(crate) lease_ticks: u32,
-    /// Election timeouts drawn so far.
-    draws: u32,
-    pub(crate) outbox: Outbox,
-    pub(crate) term: Term,
-    pub(crate) vote: NodeId,
-    pub(crate) log: RaftLog<S>,
-    pub(crate) configuration: Configuration,
-    pub(crate) config: Config,
-    pub(crate) read_states: Vec<ReadState>,
-    /// The last failure to read what was to be sent to a member.
-    pub(crate) storage_error: Option<Box<StorageError>>,
-}
 
 /// What shall become of the node's role.
 #[derive(Debug)]
@@ -68,97 +43,9 @@ pub(crate) struct Raft<S> {
     pub(crate) shared: Shared<S>,
 }
 
-impl<S: Storage> Shared<S> {
-    pub(crate) fn id(&self) -> NodeId {
-        self.config.id
-    }
-
-    /// Queues a message in the node's own term.
-    pub(crate) fn send(&mut self, to: NodeId, body: Body) {
-        self.send_in_term(to, self.term, body);
-    }
-
-    pub(crate) fn send_in_term(&mut self, to: NodeId, term: Term, body: Body) {
-        self.forward(self.config.id, to, term, body);
-    }
-
-    /// Queues a message on behalf of another node.
-    pub(crate) fn forward(&mut self, from: NodeId, to: NodeId, term: Term, body: Body) {
-        self.outbox.push(Message { from, to, term, body }, &self.config);
-    }
-
-    /// Whether the node may campaign: it votes, and no snapshot is about to change its log.
-    pub(crate) fn is_promotable(&self) -> bool {
-        self.configuration.is_voter(self.config.id) && !self.log.has_pending_snapshot()
-    }
-
-    /// Whether a committed membership change waits to be applied.
-    pub(crate) fn has_unapplied_conf_change(&mut self) -> Result<bool, StorageError> {
-        self.log.has_unapplied_conf_change(self.config.max_committed_bytes_per_ready)
-    }
-
-    pub(crate) fn hard_state(&self) -> HardState {
-        HardState { term: self.term, vote: self.vote, commit: self.log.committed() }
-    }
-
-    /// Begins a term, or the same one anew.
-    fn reset(&mut self, term: Term) {
-        if self.term != term {
-            self.term = term;
-            self.vote = NO_NODE;
-        }
-        self.election_elapsed = 0;
-        self.draw_election_timeout();
-    }
-
-    /// Draws from [election, 2 x election) ticks, so that elections seldom collide (thesis section
-    /// 3.4). The generator is SplitMix64, whose state follows from the number of draws.
-    fn draw_election_timeout(&mut self) {
-        self.draws = self.draws.wrapping_add(1);
-        let seed = self.config.seed ^ self.config.id.wrapping_mul(0xd6e8_feb8_6659_fd93);
-        let mut z = seed.wrapping_add(u64::from(self.draws).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^= z >> 31;
-        let span = u64::from(self.config.election_ticks);
-        self.randomized_timeout = self.config.election_ticks + (z % span.max(1)) as u32;
-    }
-}
-
 impl<S: Storage> Raft<S> {
     pub(crate) fn new(config: Config, storage: S) -> Result<Self, Error> {
-        config.validate()?;
-        let (hard_state, conf_state) = storage.initial_state()?;
-        let configuration = Configuration::restore(&conf_state)?;
-        let mut log = RaftLog::new(storage)?;
-        if log.last().index == 0 && conf_state != ConfState::default() {
-            return Err(Error::InconsistentStorage(
-                "there are members, but no log: a group starts from a snapshot at index 1 of term 1".into(),
-            ));
-        }
-        log.restart_at(hard_state.commit, config.applied)?;
-        if log.last().term > hard_state.term && !hard_state.is_empty() {
-            return Err(Error::InconsistentStorage(format!(
-                "the log ends in term {}, but the saved term is {}",
-                log.last().term,
-                hard_state.term
-            )));
-        }
-        let mut shared = Shared {
-            lease_ticks: config.granted_lease(),
-            draws: 0,
-            config,
-            log,
-            term: hard_state.term,
-            vote: hard_state.vote,
-            configuration,
-            election_elapsed: 0,
-            randomized_timeout: 0,
-            outbox: Outbox::default(),
-            read_states: Vec::new(),
-            storage_error: None,
-        };
-        shared.draw_election_timeout();
+        let shared = Shared::new(config, storage)?;
         Ok(Self { shared, role: Role::Follower(Follower { leader: NO_NODE }) })
     }
 
@@ -308,7 +195,7 @@ impl<S: Storage> Raft<S> {
 
     /// One tick of the host's clock.
     pub(crate) fn tick(&mut self) -> Result<(), Error> {
-        self.pass(1);
+        self.shared.pass(1);
         if let Role::Leader(leader) = &mut self.role {
             let next = leader.tick(&mut self.shared)?;
             return self.become_(next);
@@ -329,13 +216,6 @@ impl<S: Storage> Raft<S> {
                 self.shared.randomized_timeout.saturating_sub(self.shared.election_elapsed.saturating_add(1))
             }
         }
-    }
-
-    /// So many ticks have passed.
-    pub(crate) fn pass(&mut self, ticks: u32) {
-        let shared = &mut self.shared;
-        shared.election_elapsed = shared.election_elapsed.saturating_add(ticks);
-        shared.lease_ticks = shared.lease_ticks.saturating_sub(ticks);
     }
 
     /// Starts an election, as an expired timer does.

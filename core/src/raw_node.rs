@@ -83,7 +83,7 @@ impl<S: Storage> RawNode<S> {
     fn awake(&mut self) -> &mut Node<S> {
         let ticks = self.idle.end();
         if ticks > 0 {
-            self.node.raft.pass(ticks);
+            self.node.raft.shared.pass(ticks);
         }
         &mut self.node
     }
