@@ -159,12 +159,6 @@ impl World {
         let Some(replica) = self.replicas.get_mut(&id).filter(|replica| replica.host.is_some()) else {
             return Ok(());
         };
-        // As in the model, a group of one answers at once, though it may have forgotten what it committed.
-        let is_alone = |host: &Host| host.machine.conf_state.voters.len() <= 1;
-        if self.plan.is_for_comparison() && replica.host.as_ref().is_some_and(is_alone) {
-            replica.has_read = true;
-            return Ok(());
-        }
         // Unique on the node, over all incarnations; other nodes use the same ones.
         replica.reads += 1;
         let context = replica.reads;
