@@ -115,6 +115,7 @@ impl Entries {
     }
 
     /// Both sums.
+    #[inline]
     pub(crate) fn sizes(&self) -> Sizes {
         match self.chunk.as_deref().filter(|chunk| chunk.entries.as_slice().len() == self.len()) {
             Some(whole) => whole.sizes,

@@ -78,6 +78,7 @@ impl Runs {
     }
 
     /// Adds entries from the next index on.
+    #[inline]
     pub(crate) fn append(&mut self, entries: Entries) {
         let Some(first) = entries.first().map(Entry::index) else { return };
         debug_assert_eq!(first, self.next, "a gap in the log");

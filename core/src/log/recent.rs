@@ -25,6 +25,7 @@ struct Window {
 }
 
 impl Window {
+    #[inline]
     fn close(&mut self) {
         let run = match self.open.len() {
             0 if self.piece.is_empty() => return,
@@ -87,6 +88,7 @@ impl Recent {
     }
 
     /// Adds entries from the next index on.
+    #[inline]
     pub(crate) fn append(&mut self, entries: Entries) {
         let count = entries.len() as u64;
         let window = self.window();

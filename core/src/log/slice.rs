@@ -17,6 +17,7 @@ pub(crate) struct LogSlice {
 
 impl LogSlice {
     /// The log slice that an Append of the leader of `term` carries.
+    #[inline]
     pub(crate) fn new(append: Append, term: Term) -> Result<(Self, Index), Error> {
         let mut before = append.prev;
         if append.prev.index.checked_add(append.entries.len() as u64 + 1).is_none() {

@@ -24,6 +24,7 @@ pub(crate) struct Outbox {
 impl Outbox {
     /// Queues a message. Votes and acknowledgements, refusals included, wait for durability: they
     /// are answers from the state that is being stored (thesis section 3.8).
+    #[inline]
     pub(crate) fn push(&mut self, message: Message, config: &Config) {
         if !waits(&message.body, config) {
             push_tight(&mut self.now, message);
@@ -101,6 +102,7 @@ fn waits(body: &Body, config: &Config) -> bool {
 }
 
 /// Adds a message to what seldom holds more than one: a node has this memory for itself.
+#[inline]
 fn push_tight(messages: &mut Vec<Message>, message: Message) {
     if messages.capacity() == 0 {
         messages.reserve_exact(1);

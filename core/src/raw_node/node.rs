@@ -139,11 +139,12 @@ impl<S: Storage> Node<S> {
             }
         };
         let completion = &mut ready.completion;
-        for deferred in completion.deferred.drain(..) {
+        for deferred in &completion.deferred {
             if let Deferred::Acknowledge(ack) = deferred {
-                tell(&ack);
+                tell(ack);
             }
         }
+        completion.deferred.clear();
         completion.stored.take().iter().for_each(&mut tell);
         completion.applied.take().iter().for_each(&mut tell);
         self.ticket.take_back(ready);
