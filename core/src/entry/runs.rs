@@ -17,7 +17,8 @@ pub(crate) struct Runs {
     runs: VecDeque<Run>,
     first: Index,
     next: Index,
-    bytes: u64,
+    /// What all runs cost that once were before the first.
+    gone: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -25,6 +26,9 @@ struct Run {
     /// Index of the first entry. Kept here so that a search touches no entry.
     first: Index,
     entries: Entries,
+    /// What it and all before it cost, those included that are gone: so what any of them cost together is a
+    /// difference of two.
+    total: u64,
 }
 
 impl Run {
@@ -47,6 +51,16 @@ impl Runs {
     /// Index after the last entry.
     pub(crate) fn next(&self) -> Index {
         self.next
+    }
+
+    /// What all runs cost together.
+    fn bytes(&self) -> u64 {
+        self.total() - self.gone
+    }
+
+    /// The same, with those that are gone.
+    fn total(&self) -> u64 {
+        self.runs.back().map_or(self.gone, |run| run.total)
     }
 
     /// How many entries the last run has.
@@ -82,9 +96,9 @@ impl Runs {
     pub(crate) fn append(&mut self, entries: Entries) {
         let Some(first) = entries.first().map(Entry::index) else { return };
         debug_assert_eq!(first, self.next, "a gap in the log");
-        self.bytes += run_bytes(&entries);
+        let total = self.total() + run_bytes(&entries);
         self.next += entries.len() as u64;
-        self.runs.push_back(Run { first, entries });
+        self.runs.push_back(Run { first, entries, total });
     }
 
     /// Removes the entries from `from` on; continues there.
@@ -98,11 +112,10 @@ impl Runs {
         }
         self.next = from;
         while let Some(run) = self.runs.pop_back() {
-            self.bytes -= run_bytes(&run.entries);
             if run.first < from {
-                let kept = run.entries.slice(0..(from - run.first) as usize);
-                self.bytes += run_bytes(&kept);
-                self.runs.push_back(Run { first: run.first, entries: kept });
+                let entries = run.entries.slice(0..(from - run.first) as usize);
+                let total = self.total() + run_bytes(&entries);
+                self.runs.push_back(Run { first: run.first, entries, total });
                 break;
             }
         }
@@ -114,15 +127,13 @@ impl Runs {
         while self.first < first {
             let Some(run) = self.runs.front_mut() else { return };
             let next = run.next();
-            self.bytes -= run_bytes(&run.entries);
             if next <= first {
-                self.first = next;
+                (self.first, self.gone) = (next, run.total);
                 self.runs.pop_front();
             } else {
-                let kept = run.entries.slice((first - run.first) as usize..run.entries.len());
-                self.bytes += run_bytes(&kept);
-                *run = Run { first, entries: kept };
-                self.first = first;
+                let entries = run.entries.slice((first - run.first) as usize..run.entries.len());
+                (self.first, self.gone) = (first, run.total - run_bytes(&entries));
+                *run = Run { first, entries, total: run.total };
             }
         }
     }
@@ -130,32 +141,42 @@ impl Runs {
     /// Removes whole runs from the front, none of them beyond `last`, while more than `max_bytes` are
     /// held.
     pub(crate) fn evict(&mut self, last: Index, max_bytes: u64) {
-        while self.bytes > max_bytes {
+        while self.bytes() > max_bytes {
             let Some(run) = self.runs.front().filter(|run| run.next() <= last + 1) else { return };
-            self.first = run.next();
-            self.bytes -= run_bytes(&run.entries);
+            (self.first, self.gone) = (run.next(), run.total);
             self.runs.pop_front();
         }
     }
 
     /// What the runs cost that [`Self::evict`] could let go of.
     pub(crate) fn bytes_up_to(&self, last: Index) -> u64 {
-        // There are few beyond it, and there may be many up to it.
-        let beyond = self.runs.iter().rev().take_while(|run| run.next() > last + 1);
-        self.bytes - beyond.map(|run| run_bytes(&run.entries)).sum::<u64>()
+        let count = self.runs.partition_point(|run| run.next() <= last + 1);
+        let run = count.checked_sub(1).and_then(|place| self.runs.get(place));
+        run.map_or(0, |run| run.total - self.gone)
     }
 
     /// Entries `low..high`, which must be here, as far as they fit `max_bytes`; at least one. Not all of them if
     /// a long run is most of what fits: then nothing is copied.
-    #[inline]
     pub(crate) fn slice(&self, low: Index, high: Index, max_bytes: u64) -> Entries {
+        self.slice_sparing(usize::MAX, low, high, max_bytes)
+    }
+
+    /// The same, or fewer, so that no long run is copied.
+    #[inline]
+    pub(crate) fn shared_slice(&self, low: Index, high: Index, max_bytes: u64) -> Entries {
+        self.slice_sparing(SHARED_RUN, low, high, max_bytes)
+    }
+
+    /// The same, but runs of `long` entries and more stand alone.
+    #[inline]
+    fn slice_sparing(&self, long: usize, low: Index, high: Index, max_bytes: u64) -> Entries {
         debug_assert!(self.first <= low && high <= self.next, "not here");
         // What came last is asked for most often, all of it.
         match self.runs.back() {
             Some(last) if low == last.first && high == self.next && last.entries.surely_fit(max_bytes) => {
                 last.entries.clone()
             }
-            _ => self.any_slice(low, high, max_bytes),
+            _ => self.any_slice(long, low, high, max_bytes),
         }
     }
 
@@ -179,26 +200,7 @@ impl Runs {
         tail
     }
 
-    /// Where a slice from `low` to at most `high` should end, for no long run to be copied.
-    #[inline]
-    pub(crate) fn end_of_slice(&self, low: Index, high: Index) -> Index {
-        if self.runs.back().is_none_or(|last| last.first <= low) {
-            return high;
-        }
-        let mut end = low;
-        for run in self.runs.range(self.run_of(low)..).take_while(|run| run.first < high) {
-            let is_long = run.next() - end.max(run.first) >= SHARED_RUN as u64;
-            if end == low || !is_long {
-                end = run.next();
-            }
-            if is_long {
-                break;
-            }
-        }
-        end.min(high)
-    }
-
-    fn any_slice(&self, low: Index, high: Index, max_bytes: u64) -> Entries {
+    fn any_slice(&self, long: usize, low: Index, high: Index, max_bytes: u64) -> Entries {
         if low >= high {
             return Entries::new();
         }
@@ -211,10 +213,13 @@ impl Runs {
         let start = low.saturating_sub(run.first) as usize;
         let head = run.entries.slice(start..start + (high - low) as usize);
         let most = if head.len() >= SHARED_RUN { max_bytes / 2 } else { max_bytes };
-        if head.len() as u64 == high - low || head.encoded_len() >= most {
+        let stands_alone = |run: &Run| run.entries.len() >= long;
+        let is_alone = head.len() >= long || self.runs.get(place + 1).is_none_or(stands_alone);
+        if is_alone || head.len() as u64 == high - low || head.encoded_len() >= most {
             return head.fitting(max_bytes);
         }
-        let wanted = self.runs.range(place + 1..).flat_map(|run| run.entries.iter());
+        let short = self.runs.range(place + 1..).take_while(|run| !stands_alone(run));
+        let wanted = short.flat_map(|run| run.entries.iter());
         collect_fitting(head.iter().chain(wanted).take((high - low) as usize), max_bytes)
     }
 }
@@ -262,7 +267,15 @@ mod tests {
             assert_eq!(runs.term(index).is_some(), (first..next).contains(&index), "{index}");
         }
         let held: u64 = runs.runs.iter().map(|run| run_bytes(&run.entries)).sum();
-        assert_eq!(runs.bytes, held);
+        assert_eq!(runs.bytes(), held);
+        for last in 1..20 {
+            let whole = runs.runs.iter().filter(|run| run.next() <= last + 1);
+            assert_eq!(
+                runs.bytes_up_to(last),
+                whole.map(|run| run_bytes(&run.entries)).sum::<u64>(),
+                "{last}"
+            );
+        }
     }
 
     #[test]

@@ -122,7 +122,7 @@ impl Recent {
         if high > window.closed.next() {
             window.close();
         }
-        window.closed.slice(low, window.closed.end_of_slice(low, high), max_bytes)
+        window.closed.shared_slice(low, high, max_bytes)
     }
 
     /// Entries from `low` on, which must be here.

@@ -13,6 +13,9 @@ impl World {
         let is_long = self.rng.chance(300);
         let leader = self.resolve(Target::Leader).filter(|_| is_long);
         match leader {
+            Some(leader) if self.plan.has_leases() && self.rng.chance(300) => {
+                (self.draw_abdication(leader), 0)
+            }
             Some(leader) if self.plan.has_leases() => self.draw_coup(leader),
             Some(leader) if self.plan.is_async() => self.draw_purge(leader),
             _ => (self.draw_rivalry(), 0),
@@ -52,8 +55,27 @@ impl World {
         vec![Action::Mend, Action::Campaign { node: Target::Node(id) }]
     }
 
-    /// A node that has not heard the leader for long campaigns just when the others have been restarted and
-    /// the leader is cut off. Nothing is written before that, so that its log is as good as theirs; but
+    /// A leader hands over to another, and hears nothing of how that goes. Asked to read, it must not rely
+    /// on the lease that all have granted.
+    fn draw_abdication(&mut self, leader: NodeId) -> Vec<Action> {
+        let (timeout, latency) = (self.plan.election_timeout(), self.network.plan.latency);
+        let others = self.voters_but(leader);
+        let Some(heir) = self.rng.pick(&others) else { return vec![Action::Mend] };
+        let node = Target::Node(leader);
+        // What was on its way has arrived, and the heir has all entries.
+        let start = 4 * latency + TICK;
+        self.later(start, Action::Transfer { node, to: Target::Node(heir) });
+        let deaf = start + self.rng.between(1, 2 * latency);
+        self.later(deaf, Action::Cut(others.iter().map(|other| (*other, leader)).collect()));
+        for _ in 0..4 {
+            let soon = self.rng.between(TICK, timeout);
+            self.later(start + soon, Action::Read { node });
+        }
+        vec![Action::Mend, Action::Hush { time: start + timeout }]
+    }
+
+    /// A node that has not heard the leader for long campaigns just when the leader is cut off, and the others
+    /// have perhaps been restarted. Nothing is written before that, so that its log is as good as theirs; but
     /// they have granted the leader a lease.
     fn draw_coup(&mut self, leader: NodeId) -> (Vec<Action>, u64) {
         let (timeout, latency) = (self.plan.election_timeout(), self.network.plan.latency);
@@ -63,7 +85,8 @@ impl World {
         let deaf = 4 * latency + TICK;
         let strike = deaf + timeout + self.rng.between(TICK, timeout);
         self.later(deaf, Action::Cut(vec![(leader, rival)]));
-        for id in others.into_iter().filter(|id| *id != rival) {
+        let restarts = self.rng.chance(600);
+        for id in others.into_iter().filter(|id| *id != rival && restarts) {
             let pause = Some(self.rng.between(1, TICK / 2));
             self.later(strike, Action::Crash { node: Target::Node(id), pause });
         }
