@@ -17,7 +17,9 @@ pub(crate) struct Runs {
     runs: VecDeque<Run>,
     first: Index,
     next: Index,
-    /// What all runs cost that once were before the first.
+    /// What all runs cost that are here or once were before the first.
+    total: u64,
+    /// What those cost that once were before the first.
     gone: u64,
 }
 
@@ -55,12 +57,7 @@ impl Runs {
 
     /// What all runs cost together.
     fn bytes(&self) -> u64 {
-        self.total() - self.gone
-    }
-
-    /// The same, with those that are gone.
-    fn total(&self) -> u64 {
-        self.runs.back().map_or(self.gone, |run| run.total)
+        self.total - self.gone
     }
 
     /// How many entries the last run has.
@@ -96,9 +93,9 @@ impl Runs {
     pub(crate) fn append(&mut self, entries: Entries) {
         let Some(first) = entries.first().map(Entry::index) else { return };
         debug_assert_eq!(first, self.next, "a gap in the log");
-        let total = self.total() + run_bytes(&entries);
+        self.total += run_bytes(&entries);
         self.next += entries.len() as u64;
-        self.runs.push_back(Run { first, entries, total });
+        self.runs.push_back(Run { first, entries, total: self.total });
     }
 
     /// Removes the entries from `from` on; continues there.
@@ -110,12 +107,11 @@ impl Runs {
         if from >= self.next {
             return;
         }
-        self.next = from;
         while let Some(run) = self.runs.pop_back() {
+            self.next = run.first;
+            self.total = self.runs.back().map_or(self.gone, |run| run.total);
             if run.first < from {
-                let entries = run.entries.slice(0..(from - run.first) as usize);
-                let total = self.total() + run_bytes(&entries);
-                self.runs.push_back(Run { first: run.first, entries, total });
+                self.append(run.entries.slice(0..(from - run.first) as usize));
                 break;
             }
         }
