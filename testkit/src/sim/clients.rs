@@ -183,7 +183,17 @@ impl World {
     fn ask_to_read(&mut self, id: NodeId, context: u64) -> Check<Option<()>> {
         self.tell(|| Happening::Request { node: id, text: format!("is to read, context {context}") });
         let bytes = Bytes::copy_from_slice(&context.to_le_bytes());
+        self.note_shortcut(id, id, &bytes);
         self.input(id, |raft| raft.read_index(bytes))
+    }
+
+    /// A read of `reader` reaches node `at`.
+    pub(super) fn note_shortcut(&mut self, at: NodeId, reader: NodeId, context: &[u8]) {
+        let Ok(context) = context.try_into().map(u64::from_le_bytes) else { return };
+        let host = self.replicas.get(&at).and_then(|replica| replica.host.as_ref());
+        if let Some(host) = host.filter(|host| self.plan.is_for_comparison() && host.is_leader()) {
+            self.oracle.observe_shortcut(reader, context, &host.machine.conf_state);
+        }
     }
 
     pub(super) fn compact(&mut self, id: NodeId, keep: Option<u64>) {

@@ -81,6 +81,9 @@ impl World {
             self.schedule(delay, Event::SnapshotReport { node: from, about: to, status });
         }
         self.tell(|| Happening::Deliver { node: to, from, id, text: trace::describe(&message) });
+        if let Body::ReadIndex(read) = &message.body {
+            self.note_shortcut(to, from, &read.context);
+        }
         self.input(to, |raft| raft.step(message))?;
         checks::nothing_changed(self, to, before)
     }

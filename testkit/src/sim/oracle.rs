@@ -39,6 +39,8 @@ pub(super) struct Oracle {
     places: HashMap<[u8; 8], Option<EntryId>>,
     /// What was committed when a read was requested.
     reads: BTreeMap<(NodeId, u64), Index>,
+    /// Reads that our model answered without asking anybody.
+    shortcuts: BTreeSet<(NodeId, u64)>,
     /// All disks, those of stopped nodes included.
     disks: BTreeMap<NodeId, Disk>,
     tally: Tally,
@@ -62,6 +64,7 @@ impl Oracle {
             proposals: BTreeMap::new(),
             places: HashMap::new(),
             reads: BTreeMap::new(),
+            shortcuts: BTreeSet::new(),
             disks: BTreeMap::new(),
             tally: Tally::default(),
             workload,
@@ -322,11 +325,18 @@ impl Oracle {
         self.reads.insert((node, context), self.last_committed().id.index);
     }
 
-    /// Whether the group had a single voter at some time. Our model answers reads then without asking
+    /// A read reached a leader that knows `membership`. If that is one voter, our model answers without asking
     /// anybody: before it knows what is committed, and even as a leader that this voter knows nothing of,
-    /// because it has removed itself and was told to go on. Such answers count for nothing.
-    pub(super) fn has_been_of_one(&self) -> bool {
-        self.memberships.iter().any(is_of_one)
+    /// because it has removed itself and was told to go on. Such an answer counts for nothing.
+    pub(super) fn observe_shortcut(&mut self, node: NodeId, context: u64, membership: &ConfState) {
+        if is_of_one(membership) {
+            self.shortcuts.insert((node, context));
+        }
+    }
+
+    /// Whether an answer to this read may come from a leader that asked nobody.
+    pub(super) fn has_shortcut(&self, node: NodeId, context: u64) -> bool {
+        self.shortcuts.contains(&(node, context))
     }
 
     /// A node may serve a read at `index`.
