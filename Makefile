@@ -177,7 +177,7 @@ test-kill: build-c ## Kill and restart kvd's nodes 100 times while clients write
 setup-bench: setup ## Install what bench-kvd compares with: etcd, redis, a library for plots; the load for etcd (needs Go)
 	@scripts/setup_bench.sh
 
-bench-kvd: build-c ## Measure kvd beside etcd and redis, and write docs/benchmarks.md (BENCH_KVD="--rounds 1 --realtime")
+bench-kvd: build-c ## Measure kvd beside etcd and redis, and write docs/benchmarks.md (BENCH_KVD="--rounds 3 --realtime")
 	@$(ENV) cmake --build build --target kvd_load
 	@$(ENV) python scripts/bench_kvd.py --write $(BENCH_KVD)
 	@if command -v perf >/dev/null; then $(ENV) python scripts/profile_kvd.py --write $(filter --realtime,$(BENCH_KVD)); \

@@ -71,6 +71,10 @@ ROWS = (
 )
 
 
+# A shorter run prints its figures without a verdict.
+LEAST_ROUNDS, LEAST_PROPOSALS = 3, 100_000
+
+
 @dataclass(frozen=True)
 class Target:
     """A figure that has to be reached."""
@@ -87,8 +91,8 @@ class Target:
     # What may be absent and is needed.
     requires: str = "core"
 
-    def line(self, figures: Figures) -> str:
-        """The target as a line of a table."""
+    def line(self, figures: Figures, verdicts: bool = True) -> str:
+        """The target as a line of a table; without `verdicts` it does not say whether the target is met."""
         if not figures.have(self.requires):
             return f"| {self.what} | | not measured: {OPTIONAL[self.requires][2]} | | `{self.command}` |"
         value = self.figure(figures)
@@ -98,7 +102,8 @@ class Target:
         if self.beside is not None:
             what, figure = self.beside
             measured += f" ({what}: {figure(figures):.3g}{self.unit})"
-        return f"| {self.what} | {wanted} | {measured} | {'yes' if met else '**no**'} | `{self.command}` |"
+        verdict = ("yes" if met else "**no**") if verdicts else "too short to tell"
+        return f"| {self.what} | {wanted} | {measured} | {verdict} | `{self.command}` |"
 
 
 class Figures:
@@ -301,6 +306,11 @@ def others(figures: Figures) -> list[str]:
     return lines
 
 
+def is_long_enough(rounds: int, proposals: int) -> bool:
+    """Whether a run can say that a target is met: single or short rounds differ by more than targets are missed by."""
+    return rounds >= LEAST_ROUNDS and proposals >= LEAST_PROPOSALS
+
+
 def report(figures: Figures, where: str, options: argparse.Namespace, absent: set[str]) -> str:
     """Everything, as Markdown."""
     rounds = f"{options.rounds} rounds of {options.proposals:,} proposals"
@@ -310,7 +320,8 @@ def report(figures: Figures, where: str, options: argparse.Namespace, absent: se
     lines += [*speeds(figures), "", *others(figures), ""]
     lines += ["Each target, and what to give to `raftcore-bench` to measure it alone (see above):", ""]
     lines += ["| target | wanted | measured | met | command |", "|---|---:|---:|---|---|"]
-    lines += [target.line(figures) for target in TARGETS]
+    verdicts = is_long_enough(options.rounds, options.proposals)
+    lines += [target.line(figures, verdicts) for target in TARGETS]
     return "\n".join(lines)
 
 
@@ -365,7 +376,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=None, help="rounds of each measurement (5; quick: 1)")
     parser.add_argument("--proposals", type=int, default=None, help="proposals of a round (400000; quick: 20000)")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: steadier on a busy machine")
-    parser.add_argument("--quick", action="store_true", help="small numbers, and no file is written")
+    parser.add_argument("--quick", action="store_true", help="small numbers: no verdicts, and no file is written")
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.quick else 5)
     options.proposals = options.proposals or (20_000 if options.quick else 400_000)
@@ -376,7 +387,10 @@ def main() -> int:
     figures = measure(options, absent)
     text = report(figures, where, options, absent)
     print(text)
-    if not options.quick:
+    if not is_long_enough(options.rounds, options.proposals):
+        least = f"{LEAST_ROUNDS} rounds of {LEAST_PROPOSALS:,} proposals"
+        print(f"\nnothing is written, and no verdict given: fewer than {least} are too short to tell", file=sys.stderr)
+    else:
         write_document(text)
         plot(figures, where)
         print(f"\nwritten: {DOCUMENT.relative_to(ROOT)}, its .svg and its .png", file=sys.stderr)

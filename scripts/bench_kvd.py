@@ -55,6 +55,8 @@ WORKLOADS = [
     Workload("linearizable reads, 64 clients", "get", 64, 1, "5 x etcd", etcd_ratio=5),
 ]
 BUSY_LOAD = 0.9  # cores
+# A shorter run prints its figures without a verdict.
+LEAST_ROUNDS, LEAST_SECONDS = 3, 2
 CURVE = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
 
 
@@ -245,6 +247,11 @@ def run_curve(servers, seconds, prefix):
             say(f"{clients} clients: {server.name}: {result['ops_per_second']:,.0f}/s")
 
 
+def is_long_enough(rounds, seconds):
+    """Whether a run can say that a target is met: single rounds differ by more than targets are missed by."""
+    return rounds >= LEAST_ROUNDS and seconds >= LEAST_SECONDS
+
+
 def verdict(workload, kvd, etcd):
     rate = kvd["median"]["ops_per_second"]
     if workload.at_least:
@@ -312,7 +319,8 @@ def table(servers, arguments, load_average, together):
             cells.append("-" if result is None else cell(result))
         kvd = by_name["kvd"].results[workload.name]
         etcd = by_name["etcd"].results.get(workload.name) if "etcd" in by_name else None
-        row = [workload.name, *cells, workload.target, verdict(workload, kvd, etcd)]
+        tells = is_long_enough(arguments.rounds, arguments.seconds)
+        row = [workload.name, *cells, workload.target, verdict(workload, kvd, etcd) if tells else "too short to tell"]
         lines.append("| " + " | ".join(row) + " |")
     lines += [
         "",
@@ -414,6 +422,8 @@ def main():
     print(text)
     if not arguments.write:
         return
+    if not is_long_enough(arguments.rounds, arguments.seconds):
+        raise SystemExit(f"not written: fewer than {LEAST_ROUNDS} rounds of {LEAST_SECONDS} s are too short to tell")
     if not arguments.no_curve:
         plot(servers, ROOT / "docs/kvd-latency")
     write_between(DOCUMENT, "kvd", text)

@@ -48,6 +48,19 @@ def test_a_target_whose_peer_is_absent_is_not_met():
     assert "yes" not in line
 
 
+@pytest.mark.parametrize(
+    ("rounds", "proposals", "long_enough"),
+    [(5, 400_000, True), (3, 100_000, True), (2, 400_000, False), (1, 20_000, False), (5, 99_999, False)],
+)
+def test_a_short_run_prints_figures_without_a_verdict(rounds, proposals, long_enough):
+    assert bench.is_long_enough(rounds, proposals) == long_enough
+    measured = figures(5000.0, 0.1)
+    line = next(target for target in bench.TARGETS if target.what == "the same, batch 64").line(measured, long_enough)
+    assert "50" in line
+    assert ("| yes |" in line) == long_enough
+    assert ("| too short to tell |" in line) != long_enough
+
+
 def test_the_document_has_a_place_for_the_table():
     text = bench.DOCUMENT.read_text()
     assert text.count(bench.BEGIN) == text.count(bench.END) == 1
