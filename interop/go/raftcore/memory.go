@@ -15,7 +15,8 @@ type MemoryStorage struct {
 	hard      HardState
 	confState ConfState
 	snapshot  Snapshot
-	// log[0] stands for the last compacted entry; its data is gone.
+	// log[0] stands for the last compacted entry; its data is gone. Nothing outside shares this array: what
+	// Entries returns is a copy, so that the log may grow and be overwritten in place.
 	log []Entry
 }
 
@@ -41,8 +42,8 @@ func (m *MemoryStorage) InitialState() (HardState, ConfState, error) {
 	return m.hard, m.confState.Clone(), nil
 }
 
-// Entries is a method of Storage.
-func (m *MemoryStorage) Entries(low, high, _ uint64) ([]Entry, error) {
+// Entries is a method of Storage. It costs as much as what it returns.
+func (m *MemoryStorage) Entries(low, high, maxBytes uint64) ([]Entry, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	offset := m.log[0].Index
@@ -52,7 +53,22 @@ func (m *MemoryStorage) Entries(low, high, _ uint64) ([]Entry, error) {
 	case high > m.last()+1:
 		return nil, ErrUnavailable
 	}
-	return slices.Clone(m.log[low-offset : high-offset]), nil
+	return slices.Clone(fitting(m.log[low-offset:high-offset], maxBytes)), nil
+}
+
+// minEntryBytes is what an entry without data takes at least when it is encoded.
+const minEntryBytes = 4
+
+// fitting returns the first entries: at least one, and at least those of an encoded size of maxBytes.
+func fitting(entries []Entry, maxBytes uint64) []Entry {
+	size := uint64(0)
+	for i := range entries {
+		if size > maxBytes {
+			return entries[:i]
+		}
+		size += minEntryBytes + uint64(len(entries[i].Data))
+	}
+	return entries
 }
 
 // Term is a method of Storage.
@@ -93,7 +109,8 @@ func (m *MemoryStorage) Snapshot() (Snapshot, error) {
 	return m.snapshot, nil
 }
 
-// Store stores what a Ready wants stored, at once.
+// Store stores what a Ready wants stored, at once. It costs as much as what is stored, however long the
+// log is.
 func (m *MemoryStorage) Store(ready *Ready) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -146,7 +163,8 @@ func (m *MemoryStorage) MakeSnapshot(index uint64, data []byte) error {
 	return nil
 }
 
-// Compact forgets the entries up to and including index, which the last snapshot must cover.
+// Compact forgets the entries up to and including index, which the last snapshot must cover. It costs as
+// much as what is forgotten.
 func (m *MemoryStorage) Compact(index uint64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -157,8 +175,14 @@ func (m *MemoryStorage) Compact(index uint64) error {
 	if index > m.snapshot.Index {
 		return fmt.Errorf("raftcore: no snapshot covers %d", index)
 	}
-	m.log = slices.Clone(m.log[index-offset:])
-	m.log[0].Data = nil
+	gone, kept := m.log[:index-offset], m.log[index-offset:]
+	if len(kept) < len(gone) {
+		kept = slices.Clone(kept) // frees the array
+	} else {
+		clear(gone) // the array goes when the log outgrows it
+	}
+	kept[0].Data = nil
+	m.log = kept
 	return nil
 }
 
@@ -174,8 +198,7 @@ func (m *MemoryStorage) appendEntries(entries []Entry) error {
 	if first <= offset || first > m.last()+1 {
 		return fmt.Errorf("raftcore: entry %d does not fit a log of %d to %d", first, offset+1, m.last())
 	}
-	// A clipped prefix: what Entries gave out is not written over.
-	kept := m.log[: first-offset : first-offset]
-	m.log = append(kept, entries...)
+	clear(m.log[first-offset:]) // what is replaced does not keep its data
+	m.log = append(m.log[:first-offset], entries...)
 	return nil
 }
