@@ -361,7 +361,8 @@ typedef struct raft_config {
   size_t struct_size;
   /// This node; not 0, and never given to another node of the group.
   uint64_t id;
-  /// Seed of the randomised election timeouts; the node's id is mixed in.
+  /// Seed of the randomised election timeouts; the node's id is mixed in. 0 stands for a seed that
+  /// follows from group_id, by no clock and no address: the same one in all languages.
   uint64_t seed;
   /// The last entry that the host's state machine has applied durably: entries up to it are not
   /// handed out again. 0 if it has none, or keeps none over restarts.
@@ -419,6 +420,10 @@ typedef struct raft_config {
   /// copies it: those to send as raft_snapshot_message and not as raft_message, the one to store
   /// with an encoding of its metadata only. For snapshots that are large. Default false.
   bool lend_snapshots;
+  /// The group that the node belongs to, if the host has several; the same on all its members. With
+  /// seed 0 it keeps groups from electing the same node in the same tick. Hosts can compare it when
+  /// they connect; the library sends it nowhere. Default 0.
+  uint64_t group_id;
 } raft_config;
 
 /// Borrowed bytes. `data` may be NULL if `len` is 0. Says nothing about ownership: each function

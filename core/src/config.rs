@@ -30,7 +30,12 @@ pub struct Config {
     pub election_ticks: u32,
     /// Ticks between heartbeats; at least 1.
     pub heartbeat_ticks: u32,
-    /// Seed of the randomised election timeouts. The node's id is mixed in.
+    /// The group that the node belongs to, if the host has several; the same on all its members. With
+    /// seed 0 it keeps groups from electing the same node in the same tick. Hosts can compare it when
+    /// they connect; the library sends it nowhere.
+    pub group_id: u64,
+    /// Seed of the randomised election timeouts; the node's id is mixed in. 0 stands for a seed that
+    /// follows from `group_id`, by no clock and no address: the same one in all languages.
     pub seed: u64,
     /// The last entry that the host's state machine has applied durably. 0 if it has none, or keeps
     /// none over restarts.
@@ -87,6 +92,7 @@ impl Config {
             id,
             election_ticks: 10,
             heartbeat_ticks: 1,
+            group_id: 0,
             seed: 0,
             applied: 0,
             max_message_bytes: 1 << 20,

@@ -49,6 +49,47 @@ fn election_timeouts_are_spread_over_election_to_twice_election_ticks() {
     assert_eq!(seen.len(), 10, "every timeout of the range occurs");
 }
 
+/// The tick in which a node that hears of nobody campaigns first.
+fn first_campaign(config: raftcore::Config) -> u32 {
+    let storage = MemoryStorage::with_conf_state(ConfState::new([1, 2, 3], []));
+    let mut node = RawNode::new(config, storage).unwrap();
+    (1..).find(|_| node.tick().is_ok() && node.soft_state().role != RoleKind::Follower).unwrap()
+}
+
+#[test]
+fn without_seeds_groups_do_not_all_elect_the_same_node_in_the_same_tick() {
+    let mut first = std::collections::BTreeMap::new();
+    for group_id in 1..=200 {
+        let timeout = |id| first_campaign(raftcore::Config { seed: 0, group_id, ..config(id) });
+        let winner = (1..=3).map(|id| (timeout(id), id)).min().unwrap();
+        *first.entry(winner).or_insert(0) += 1;
+    }
+    let led_by =
+        |id| first.iter().filter(|((_, node), _)| *node == id).map(|(_, groups)| *groups).sum::<u32>();
+    // A fair draw gives a node 67 of 200 groups, and a tick and node, 28 at most.
+    for id in 1..=3 {
+        assert!((40..=100).contains(&led_by(id)), "node {id} is the first in {} of 200 groups", led_by(id));
+    }
+    assert!(first.values().all(|groups| *groups <= 45), "{first:?}");
+}
+
+/// The same numbers are in the tests of the C interface, of C and of Python.
+#[test]
+fn without_a_seed_timeouts_follow_from_node_and_group() {
+    let timeouts = |group_id| {
+        [1, 2, 3]
+            .map(|id| first_campaign(raftcore::Config { seed: 0, group_id, ..raftcore::Config::new(id) }))
+    };
+    let expected = [[11, 15, 19], [14, 12, 13], [10, 13, 13], [15, 18, 11]];
+    assert_eq!([0, 1, 77, u64::MAX].map(timeouts), expected);
+}
+
+#[test]
+fn with_a_seed_the_group_changes_no_timeout() {
+    let timeout = |group_id| first_campaign(raftcore::Config { seed: 9, group_id, ..config(1) });
+    assert!((1..50).all(|group_id| timeout(group_id) == timeout(0)));
+}
+
 #[test]
 fn the_same_seed_gives_the_same_timeouts() {
     let run = || {

@@ -205,9 +205,36 @@ static void a_ready_view_is_stored_at_once(void) {
   raft_memory_storage_free(self.storage);
 }
 
+// The same numbers are in the tests of Rust, Python and Go.
+static void without_a_seed_timeouts_follow_from_node_and_group(void) {
+  static const uint64_t groups[4] = {0, 1, 77, UINT64_MAX};
+  static const uint32_t expected[4][3] = {{11, 15, 19}, {14, 12, 13}, {10, 13, 13}, {15, 18, 11}};
+  static const uint64_t ids[3] = {1, 2, 3};
+  const raft_conf_state members = {.voters = ids, .voters_len = 3};
+  for (size_t group = 0; group < 4; group++) {
+    for (size_t id = 0; id < 3; id++) {
+      raft_config config;
+      raft_soft_state state = {0, RAFT_ROLE_FOLLOWER};
+      raft_node *node = NULL;
+      uint32_t ticks = 0;
+      OK(raft_config_init(&config, sizeof config, ids[id]));
+      config.group_id = groups[group];
+      OK(raft_node_new_in_memory(&config, &members, &node));
+      while (state.role == RAFT_ROLE_FOLLOWER && ticks < 100) {
+        OK(raft_tick(node));
+        ticks++;
+        OK(raft_node_soft_state(node, &state));
+      }
+      CHECK(ticks == expected[group][id]);
+      raft_node_free(node);
+    }
+  }
+}
+
 int main(void) {
   the_contract_is_kept();
   a_node_goes_on_where_it_stopped();
   a_ready_view_is_stored_at_once();
+  without_a_seed_timeouts_follow_from_node_and_group();
   return 0;
 }

@@ -30,7 +30,8 @@ pub struct raft_config {
     pub struct_size: usize,
     /// This node; not 0, and never given to another node of the group.
     pub id: u64,
-    /// Seed of the randomised election timeouts; the node's id is mixed in.
+    /// Seed of the randomised election timeouts; the node's id is mixed in. 0 stands for a seed that
+    /// follows from group_id, by no clock and no address: the same one in all languages.
     pub seed: u64,
     /// The last entry that the host's state machine has applied durably: entries up to it are not
     /// handed out again. 0 if it has none, or keeps none over restarts.
@@ -88,6 +89,10 @@ pub struct raft_config {
     /// copies it: those to send as raft_snapshot_message and not as raft_message, the one to store
     /// with an encoding of its metadata only. For snapshots that are large. Default false.
     pub lend_snapshots: bool,
+    /// The group that the node belongs to, if the host has several; the same on all its members. With
+    /// seed 0 it keeps groups from electing the same node in the same tick. Hosts can compare it when
+    /// they connect; the library sends it nowhere. Default 0.
+    pub group_id: u64,
 }
 
 // SAFETY: repr(C), the size comes first, and these are all its bools.
@@ -158,6 +163,7 @@ pub(crate) fn describe(config: &Config, lend_snapshots: bool) -> raft_config {
         async_storage_writes: config.async_storage_writes,
         apply_before_persist: config.apply_before_persist,
         lend_snapshots,
+        group_id: config.group_id,
     }
 }
 
@@ -177,6 +183,7 @@ pub(crate) unsafe fn read(config: *const raft_config) -> Result<Settings, Failur
     // Spelled out, so that a new field is not forgotten here.
     let core = Config {
         id: given.id,
+        group_id: given.group_id,
         seed: given.seed,
         applied: given.applied,
         election_ticks: given.election_ticks,

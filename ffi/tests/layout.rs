@@ -22,7 +22,7 @@ macro_rules! layouts {
 }
 
 layouts! {
-    raft_config: 120 {
+    raft_config: 128 {
         struct_size: 0,
         id: 8,
         seed: 16,
@@ -47,6 +47,7 @@ layouts! {
         async_storage_writes: 112,
         apply_before_persist: 113,
         lend_snapshots: 114,
+        group_id: 120,
     }
     raft_slice: 16 {
         data: 0,

@@ -261,9 +261,29 @@ fn many_ticks_are_as_good_as_one_after_the_other() {
     }
 }
 
+/// The same numbers are in the tests of the core, of C, Python and Go.
+#[test]
+fn without_a_seed_timeouts_follow_from_node_and_group() {
+    let timeout = |group_id, id| {
+        let members = MemoryStorage::with_conf_state(ConfState::new([1, 2, 3], []));
+        let server = Owned::start(&raft_config { group_id, ..config(id) }, members);
+        let mut state = raft_soft_state { leader: 0, role: RAFT_ROLE_FOLLOWER };
+        let campaigns = |_: &u32| {
+            ok(server.node.tick());
+            // SAFETY: a live node, and room for the result.
+            ok(unsafe { raft_node_soft_state(server.node.0, &raw mut state) });
+            state.role != RAFT_ROLE_FOLLOWER
+        };
+        (1..40).find(campaigns).unwrap()
+    };
+    let expected = [[11, 15, 19], [14, 12, 13], [10, 13, 13], [15, 18, 11]];
+    assert_eq!([0, 1, 77, u64::MAX].map(|group| [1, 2, 3].map(|id| timeout(group, id))), expected);
+}
+
 #[test]
 fn a_node_tells_its_id_and_configuration() {
-    let given = raft_config { priority: -3, lend_snapshots: true, election_ticks: 30, ..config(7) };
+    let given =
+        raft_config { priority: -3, lend_snapshots: true, election_ticks: 30, group_id: 9, ..config(7) };
     let server = Owned::start(&given, MemoryStorage::with_conf_state(ConfState::new([7], [])));
     // SAFETY: NULL or a live node, and a result that states its size.
     unsafe {
@@ -272,6 +292,7 @@ fn a_node_tells_its_id_and_configuration() {
         assert_eq!((raft_node_id(server.node.0), raft_node_id(ptr::null_mut())), (7, 0));
         assert_eq!((told.id, told.priority, told.election_ticks), (7, -3, 30));
         assert!(told.lend_snapshots && !told.async_storage_writes);
+        assert_eq!(told.group_id, 9);
         ok(raft_node_check_invariants(server.node.0));
     }
 }

@@ -28,8 +28,13 @@ class Config:
     [this, 2 x this). More than ``heartbeat_ticks``."""
     heartbeat_ticks: int = 1
     """Ticks between heartbeats; at least 1."""
+    group_id: int = 0
+    """The group that the node belongs to, if the host has several; the same on all its members.
+    With seed 0 it keeps groups from electing the same node in the same tick. Hosts can compare it
+    when they connect; the library sends it nowhere."""
     seed: int = 0
-    """Seed of the randomised election timeouts. The node's id is mixed in."""
+    """Seed of the randomised election timeouts; the node's id is mixed in. 0 stands for a seed that
+    follows from ``group_id``, by no clock and no address: the same one in all languages."""
     applied: int = 0
     """The last entry that the host's state machine has applied durably. 0 if it has none, or keeps
     none over restarts."""

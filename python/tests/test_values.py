@@ -20,7 +20,9 @@ from raftcore import (
     EntryId,
     EntryKind,
     HardState,
+    MemoryStorage,
     Message,
+    RawNode,
     ReadMode,
     ReadState,
     Role,
@@ -149,10 +151,27 @@ def test_the_defaults_of_a_configuration_are_the_core_s() -> None:
     assert dataclasses.asdict(Config(1)) == _raftcore.config_defaults()
 
 
+def test_without_a_seed_timeouts_follow_from_node_and_group() -> None:
+    """The same numbers are in the tests of Rust, C and Go."""
+
+    def timeout(group_id: int, node_id: int) -> int:
+        node = RawNode(Config(node_id, group_id=group_id), MemoryStorage(ConfState([1, 2, 3])))
+        for ticks in range(1, 100):
+            node.tick()
+            if node.soft_state().role != Role.FOLLOWER:
+                return ticks
+        raise AssertionError
+
+    groups = (0, 1, 77, (1 << 64) - 1)
+    timeouts = [[timeout(group_id, node_id) for node_id in (1, 2, 3)] for group_id in groups]
+    assert timeouts == [[11, 15, 19], [14, 12, 13], [10, 13, 13], [15, 18, 11]]
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
         ("id", 0),
+        ("group_id", -1),
         ("heartbeat_ticks", 0),
         ("election_ticks", 1),
         ("max_inflight_messages", 0),

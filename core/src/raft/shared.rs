@@ -124,12 +124,21 @@ impl<S: Storage> Shared<S> {
     /// 3.4). The generator is SplitMix64, whose state follows from the number of draws.
     fn draw_election_timeout(&mut self) {
         self.draws = self.draws.wrapping_add(1);
-        let seed = self.config.seed ^ self.config.id.wrapping_mul(0xd6e8_feb8_6659_fd93);
-        let mut z = seed.wrapping_add(u64::from(self.draws).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^= z >> 31;
+        let seed = match self.config.seed {
+            // Groups whose host gives no seed must not all elect the same node in the same tick.
+            0 => mix(self.config.group_id),
+            seed => seed,
+        };
+        let own = seed ^ self.config.id.wrapping_mul(0xd6e8_feb8_6659_fd93);
+        let z = mix(own.wrapping_add(u64::from(self.draws).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
         let span = u64::from(self.config.election_ticks);
         self.randomized_timeout = self.config.election_ticks + (z % span.max(1)) as u32;
     }
+}
+
+/// Spreads the bits of `z`, and leaves 0 as it is: the last step of SplitMix64.
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }

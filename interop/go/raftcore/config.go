@@ -38,7 +38,10 @@ const (
 type Config struct {
 	// ID of this node; not 0, and never given to another node of the group.
 	ID uint64
-	// Seed of the randomised election timeouts.
+	// GroupID is the group that the node belongs to, if the host has several; the same on all its
+	// members. With seed 0 it keeps groups from electing the same node in the same tick.
+	GroupID uint64
+	// Seed of the randomised election timeouts; 0 stands for one that follows from GroupID.
 	Seed uint64
 	// Applied is the last entry that the state machine has applied durably; 0 if it keeps none.
 	Applied uint64
@@ -74,6 +77,7 @@ func DefaultConfig(id uint64) Config {
 	}
 	return Config{
 		ID:                        id,
+		GroupID:                   uint64(c.group_id),
 		Seed:                      uint64(c.seed),
 		Applied:                   uint64(c.applied),
 		ElectionTicks:             uint32(c.election_ticks),
@@ -100,6 +104,7 @@ func DefaultConfig(id uint64) Config {
 func (c Config) toC() (C.raft_config, C.raft_status) {
 	var out C.raft_config
 	status := C.raft_config_init(&out, C.size_t(unsafe.Sizeof(out)), C.uint64_t(c.ID))
+	out.group_id = C.uint64_t(c.GroupID)
 	out.seed = C.uint64_t(c.Seed)
 	out.applied = C.uint64_t(c.Applied)
 	out.election_ticks = C.uint32_t(c.ElectionTicks)

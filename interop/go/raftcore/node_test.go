@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 )
@@ -318,4 +319,27 @@ func TestAClosedNodeSaysSo(t *testing.T) {
 		}
 	}()
 	g[1].handle.Value()
+}
+
+// The same numbers are in the tests of Rust, C and Python.
+func TestWithoutASeedTimeoutsFollowFromNodeAndGroup(t *testing.T) {
+	expected := map[uint64][3]int{0: {11, 15, 19}, 1: {14, 12, 13}, 77: {10, 13, 13}, math.MaxUint64: {15, 18, 11}}
+	for groupID, timeouts := range expected {
+		for place, timeout := range timeouts {
+			config := DefaultConfig(uint64(place) + 1)
+			config.GroupID = groupID
+			node, err := New(config, NewMemoryStorage(ConfState{Voters: []uint64{1, 2, 3}}))
+			must(t, err)
+			ticks := 0
+			for status := (NodeStatus{}); status.Role == Follower && ticks < 100; ticks++ {
+				must(t, node.Tick())
+				status, err = node.Status()
+				must(t, err)
+			}
+			if ticks != timeout {
+				t.Errorf("node %d of group %d campaigned after %d ticks, not %d", place+1, groupID, ticks, timeout)
+			}
+			must(t, node.Close())
+		}
+	}
 }
