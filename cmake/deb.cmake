@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Debian packages, by cpack: libraftcore0 (what programs need to run) and libraftcore-dev (what they
-# need to be built). Their names, files and symbols are not those of Debian's libraft0 and libraft-dev.
+# Debian packages, by cpack: libraftcore0 (what programs need to run), libraftcore-dev (what they need to be built)
+# and libraftcore0-dbgsym (what debuggers need). Their names, files and symbols are not those of Debian's libraft0 and libraft-dev.
 #
 #   cmake -S . -B build/deb -DRAFTCORE_DEB=ON -DCMAKE_INSTALL_PREFIX=/usr && cmake --build build/deb
 #   cd build/deb && cpack -G DEB
@@ -20,7 +20,7 @@ set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
   OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
 
 set(CPACK_DEB_COMPONENT_INSTALL ON)
-set(CPACK_COMPONENTS_ALL library development)
+set(CPACK_COMPONENTS_ALL library development debug)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_POST_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/cmake/deb-plain.cmake)
@@ -48,13 +48,18 @@ set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION
 "Headers for C and C++, the static library, and the files by which pkg-config
 and CMake find them.")
 
+set(CPACK_DEBIAN_DEBUG_PACKAGE_NAME libraftcore0-dbgsym)
+set(CPACK_DEBIAN_DEBUG_PACKAGE_SECTION debug)
+set(CPACK_DEBIAN_DEBUG_PACKAGE_DEPENDS "libraftcore0 (= ${PROJECT_VERSION}-1)")
+set(CPACK_COMPONENT_DEBUG_DESCRIPTION "The debug information of libraftcore0, for debuggers and profilers.")
+
 # What Debian wants in /usr/share/doc.
 find_program(RAFTCORE_GZIP gzip REQUIRED)
 string(TIMESTAMP raftcore_deb_date "%a, %d %b %Y %H:%M:%S +0000" UTC)
 configure_file(cmake/deb-changelog.in ${raftcore_deb_dir}/changelog.Debian @ONLY)
 configure_file(cmake/deb-copyright.in ${raftcore_deb_dir}/copyright COPYONLY)
 execute_process(COMMAND ${RAFTCORE_GZIP} -9nkf ${raftcore_deb_dir}/changelog.Debian COMMAND_ERROR_IS_FATAL ANY)
-foreach(package library:libraftcore0 development:libraftcore-dev)
+foreach(package library:libraftcore0 development:libraftcore-dev debug:libraftcore0-dbgsym)
   string(REPLACE ":" ";" package ${package})
   list(GET package 0 component)
   list(GET package 1 name)
@@ -62,14 +67,4 @@ foreach(package library:libraftcore0 development:libraftcore-dev)
     DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/${name} COMPONENT ${component})
 endforeach()
 
-# Without debugging symbols.
-foreach(strip "library:--strip-unneeded:${raftcore_shared_file}" "development:--strip-debug:libraftcore.a")
-  string(REPLACE ":" ";" strip ${strip})
-  list(GET strip 0 component)
-  list(GET strip 1 option)
-  list(GET strip 2 file)
-  install(CODE "execute_process(COMMAND ${CMAKE_STRIP} ${option}
-    \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR}/${file}\" COMMAND_ERROR_IS_FATAL ANY)"
-    COMPONENT ${component})
-endforeach()
 include(CPack)

@@ -45,8 +45,9 @@ set_target_properties(raftcore::raftcore PROPERTIES
   INTERFACE_INCLUDE_DIRECTORIES ${PROJECT_SOURCE_DIR}/include)
 add_dependencies(raftcore::raftcore raftcore_cargo)
 
-# What Rust's standard library needs (rustc --print native-static-libs).
-set(raftcore_static_libs gcc_s util rt pthread m dl)
+# What Rust's standard library needs (rustc --print native-static-libs), but for libgcc: the compiler adds the
+# one that fits, libgcc_s to a dynamic program and libgcc_eh to a static one.
+set(raftcore_static_libs util rt pthread m dl)
 add_library(raftcore::static STATIC IMPORTED GLOBAL)
 set_target_properties(raftcore::static PROPERTIES
   IMPORTED_LOCATION ${raftcore_lib_dir}/libraftcore.a

@@ -8,7 +8,7 @@ usage() {
   cat <<'TEXT'
 Usage: scripts/check_deb.sh [DIRECTORY]
 
-Checks libraftcore0_*.deb and libraftcore-dev_*.deb in DIRECTORY (default: build/deb):
+Checks libraftcore0_*.deb, libraftcore-dev_*.deb and libraftcore0-dbgsym_*.deb in DIRECTORY (default: build/deb):
   - the files that they should have are in them; lintian, where it is installed, finds nothing to warn of
   - they unpack into one file tree together with Debian's libraft-dev and the library that it is for
     (apt-get downloads those; needs fakeroot, not root)
@@ -30,8 +30,8 @@ fail() { printf 'check_deb: %s\n' "$*" >&2; exit 1; }
 has_command() { command -v "$1" >/dev/null 2>&1; }
 
 shopt -s nullglob
-packages=("$directory"/libraftcore0_*.deb "$directory"/libraftcore-dev_*.deb)
-[ "${#packages[@]}" -eq 2 ] || fail "expected two packages in $directory: run make deb"
+packages=("$directory"/libraftcore0_*.deb "$directory"/libraftcore-dev_*.deb "$directory"/libraftcore0-dbgsym_*.deb)
+[ "${#packages[@]}" -eq 3 ] || fail "expected three packages in $directory: run make deb"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
@@ -52,7 +52,9 @@ check_contents "${packages[0]}" "$lib/libraftcore\.so\.0" "$lib/libraftcore\.so\
   /usr/share/doc/libraftcore0/copyright
 ! grep -Eq '/include/|\.so$|\.a$' "$work/contents" || fail "the library's package has development files"
 check_contents "${packages[1]}" "$lib/libraftcore\.so" "$lib/libraftcore\.a" /usr/include/raftcore\.h \
-  /usr/include/raftcore\.hpp /usr/include/raftcore/node\.hpp "$lib/pkgconfig/raftcore\.pc" "$lib/cmake/raftcore/raftcoreConfig\.cmake"
+  /usr/include/raftcore\.hpp /usr/include/raftcore/node\.hpp "$lib/pkgconfig/raftcore\.pc" "$lib/pkgconfig/raftcore-shared\.pc" \
+  "$lib/cmake/raftcore/raftcoreConfig\.cmake"
+check_contents "${packages[2]}" '/usr/lib/debug/\.build-id/[0-9a-f]{2}/[0-9a-f]+\.debug'
 dpkg-deb --field "${packages[0]}" Depends | grep -q libc6 || fail "libraftcore0 does not depend on libc6"
 
 if has_command lintian; then
@@ -97,14 +99,15 @@ C
 cat >"$work/both.sh" <<'SH'
 set -eux
 cd /tmp/check
-apt-get install -y --no-install-recommends ./libraftcore0_*.deb ./libraftcore-dev_*.deb
+apt-get install -y --no-install-recommends ./libraftcore0_*.deb ./libraftcore-dev_*.deb ./libraftcore0-dbgsym_*.deb
 dpkg --status libraft-dev libraftcore-dev | grep -c '^Status: install ok installed' | grep -qx 2
-dpkg --verify libraftcore0 libraftcore-dev
+dpkg --verify libraftcore0 libraftcore-dev libraftcore0-dbgsym
 cc raft.c -o raft -lraft && ./raft
 cc main.c -o c $(pkg-config --cflags --libs raftcore) && ./c
 c++ -std=c++17 main.cc -o cxx $(pkg-config --cflags --libs raftcore) && ./cxx
+cc main.c -o whole $(pkg-config --cflags --libs --static raftcore) -static && ./whole
 apt-get remove -y libraft-dev && ./c
-apt-get purge -y libraftcore-dev libraftcore0
+apt-get purge -y libraftcore0-dbgsym libraftcore-dev libraftcore0
 test ! -e /usr/include/raftcore.h
 SH
 suite=$(. /etc/os-release && echo "$VERSION_CODENAME")

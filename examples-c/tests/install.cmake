@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What is installed suffices: programs in C and C++ build in an empty folder and run against it, by
-# CMake's find_package and by pkg-config, with the shared and with the static library.
+# What is installed suffices: programs in C and C++ build in an empty folder and run against it, by CMake's
+# find_package and by pkg-config, with the shared library, with the static one, and fully static, by each compiler
+# that is there. It has no debug information, which is installed for itself, and needs libc and libgcc alone.
 #   cmake -DBUILD=<raftcore's build directory> -DLIBDIR=lib -DVERSION=0.1.0 -DCONSUMER=<./consumer>
 #     -DWORK=<scratch> -DCC=cc -DCXX=c++ -P install.cmake
 set(stage ${WORK}/stage)
@@ -14,24 +15,65 @@ function(run)
   set(output "${output}" PARENT_SCOPE)
 endfunction()
 
-function(expect program)
+# The libraries that a program or a library needs.
+function(needed_by file out)
+  run(${READELF} -dW ${file})
+  string(REGEX MATCHALL "\\(NEEDED\\)[^[]*\\[[^]]*" lines "${output}")
+  list(TRANSFORM lines REPLACE ".*\\[" "")
+  set(${out} "${lines}" PARENT_SCOPE)
+endfunction()
+
+# The program runs, and is linked as its kind (shared, static or full) says.
+function(expect program kind)
   run(${CMAKE_COMMAND} -E env LD_LIBRARY_PATH=${prefix}/${LIBDIR} ${program})
   if(NOT output STREQUAL "raftcore ${VERSION} applied 2")
     message(FATAL_ERROR "${program} printed: ${output}")
   endif()
+  needed_by(${program} needed)
+  if((kind STREQUAL shared AND NOT "libraftcore.so.0" IN_LIST needed) OR
+     (kind STREQUAL static AND ("libraftcore.so.0" IN_LIST needed OR NOT "libc.so.6" IN_LIST needed)) OR
+     (kind STREQUAL full AND needed))
+    message(FATAL_ERROR "${program} is not ${kind}: it needs ${needed}")
+  endif()
+  math(EXPR count "${count} + 1")
+  set(count ${count} PARENT_SCOPE)
 endfunction()
 
-# A static program carries the library in itself.
-function(expect_static program)
-  run(${program})
-  if(NOT output STREQUAL "raftcore ${VERSION} applied 2")
-    message(FATAL_ERROR "${program} printed: ${output}")
+# Fails unless a file has sections of debug information, or has none, as `has` says.
+function(expect_debug_info file has)
+  run(${READELF} -SW ${file})
+  string(FIND "${output}" " .debug_line " at)
+  if((has AND at LESS 0) OR (NOT has AND at GREATER_EQUAL 0))
+    message(FATAL_ERROR "debug information in ${file}: expected ${has}")
   endif()
 endfunction()
+
+find_program(READELF readelf REQUIRED)
+set(count 0)
+set(compilers ${CC}:${CXX})
+file(REAL_PATH ${CXX} known)
+foreach(pair gcc:g++ clang:clang++)
+  string(REPLACE ":" ";" names ${pair})
+  list(GET names 0 c)
+  list(GET names 1 cxx)
+  find_program(found_${c} ${c})
+  find_program(found_${cxx} ${cxx})
+  if(found_${c} AND found_${cxx})
+    file(REAL_PATH ${found_${cxx}} real)
+    if(NOT real STREQUAL known)
+      list(APPEND compilers ${found_${c}}:${found_${cxx}})
+    endif()
+  endif()
+endforeach()
 
 # As a packager does it; and what was installed may be moved.
 set(ENV{DESTDIR} ${stage})
 run(${CMAKE_COMMAND} --install ${BUILD} --prefix /usr)
+file(GLOB_RECURSE debug_files ${stage}/*.debug)
+if(debug_files)
+  message(FATAL_ERROR "debug information is installed by default: ${debug_files}")
+endif()
+run(${CMAKE_COMMAND} --install ${BUILD} --prefix /usr --component debug)
 unset(ENV{DESTDIR})
 file(RENAME ${stage}/usr ${prefix})
 
@@ -43,13 +85,35 @@ foreach(link libraftcore.so libraftcore.so.0)
   endif()
 endforeach()
 
+expect_debug_info(${real} FALSE)
+expect_debug_info(${prefix}/${LIBDIR}/libraftcore.a FALSE)
+expect_debug_info(${prefix}/${LIBDIR}/.debug/libraftcore.so.${VERSION}.debug TRUE)
+run(${READELF} -p .gnu_debuglink ${real})
+if(NOT output MATCHES "libraftcore\\.so\\.${VERSION}\\.debug")
+  message(FATAL_ERROR "${real} does not name its debug information: ${output}")
+endif()
+
+# The dynamic linker itself (ld-linux) is a part of libc.
+needed_by(${real} needed)
+list(FILTER needed EXCLUDE REGEX "^(libc\\.so|libgcc_s\\.so|ld-linux)")
+if(needed)
+  message(FATAL_ERROR "libraftcore.so needs more than libc and libgcc: ${needed}")
+endif()
+
 file(COPY ${CONSUMER}/ DESTINATION ${WORK}/consumer)
-run(${CMAKE_COMMAND} -S ${WORK}/consumer -B ${WORK}/consumer/build -DCMAKE_PREFIX_PATH=${prefix}
-  -DCMAKE_C_COMPILER=${CC} -DCMAKE_CXX_COMPILER=${CXX})
-run(${CMAKE_COMMAND} --build ${WORK}/consumer/build)
-foreach(language c cxx)
-  expect(${WORK}/consumer/build/${language}_raftcore)
-  expect_static(${WORK}/consumer/build/${language}_static)
+foreach(pair ${compilers})
+  string(REPLACE ":" ";" pair ${pair})
+  list(GET pair 0 c)
+  list(GET pair 1 cxx)
+  get_filename_component(name ${c} NAME)
+  set(build ${WORK}/consumer/${name})
+  run(${CMAKE_COMMAND} -S ${WORK}/consumer -B ${build} -DCMAKE_PREFIX_PATH=${prefix}
+    -DCMAKE_C_COMPILER=${c} -DCMAKE_CXX_COMPILER=${cxx})
+  run(${CMAKE_COMMAND} --build ${build})
+  foreach(kind shared static full)
+    expect(${build}/c_${kind} ${kind})
+    expect(${build}/cxx_${kind} ${kind})
+  endforeach()
 endforeach()
 
 find_program(PKG_CONFIG pkg-config)
@@ -65,15 +129,21 @@ endif()
 run(${PKG_CONFIG} --cflags --libs raftcore)
 separate_arguments(shared UNIX_COMMAND "${output}")
 run(${PKG_CONFIG} --cflags --libs --static raftcore)
-string(REPLACE "-lraftcore" "${prefix}/${LIBDIR}/libraftcore.a" output "${output}")
 separate_arguments(static UNIX_COMMAND "${output}")
+set(full ${static} -static)
 
-file(MAKE_DIRECTORY ${WORK}/pkg-config)
-foreach(kind shared static)
-  run(${CC} ${CONSUMER}/main.c -o ${WORK}/pkg-config/c_${kind} ${${kind}})
-  run(${CXX} -std=c++17 ${CONSUMER}/main.cc -o ${WORK}/pkg-config/cxx_${kind} ${${kind}})
+foreach(pair ${compilers})
+  string(REPLACE ":" ";" pair ${pair})
+  list(GET pair 0 c)
+  list(GET pair 1 cxx)
+  get_filename_component(name ${c} NAME)
+  set(build ${WORK}/pkg-config/${name})
+  file(MAKE_DIRECTORY ${build})
+  foreach(kind shared static full)
+    run(${c} ${CONSUMER}/main.c -o ${build}/c_${kind} ${${kind}})
+    run(${cxx} -std=c++17 ${CONSUMER}/main.cc -o ${build}/cxx_${kind} ${${kind}})
+    expect(${build}/c_${kind} ${kind})
+    expect(${build}/cxx_${kind} ${kind})
+  endforeach()
 endforeach()
-foreach(language c cxx)
-  expect(${WORK}/pkg-config/${language}_shared)
-  expect_static(${WORK}/pkg-config/${language}_static)
-endforeach()
+message(STATUS "${count} programs")
