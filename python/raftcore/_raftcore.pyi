@@ -357,7 +357,8 @@ class MemoryStorage:
     member of a group that starts: an empty state, snapshotted at index 1 of term 1. With `snapshot`,
     it starts from that.
 
-    Threads: every method may be called from any thread.
+    Threads: every method may be called from any thread. A storage that a process has inherited by
+    `fork` raises InheritedByFork.
     """
     def __new__(
         cls, conf_state: ConfState | None = None, *, snapshot: Snapshot | None = None
@@ -413,9 +414,11 @@ class RawNode:
 
     The storage is read from within these calls. What it raises, the caller gets as a StorageError
     with the exception as `__cause__`. A storage that calls its own node gets Reentrant. An
-    interrupt (what is no Exception: KeyboardInterrupt, SystemExit) comes out as it is.
+    interrupt (what is no Exception: KeyboardInterrupt, SystemExit) always comes out of the call that
+    it was raised in, as it is. What the call had to do is done then, or has failed and is tried again.
 
-    Threads: every method may be called from any thread; calls wait for each other.
+    Threads: every method may be called from any thread; calls wait for each other. A node that a
+    process has inherited by `fork` raises InheritedByFork.
 
     Errors: every method raises Poisoned once a defect of the library was caught inside the node.
     Otherwise a node is, after an exception, as it was before the call.
@@ -442,6 +445,8 @@ class RawNode:
     def tick(self, count: int = 1) -> None:
         """Lets time pass: elections and heartbeats are counted in ticks. For a host that was late,
         `count` of them. An exception does not stop the clock: all ticks count.
+
+        Raises ValueError if `count` is not from 0 to 1048576; then none was counted.
         """
     def step(self, message: Message | Buffer) -> None:
         """Takes a message from a peer: a Message, or its bytes.
@@ -515,7 +520,7 @@ class RawNode:
     def ready(self) -> Ready:
         """Takes the work that has gathered; perhaps there is none. Keep it until it is advanced: work
         that was dropped is not handed out again, and then only a new node, made from the storage,
-        goes on.
+        goes on. When an interrupt comes out of this call, the next one returns the work.
 
         Raises ReadyOutstanding if the last one was not advanced (not with asynchronous writes), and
         StorageError.

@@ -17,6 +17,7 @@ __all__ = [
     "DropReason",
     "ForeignReady",
     "InconsistentStorage",
+    "InheritedByFork",
     "InvalidMessage",
     "InvalidTransferee",
     "NoLeader",
@@ -178,6 +179,11 @@ class NoLeader(RaftError):
 
 class Reentrant(RaftError):
     """A storage or an observer called back into the very node that was calling it."""
+
+
+class InheritedByFork(RaftError):
+    """The node or storage was made in another process, and copied into this one by ``fork``. Make a
+    new one: two processes with the same node would vote twice."""
 
 
 class Poisoned(RaftError):

@@ -1,6 +1,6 @@
 //! The storage suite for storages written in Python.
 
-use pyo3::exceptions::{PyException, PyTypeError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use raftcore as core;
@@ -11,7 +11,7 @@ use crate::entry::Entry;
 use crate::membership::ConfState;
 use crate::snapshot::Snapshot;
 use crate::state::HardState;
-use crate::storage::{Failure, HostStorage};
+use crate::storage::{Failure, HostStorage, is_interrupt};
 
 /// A rule's name, what it demands, its outcome, what was expected, what came.
 type Row = (&'static str, &'static str, &'static str, String, String);
@@ -77,7 +77,7 @@ impl CheckedHost {
         }
         Python::attach(|py| {
             f(self, py).map_err(|raised| {
-                if raised.is_instance_of::<PyException>(py) {
+                if !is_interrupt(py, &raised) {
                     return self.failure.note(py, raised);
                 }
                 let answer = StorageError::Host { code: 0, message: raised.to_string() };

@@ -1,7 +1,6 @@
 //! The core's errors as the exceptions of `raftcore.errors`.
 
 use pyo3::BoundObject;
-use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 use raftcore as core;
@@ -34,8 +33,6 @@ pub(crate) fn to_python(
         return of_kind(py, error);
     };
     match cause {
-        // Interrupts and exits are not for the caller of a node to handle as a failed storage.
-        Some((_, cause)) if !cause.is_instance_of::<PyException>(py) => cause,
         Some((given, cause)) if given == *answer => {
             let raised = storage_error(py, answer);
             raised.set_cause(py, Some(cause));

@@ -1,5 +1,5 @@
-//! What stands between Python and a node: one caller at a time, no call from within a call, and no
-//! use after a panic.
+//! What stands between Python and a node: one caller at a time, no call from within a call, no use
+//! after a panic, and none in a forked process.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 
 use crate::error::raise;
+use crate::fork::Origin;
 
 /// A value that one thread uses at a time.
 pub(crate) struct Guard<T> {
@@ -19,19 +20,27 @@ pub(crate) struct Guard<T> {
     inside: AtomicUsize,
     /// What the panic said that ended this value's useful life.
     poison: OnceLock<String>,
+    origin: Origin,
 }
 
 impl<T> Guard<T> {
     pub(crate) fn new(value: T) -> Self {
-        Self { value: Mutex::new(value), inside: AtomicUsize::new(0), poison: OnceLock::new() }
+        Self {
+            value: Mutex::new(value),
+            inside: AtomicUsize::new(0),
+            poison: OnceLock::new(),
+            origin: Origin::here(),
+        }
     }
 
     /// Calls `f` with the value to itself. While it waits for another thread it lets go of the
     /// interpreter, which that thread may need to finish.
     ///
-    /// Raises `Reentrant` if this thread is inside already, and `Poisoned` if `f` panics or an
-    /// earlier one did.
+    /// Raises `InheritedByFork` in another process than the value's, before anything is waited for;
+    /// `Reentrant` if this thread is inside already; and `Poisoned` if `f` panics or an earlier one
+    /// did.
     pub(crate) fn call<R>(&self, py: Python<'_>, f: impl FnOnce(&mut T) -> R) -> PyResult<R> {
+        self.origin.check(py)?;
         let me = this_thread();
         if self.inside.load(Ordering::Relaxed) == me {
             return Err(raise(py, "Reentrant", ("a storage or an observer called back into its own node",)));

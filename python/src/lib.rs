@@ -12,6 +12,7 @@ mod config;
 mod entry;
 mod enums;
 mod error;
+mod fork;
 mod guard;
 mod membership;
 mod memory;
@@ -50,6 +51,11 @@ mod _raftcore {
     use crate::snapshot::Snapshot;
     #[pymodule_export]
     use crate::state::{EntryId, HardState, ReadState, SoftState};
+
+    #[pymodule_init]
+    fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        crate::fork::watch(module)
+    }
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "Python's name for it")]

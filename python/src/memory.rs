@@ -9,6 +9,7 @@ use raftcore::Storage;
 
 use crate::entry::{from_iterable, to_tuple};
 use crate::error::storage_error;
+use crate::fork::Origin;
 use crate::membership::ConfState;
 use crate::payload::Payload;
 use crate::ready::Ready;
@@ -21,14 +22,18 @@ use crate::state::HardState;
 /// member of a group that starts: an empty state, snapshotted at index 1 of term 1. With `snapshot`,
 /// it starts from that.
 ///
-/// Threads: every method may be called from any thread.
+/// Threads: every method may be called from any thread. A storage that a process has inherited by
+/// `fork` raises InheritedByFork.
 #[pyclass(frozen, subclass, module = "raftcore")]
-pub(crate) struct MemoryStorage(Mutex<core::MemoryStorage>);
+pub(crate) struct MemoryStorage {
+    inner: Mutex<core::MemoryStorage>,
+    origin: Origin,
+}
 
 impl MemoryStorage {
     /// The node's own way in, without Python between.
     pub(crate) fn read<R>(&self, f: impl FnOnce(&core::MemoryStorage) -> R) -> R {
-        f(&self.0.lock())
+        f(&self.inner.lock())
     }
 
     fn ask<R>(
@@ -36,7 +41,8 @@ impl MemoryStorage {
         py: Python<'_>,
         f: impl FnOnce(&mut core::MemoryStorage) -> Result<R, core::StorageError>,
     ) -> PyResult<R> {
-        f(&mut self.0.lock()).map_err(|error| storage_error(py, &error))
+        self.origin.check(py)?;
+        f(&mut self.inner.lock()).map_err(|error| storage_error(py, &error))
     }
 }
 
@@ -53,7 +59,7 @@ impl MemoryStorage {
                 return Err(PyValueError::new_err("a snapshot brings its own conf_state"));
             }
         };
-        Ok(Self(Mutex::new(storage)))
+        Ok(Self { inner: Mutex::new(storage), origin: Origin::here() })
     }
 
     /// Stores what a Ready (or a StorageWrite) asks to store: its snapshot, its entries and its hard
@@ -91,13 +97,19 @@ impl MemoryStorage {
     }
 
     /// Saves the hard state.
-    fn set_hard_state(&self, hard_state: HardState) {
-        self.0.lock().set_hard_state(hard_state.0);
+    fn set_hard_state(&self, py: Python<'_>, hard_state: HardState) -> PyResult<()> {
+        self.ask(py, |storage| {
+            storage.set_hard_state(hard_state.0);
+            Ok(())
+        })
     }
 
     /// Saves the membership that applying a change led to.
-    fn set_conf_state(&self, conf_state: ConfState) {
-        self.0.lock().set_conf_state(conf_state.0);
+    fn set_conf_state(&self, py: Python<'_>, conf_state: ConfState) -> PyResult<()> {
+        self.ask(py, |storage| {
+            storage.set_conf_state(conf_state.0);
+            Ok(())
+        })
     }
 
     /// Installs a snapshot received from a leader: it replaces the log.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use pyo3::exceptions::PyBaseException;
+use pyo3::exceptions::{PyBaseException, PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyInt};
 use raftcore as core;
 use raftcore::wire;
 
@@ -20,7 +21,7 @@ use crate::payload::Payload;
 use crate::ready::Ready;
 use crate::state::{HardState, SoftState};
 use crate::status::{proposed_to_python, status_to_python};
-use crate::storage::{Failure, HostStorage};
+use crate::storage::{Failure, HostStorage, is_interrupt};
 
 pub(crate) type CoreNode = core::RawNode<HostStorage>;
 
@@ -32,9 +33,11 @@ pub(crate) type CoreNode = core::RawNode<HostStorage>;
 ///
 /// The storage is read from within these calls. What it raises, the caller gets as a StorageError
 /// with the exception as `__cause__`. A storage that calls its own node gets Reentrant. An
-/// interrupt (what is no Exception: KeyboardInterrupt, SystemExit) comes out as it is.
+/// interrupt (what is no Exception: KeyboardInterrupt, SystemExit) always comes out of the call that
+/// it was raised in, as it is. What the call had to do is done then, or has failed and is tried again.
 ///
-/// Threads: every method may be called from any thread; calls wait for each other.
+/// Threads: every method may be called from any thread; calls wait for each other. A node that a
+/// process has inherited by `fork` raises InheritedByFork.
 ///
 /// Errors: every method raises Poisoned once a defect of the library was caught inside the node.
 /// Otherwise a node is, after an exception, as it was before the call.
@@ -67,15 +70,16 @@ impl RawNode {
         py: Python<'_>,
         f: impl FnOnce(&mut Watched) -> Result<R, core::Error>,
     ) -> PyResult<R> {
-        let result = self.enter(py, |node| {
+        let (result, cause) = self.enter(py, |node| {
             let result = f(node);
             let cause = self.failure.take();
             if let Err(error) = &result {
                 node.tell_failure(py, error);
             }
             (result, cause)
-        });
-        match result? {
+        })?;
+        match (result, cause) {
+            (_, Some((_, interrupt))) if is_interrupt(py, &interrupt) => Err(interrupt),
             (Ok(result), None) => Ok(result),
             (Ok(result), Some(cause)) => {
                 self.keep(py, cause)?;
@@ -119,6 +123,25 @@ impl RawNode {
     }
 }
 
+/// A number of ticks. More than the limit is a mistake, and would keep the node busy for long.
+struct Ticks(u32);
+
+impl<'py> FromPyObject<'_, 'py> for Ticks {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        const MAX: u32 = 1 << 20;
+        if !object.is_instance_of::<PyInt>() || object.is_instance_of::<PyBool>() {
+            let class = object.get_type().fully_qualified_name()?;
+            return Err(PyTypeError::new_err(format!("count: '{class}' is not a number of ticks")));
+        }
+        match object.extract() {
+            Ok(count @ 0..=MAX) => Ok(Self(count)),
+            _ => Err(PyValueError::new_err(format!("count: {} is not from 0 to {MAX}", object.to_owned()))),
+        }
+    }
+}
+
 #[pymethods]
 impl RawNode {
     #[new]
@@ -128,8 +151,11 @@ impl RawNode {
         let (id, dialect) = (config.id, config.dialect);
         let failure = Failure::default();
         let storage = HostStorage::new(storage, failure.clone())?;
-        let node = CoreNode::new(config, storage).map_err(|error| to_python(py, &error, failure.take()))?;
-        drop(failure.take());
+        let node = CoreNode::new(config, storage);
+        let node = match (node, failure.take()) {
+            (_, Some((_, interrupt))) if is_interrupt(py, &interrupt) => return Err(interrupt),
+            (node, cause) => node.map_err(|error| to_python(py, &error, cause))?,
+        };
         Ok(Self {
             node: Guard::new(Watched::new(node)),
             config: given,
@@ -173,11 +199,13 @@ impl RawNode {
 
     /// Lets time pass: elections and heartbeats are counted in ticks. For a host that was late,
     /// `count` of them. An exception does not stop the clock: all ticks count.
-    #[pyo3(signature = (count=1))]
-    fn tick(&self, py: Python<'_>, count: u32) -> PyResult<()> {
+    ///
+    /// Raises ValueError if `count` is not from 0 to 1048576; then none was counted.
+    #[pyo3(signature = (count=Ticks(1)), text_signature = "($self, count=1)")]
+    fn tick(&self, py: Python<'_>, count: Ticks) -> PyResult<()> {
         self.call(py, |node| {
             let mut first_error = Ok(());
-            for _ in 0..count {
+            for _ in 0..count.0 {
                 let result = node.tick();
                 first_error = first_error.and(result);
             }
@@ -312,22 +340,30 @@ impl RawNode {
 
     /// Whether there is work: then `ready` returns it.
     fn has_ready(&self, py: Python<'_>) -> PyResult<bool> {
-        self.look(py, |node| node.has_ready())
+        self.enter(py, |node| node.outgoing.is_some() || node.raw.has_ready())
     }
 
     /// Takes the work that has gathered; perhaps there is none. Keep it until it is advanced: work
     /// that was dropped is not handed out again, and then only a new node, made from the storage,
-    /// goes on.
+    /// goes on. When an interrupt comes out of this call, the next one returns the work.
     ///
     /// Raises ReadyOutstanding if the last one was not advanced (not with asynchronous writes), and
     /// StorageError.
     fn ready(&self, py: Python<'_>) -> PyResult<Ready> {
-        let work = self.call_watched(py, |node| {
-            let work = node.raw.ready()?;
-            node.tell_sending(py, &work);
-            Ok(work)
-        })?;
-        Ok(Ready::new(work, Arc::clone(&self.identity)))
+        loop {
+            self.call_watched(py, |node| {
+                if node.outgoing.is_none() {
+                    let work = node.raw.ready()?;
+                    node.tell_sending(py, &work);
+                    node.outgoing = Some(work);
+                }
+                Ok(())
+            })?;
+            // Unless another thread was faster.
+            if let Some(work) = self.node.call(py, |node| node.outgoing.take())? {
+                return Ok(Ready::new(work, Arc::clone(&self.identity)));
+            }
+        }
     }
 
     /// Takes note that the work is done: all of it is stored, and the committed entries are

@@ -2,7 +2,7 @@
 //!
 //! Fields and words are those of the C interface's `raft_observer`.
 
-use pyo3::exceptions::{PyException, PyTypeError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use raftcore as core;
@@ -10,6 +10,7 @@ use raftcore::trace::{EtcdTracer, etcd_line};
 
 use crate::enums::{MessageType, Role};
 use crate::node::CoreNode;
+use crate::storage::is_interrupt;
 
 /// The levels of Python's `logging`.
 const DEBUG: u32 = 10;
@@ -20,6 +21,8 @@ const ERROR: u32 = 40;
 /// A node, and who watches it.
 pub(crate) struct Watched {
     pub(crate) raw: CoreNode,
+    /// A Ready on its way out: kept if an interrupt comes out of the call in its place.
+    pub(crate) outgoing: Option<Box<core::Ready>>,
     observer: Option<Observer>,
 }
 
@@ -111,7 +114,7 @@ struct SendEvent {
 
 impl Watched {
     pub(crate) fn new(raw: CoreNode) -> Self {
-        Self { raw, observer: None }
+        Self { raw, outgoing: None, observer: None }
     }
 
     /// Puts an observer in the place of the one before. That one is to be dropped with nothing locked.
@@ -266,7 +269,7 @@ impl Observer {
     fn note(&mut self, py: Python<'_>, raised: Option<(PyErr, Py<PyAny>)>) {
         match raised {
             None => {}
-            Some((raised, callback)) if raised.is_instance_of::<PyException>(py) => {
+            Some((raised, callback)) if !is_interrupt(py, &raised) => {
                 raised.write_unraisable(py, Some(callback.bind(py)));
             }
             Some((raised, _)) => self.interrupt = Some(raised),

@@ -30,20 +30,32 @@ impl Failure {
         self.0.lock().take()
     }
 
-    /// What was raised last, if it is not for those who deal with failing storages: an interrupt, an
-    /// exit.
+    /// What was raised, if it is not for those who deal with failing storages: an interrupt, an exit.
     pub(crate) fn interrupt(&self, py: Python<'_>) -> Option<PyErr> {
         let (_, raised) = self.take()?;
-        (!raised.is_instance_of::<PyException>(py)).then_some(raised)
+        is_interrupt(py, &raised).then_some(raised)
     }
 
+    /// Notes what was raised: the last failure, unless there was an interrupt before it.
     pub(crate) fn note(&self, py: Python<'_>, raised: PyErr) -> StorageError {
         let answer = answer_for(py, &raised);
-        // What was noted before is dropped outside of the lock: that may run Python code.
-        let before = self.0.lock().replace((answer.clone(), raised));
-        drop(before);
+        let mut noted = self.0.lock();
+        let interrupted = noted.as_ref().is_some_and(|(_, before)| is_interrupt(py, before));
+        let dropped = match interrupted {
+            true => Some((answer.clone(), raised)),
+            false => noted.replace((answer.clone(), raised)),
+        };
+        // Outside of the lock: dropping may run Python code.
+        drop(noted);
+        drop(dropped);
         answer
     }
+}
+
+/// Whether it is no `Exception`: KeyboardInterrupt, SystemExit. These are for no handler of errors, and
+/// always reach the caller of the node.
+pub(crate) fn is_interrupt(py: Python<'_>, raised: &PyErr) -> bool {
+    !raised.is_instance_of::<PyException>(py)
 }
 
 /// A host's storage, as the core reads it.
