@@ -407,7 +407,8 @@ typedef struct raft_config {
   /// etcd/raft does it. Default false.
   bool eager_append;
   /// A voter refuses candidates of lower priority whose log is no newer than its own: among equally
-  /// good ones the highest priority wins. Leadership transfers do not look at it. Default 0.
+  /// good ones the highest priority wins. It is no veto: a voter that has heard from no leader for
+  /// two election timeouts refuses nobody for it. Leadership transfers do not look at it. Default 0.
   int64_t priority;
   /// Storage work is acknowledged with raft_acknowledge when it is done, instead of raft_advance:
   /// several ready views may be worked on at a time. See raft_ready_view. Default false.

@@ -54,8 +54,9 @@ pub struct Config {
     /// Bytes of recent entries kept in memory although the storage has them.
     pub log_cache_bytes: u64,
     /// A voter refuses candidates of lower priority whose log is no newer than its own: among equally
-    /// good ones the highest priority wins. Higher is preferred; all 0 means no preference. Leadership
-    /// transfers do not look at it.
+    /// good ones the highest priority wins. Higher is preferred; all 0 means no preference. It is no
+    /// veto: a voter that has heard from no leader for two election timeouts refuses nobody for it.
+    /// Leadership transfers do not look at it.
     pub priority: i64,
     /// Ask before campaigning (section 9.6): a node that was cut off does not disturb the group.
     pub pre_vote: bool,

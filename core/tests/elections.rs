@@ -340,3 +340,71 @@ fn a_transfer_does_not_look_at_priorities() {
     group.settle();
     assert_eq!(group.leaders(), [1]);
 }
+
+/// Ticks until five voters have a leader, of which 4 and 5 are dead, 1 and 2 cannot reach each other, and only 3,
+/// not preferred, reaches a quorum.
+fn ticks_until_the_bridge_leads(seed: u64, adjust: impl Fn(&mut raftcore::Config)) -> u32 {
+    let mut group = Group::with(5, |config| {
+        (config.pre_vote, config.check_quorum, config.seed) = (true, true, seed);
+        config.priority = if config.id == 1 { 10 } else { 0 };
+        adjust(config);
+    });
+    group.cut(1, 2);
+    group.isolate(4);
+    group.isolate(5);
+    for ticks in 0..1000 {
+        if group.role(3) == RoleKind::Leader {
+            return ticks;
+        }
+        group.tick_all(1);
+    }
+    panic!("seed {seed}: nobody leads");
+}
+
+#[test]
+fn a_priority_is_no_veto() {
+    let worst = (0..1000).map(|seed| ticks_until_the_bridge_leads(seed, |_| {})).max().unwrap();
+    assert!(worst <= 5 * 10, "it took {worst} ticks");
+    // Without PreVote 1 and 2 also take terms from 3: that takes longer, and as long without priorities.
+    let plain = |config: &mut raftcore::Config| (config.pre_vote, config.check_quorum) = (false, false);
+    (0..1000).for_each(|seed| assert!(ticks_until_the_bridge_leads(seed, plain) < 1000));
+}
+
+#[test]
+fn a_preference_holds_for_two_election_timeouts_without_a_leader_however_they_are_counted() {
+    // Terms and votes of others, and its own campaigns, change nothing; idle ticks count as others do.
+    for disturbed in [false, true] {
+        let mut node = RawNode::new(
+            raftcore::Config { priority: 5, pre_vote: true, ..config(1) },
+            MemoryStorage::with_conf_state(ConfState::new([1, 2, 3], [])),
+        )
+        .unwrap();
+        let heard = message(2, 1, 1, Body::Heartbeat(Heartbeat::default()));
+        node.step(heard).unwrap();
+        drop_messages(&mut node);
+        for tick in 1..=20 {
+            node.set_randomized_election_timeout(if disturbed { 7 } else { 1000 });
+            node.tick().unwrap();
+            if disturbed && tick % 5 == 0 {
+                let refused = Vote { last: EntryId::default(), priority: -1, ..Vote::default() };
+                node.step(message(3, 1, 1 + tick, Body::Vote(refused))).unwrap();
+            }
+            drop_messages(&mut node);
+            let last = node.status().last;
+            let asked = Vote { pre: true, last, ..Vote::default() };
+            node.step(message(3, 1, node.hard_state().term + 1, Body::Vote(asked))).unwrap();
+            assert_eq!(grants(&answer(&mut node)), tick >= 20, "after {tick} ticks, disturbed: {disturbed}");
+        }
+    }
+}
+
+/// What the node has to say is lost.
+fn drop_messages(node: &mut RawNode<MemoryStorage>) {
+    while node.has_ready() {
+        let ready = node.ready().unwrap();
+        if let Some(hard_state) = ready.hard_state {
+            node.storage_mut().set_hard_state(hard_state);
+        }
+        node.advance(ready).unwrap();
+    }
+}

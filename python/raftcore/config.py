@@ -53,7 +53,8 @@ class Config:
     """Bytes of recent entries kept in memory although the storage has them."""
     priority: int = 0
     """A voter refuses candidates of lower priority whose log is no newer than its own. Higher is
-    preferred; leadership transfers do not look at it."""
+    preferred. It is no veto: a voter that has heard from no leader for two election timeouts refuses
+    nobody for it. Leadership transfers do not look at it."""
     pre_vote: bool = True
     """Ask before campaigning (thesis section 9.6): a node that was cut off does not disturb the
     group."""

@@ -158,7 +158,7 @@ def test_without_a_seed_timeouts_follow_from_node_and_group() -> None:
         node = RawNode(Config(node_id, group_id=group_id), MemoryStorage(ConfState([1, 2, 3])))
         for ticks in range(1, 100):
             node.tick()
-            if node.soft_state().role != Role.FOLLOWER:
+            if node.soft_state.role != Role.FOLLOWER:
                 return ticks
         raise AssertionError
 

@@ -58,9 +58,11 @@ fn may_vote<S: Storage>(shared: &Shared<S>, leader: NodeId, from: NodeId, term: 
 }
 
 /// Whether the candidate need not give way to this node, which has a higher priority and could lead
-/// as well.
+/// as well. Only for two election timeouts without a leader: by then this node has campaigned, and if it
+/// does not lead, perhaps it cannot reach a quorum that the candidate reaches.
 fn is_preferred<S: Storage>(shared: &Shared<S>, vote: &Vote) -> bool {
     vote.priority >= shared.config.priority
+        || shared.leaderless_ticks >= 2 * shared.config.election_ticks
         || vote.transfer
         || vote.last != shared.log.last()
         || !shared.is_promotable()

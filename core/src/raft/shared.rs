@@ -21,6 +21,9 @@ pub(crate) struct Shared<S> {
     /// which it does not remember, before its start. A later term does not end it: its leader may not
     /// have heard of that.
     pub(crate) lease_ticks: u32,
+    /// Ticks since a leader was heard from, since this node led, or since its start. Unlike
+    /// `election_elapsed` no vote, campaign or term starts it again.
+    pub(crate) leaderless_ticks: u32,
     /// Election timeouts drawn so far.
     draws: u32,
     pub(crate) outbox: Outbox,
@@ -56,6 +59,7 @@ impl<S: Storage> Shared<S> {
         }
         let mut shared = Self {
             lease_ticks: config.granted_lease(),
+            leaderless_ticks: 0,
             draws: 0,
             config,
             log,
@@ -108,6 +112,7 @@ impl<S: Storage> Shared<S> {
     pub(crate) fn pass(&mut self, ticks: u32) {
         self.election_elapsed = self.election_elapsed.saturating_add(ticks);
         self.lease_ticks = self.lease_ticks.saturating_sub(ticks);
+        self.leaderless_ticks = self.leaderless_ticks.saturating_add(ticks);
     }
 
     /// Begins a term, or the same one anew.

@@ -50,6 +50,7 @@ impl Follower {
 
     fn hear<S: Storage>(&mut self, shared: &mut Shared<S>, leader: NodeId) {
         shared.election_elapsed = 0;
+        shared.leaderless_ticks = 0;
         shared.lease_ticks = shared.config.granted_lease();
         self.leader = leader;
     }

@@ -37,6 +37,7 @@ impl Leader {
     /// The leader of the term that begins. Its first entry is empty: with it everything before is
     /// committed (thesis section 3.6.2).
     pub(crate) fn elected<S: Storage>(shared: &mut Shared<S>) -> Self {
+        shared.leaderless_ticks = 0;
         let last = shared.log.last();
         let mut progress = Members::new(&shared.configuration, last.index + 1, &shared.config);
         if let Some(own) = progress.get_mut(shared.config.id) {
@@ -85,6 +86,7 @@ impl Leader {
     }
 
     pub(crate) fn tick<S: Storage>(&mut self, shared: &mut Shared<S>) -> Result<Next, Error> {
+        shared.leaderless_ticks = 0;
         self.heartbeat_elapsed += 1;
         self.ticks += 1;
         if shared.election_elapsed >= shared.config.election_ticks {
