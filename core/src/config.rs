@@ -13,10 +13,19 @@ pub enum ReadMode {
     /// By a round of heartbeats: safe whatever the clocks do.
     #[default]
     Safe,
-    /// By the leader's lease: usually without a round, but only as good as the clocks: all hosts must
-    /// tick at rates that differ by less than one tick in an election timeout, and a leader that was
-    /// paused must be ticked for the time it missed before it is asked to read. Needs `check_quorum`
-    /// and this mode on all nodes, which then do not vote for an election timeout after a start.
+    /// By the leader's lease: usually without a round, but only as good as the clocks. Needs
+    /// `check_quorum`. A node with this mode grants leases, and does not vote for an election timeout
+    /// after a start. Three conditions are the host's; where one fails, reads may be stale:
+    /// - Ticks of all hosts are equally long: their rates differ by less than one tick in an election
+    ///   timeout.
+    /// - A host that was late (paused, busy) gives the node the ticks that it missed before it asks for a
+    ///   read.
+    /// - A node that starts with another mode, or with fewer `election_ticks` than before, forgets what
+    ///   it has granted. It starts no sooner than its old election timeout after it has stopped.
+    ///
+    /// Members without this mode, or with fewer `election_ticks` than the leader, grant no lease. Reads
+    /// take a round where no quorum grants one. So leases may be switched on by restarting one node after
+    /// the other.
     Lease,
 }
 
@@ -149,13 +158,9 @@ impl Config {
         Ok(())
     }
 
-    /// Whether leases are counted. The reference does not: it takes its leader's for granted.
-    pub(crate) fn has_leases(&self) -> bool {
-        self.read_mode == ReadMode::Lease && !self.eager_append
-    }
-
-    /// Ticks of the lease that a node grants by hearing its leader (thesis section 6.4.1).
-    pub(crate) fn granted_lease(&self) -> u32 {
-        if self.has_leases() { self.election_ticks } else { 0 }
+    /// Ticks of the leases that a node asks for as a leader, and grants by hearing its leader (thesis
+    /// section 6.4.1); 0: none. The reference counts none: it takes its leader's for granted.
+    pub(crate) fn lease_ticks(&self) -> u32 {
+        if self.read_mode == ReadMode::Lease && !self.eager_append { self.election_ticks } else { 0 }
     }
 }

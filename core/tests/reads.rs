@@ -234,6 +234,75 @@ fn a_lease_ends_before_anybody_else_can_be_elected() {
     assert!((1..10).contains(&leased_ticks), "{leased_ticks} ticks of 10");
 }
 
+/// A group whose leader, node 1, has heard from node 2 alone since it was elected.
+fn leased_by_the_second(adjust: impl Fn(&mut raftcore::Config)) -> Group {
+    let mut group = Group::with(3, |config| {
+        config.check_quorum = true;
+        config.read_mode = ReadMode::Lease;
+        adjust(config);
+    });
+    for node in 1..=3 {
+        group.tick(node, 20);
+    }
+    group.elect(1);
+    group.cut(1, 3);
+    group.tick_all(5);
+    group
+}
+
+fn is_served_without_a_round(mut group: Group) -> bool {
+    group.isolate(1);
+    group.node(1).read_index("r").unwrap();
+    group.settle();
+    !group.nodes[&1].reads.is_empty()
+}
+
+#[test]
+fn a_follower_grants_a_lease_only_if_it_counts_leases_at_least_as_long() {
+    for (ticks, mode, is_granted) in [
+        (10, ReadMode::Lease, true),
+        (11, ReadMode::Lease, true),
+        (9, ReadMode::Lease, false),
+        (10, ReadMode::Safe, false),
+        (20, ReadMode::Safe, false),
+    ] {
+        let group = leased_by_the_second(|config| {
+            if config.id == 2 {
+                (config.election_ticks, config.read_mode) = (ticks, mode);
+            }
+        });
+        assert_eq!(is_served_without_a_round(group), is_granted, "{ticks} {mode:?}");
+    }
+}
+
+#[test]
+fn a_member_that_repeats_what_it_gets_grants_no_lease_but_confirms_reads() {
+    // As etcd/raft does.
+    let repeats = || leased_by_the_second(|config| config.eager_append = config.id == 2);
+    let mut group = repeats();
+    group.node(1).read_index("r").unwrap();
+    group.settle();
+    assert_eq!(group.nodes[&1].reads.len(), 1);
+    assert!(!is_served_without_a_round(repeats()));
+}
+
+#[test]
+fn a_group_that_restarts_into_leases_one_by_one_reads_by_them_when_a_quorum_grants_them() {
+    let mut group = Group::with(3, |config| config.check_quorum = true);
+    group.elect(1);
+    let mut served = Vec::new();
+    for node in [1, 2, 3] {
+        group.restart_with(node, |config| config.read_mode = ReadMode::Lease);
+        group.tick_all(40);
+        let leader = group.leaders()[0];
+        group.delivered.clear();
+        group.node(leader).read_index("r").unwrap();
+        group.settle();
+        served.push(group.delivered.is_empty());
+    }
+    assert!(!served[0] && served[2], "{served:?}");
+}
+
 #[test]
 fn a_lease_counts_from_when_the_heartbeat_was_sent() {
     let mut group = leased();

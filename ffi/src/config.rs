@@ -12,7 +12,17 @@ use crate::status::{Failure, raft_status};
 /// Reads are confirmed by a round of heartbeats: safe whatever the clocks do.
 pub const RAFT_READ_SAFE: i32 = 0;
 /// Reads are confirmed by the leader's lease: no round, but only as good as the clocks. Needs
-/// check_quorum.
+/// check_quorum. A node with this mode grants leases, and does not vote for an election timeout after a
+/// start. Three conditions are the host's; where one fails, reads may be stale:
+/// - Ticks of all hosts are equally long: their rates differ by less than one tick in an election
+///   timeout.
+/// - A host that was late (paused, busy) gives the node the ticks that it missed (raft_tick_n) before it
+///   calls raft_read_index: tick by deadlines, not after each pause.
+/// - A node that starts with another mode, or with fewer election_ticks than before, forgets what it has
+///   granted. It starts no sooner than its old election timeout after it has stopped.
+///
+/// Members without this mode, or with fewer election_ticks than the leader, grant no lease. Reads take a
+/// round where no quorum grants one. So leases may be switched on by restarting one node after the other.
 pub const RAFT_READ_LEASE: i32 = 1;
 
 /// Messages are encoded as etcd/raft does it (raftpb).

@@ -181,7 +181,8 @@ class Node {
   /// Makes a follower forget its leader, so that it votes for others at once.
   void forget_leader() { check(raft_forget_leader(handle()), handle()); }
   /// Asks for the index at which a linearizable read may be served; Host::read or
-  /// Ready::read_states() has the answer, with the same context.
+  /// Ready::read_states() has the answer, with the same context. With RAFT_READ_LEASE, tick(count) comes
+  /// first if the host was late: RAFT_READ_LEASE in raftcore.h has all conditions.
   void read_index(std::string_view context) {
     check(raft_read_index(handle(), slice(context)), handle());
   }

@@ -11,7 +11,7 @@ use crate::types::NodeId;
 
 /// Sends a heartbeat to all other members.
 pub(crate) fn broadcast<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader) {
-    let context = leader.reads.round_context(shared.config.has_leases().then_some(leader.ticks));
+    let context = leader.reads.round_context(leader.ticks, shared.config.lease_ticks());
     let (own, committed) = (shared.config.id, shared.log.committed());
     for (id, progress) in leader.progress.iter_mut().filter(|(id, _)| *id != own) {
         // The receiver may lack committed entries; it must not be told of more than it has.
@@ -24,7 +24,8 @@ pub(crate) fn broadcast<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader)
 /// A follower's answer.
 pub(crate) fn answer<S: Storage>(shared: &mut Shared<S>, from: NodeId, beat: Heartbeat) -> Result<(), Error> {
     shared.log.commit_to(beat.commit)?;
-    shared.send(from, Body::HeartbeatReply(HeartbeatReply { context: beat.context }));
+    let context = read_index::grant(beat.context, shared.config.lease_ticks());
+    shared.send(from, Body::HeartbeatReply(HeartbeatReply { context }));
     Ok(())
 }
 

@@ -6,10 +6,18 @@
 //! read they confirm: a number only this leader counts, and never twice in a term, so that answers
 //! that are late or repeated cannot confirm what came after them.
 //!
-//! With leases, heartbeats also carry the leader's tick at which they were sent. A follower that
-//! answered one does not help to elect anybody for an election timeout from then on; so the leader
-//! holds a lease until that has nearly passed since the last heartbeat that a quorum answered. Where
-//! there is no lease, a read is confirmed by a round.
+//! With leases, heartbeats also ask for one: they carry the leader's tick and its election timeout.
+//! A follower that counts leases, for at least as long, grants it with an answer that repeats the tick,
+//! and helps to elect nobody for an election timeout from then on. So the leader holds a lease until that
+//! has nearly passed since the last heartbeat that a quorum granted. A follower that counts none, or
+//! shorter ones, repeats the request as it came; so do etcd/raft and raft-rs. That answer confirms reads
+//! and grants nothing. Where there is no lease, a read is confirmed by a round.
+//!
+//! ```text
+//! heartbeat   number | tick | election timeout | mark      (leases)    number   (none)
+//! answer      number | tick                                granted
+//!             number | tick | election timeout | mark      not granted
+//! ```
 
 use std::collections::VecDeque;
 
@@ -54,20 +62,31 @@ struct Acknowledged {
 /// nobody's ticks are in step, one for clocks that do not run alike.
 const LEASE_MARGIN_TICKS: u64 = 3;
 
+/// Marks a heartbeat's context as a request for a lease: contexts of other leaders are repeated as they
+/// are.
+const LEASE_MARK: [u8; 4] = *b"lea\xfe";
+
+/// Bytes of a number with a tick: what an answer that grants a lease carries.
+const GRANT_BYTES: usize = 16;
+
+/// Bytes of a request for a lease.
+const LEASE_REQUEST_BYTES: usize = 24;
+
 impl Reads {
     /// Number of the last request waiting.
     fn last_number(&self) -> u64 {
         self.confirmed + self.waiting.len() as u64
     }
 
-    /// What heartbeats carry: the last request's number if one is waiting, and with leases the tick.
-    pub(crate) fn round_context(&self, lease_tick: Option<u64>) -> Bytes {
+    /// What heartbeats carry: the last request's number if one is waiting, and with leases always, with
+    /// the request for a lease of so many ticks from this tick on.
+    pub(crate) fn round_context(&self, tick: u64, lease_ticks: u32) -> Bytes {
         let number = self.last_number().to_le_bytes();
-        match lease_tick {
-            Some(tick) => Bytes::from([number, tick.to_le_bytes()].concat()),
-            None if self.waiting.is_empty() => Bytes::new(),
-            None => Bytes::copy_from_slice(&number),
+        if lease_ticks > 0 {
+            let (tick, ticks) = (tick.to_le_bytes(), lease_ticks.to_le_bytes());
+            return Bytes::from([&number[..], &tick, &ticks, &LEASE_MARK].concat());
         }
+        if self.waiting.is_empty() { Bytes::new() } else { Bytes::copy_from_slice(&number) }
     }
 
     pub(crate) fn is_round_due(&self) -> bool {
@@ -162,6 +181,22 @@ pub(crate) fn begin_round<S: Storage>(shared: &mut Shared<S>, leader: &mut Leade
     }
 }
 
+/// What a follower that grants leases of `granted_ticks` (0: none) answers to a heartbeat's context.
+pub(crate) fn grant(context: Bytes, granted_ticks: u32) -> Bytes {
+    match asked_for(&context) {
+        Some(ticks) if ticks <= granted_ticks => context.slice(..GRANT_BYTES),
+        _ => context,
+    }
+}
+
+/// The length of the lease that a heartbeat's context asks for.
+fn asked_for(context: &[u8]) -> Option<u32> {
+    if context.len() != LEASE_REQUEST_BYTES || !context.ends_with(&LEASE_MARK) {
+        return None;
+    }
+    context.get(16..20)?.try_into().ok().map(u32::from_le_bytes)
+}
+
 /// A member has answered a heartbeat.
 pub(crate) fn confirm<S: Storage>(
     shared: &mut Shared<S>,
@@ -171,9 +206,12 @@ pub(crate) fn confirm<S: Storage>(
 ) {
     let mut numbers =
         context.chunks_exact(8).filter_map(|bytes| bytes.try_into().ok().map(u64::from_le_bytes));
-    let (Some(number), 8 | 16) = (numbers.next(), context.len()) else { return };
+    let (Some(number), 8 | GRANT_BYTES | LEASE_REQUEST_BYTES) = (numbers.next(), context.len()) else {
+        return;
+    };
+    let is_granted = context.len() == GRANT_BYTES;
     // A tick that has not been is not an answer of an honest member.
-    let tick = numbers.next().filter(|tick| *tick <= leader.ticks).unwrap_or(0);
+    let tick = numbers.next().filter(|tick| is_granted && *tick <= leader.ticks).unwrap_or(0);
     leader.reads.acknowledged(from, number, tick);
     respond_to_confirmed(shared, &mut leader.reads);
 }

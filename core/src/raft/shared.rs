@@ -58,7 +58,7 @@ impl<S: Storage> Shared<S> {
             )));
         }
         let mut shared = Self {
-            lease_ticks: config.granted_lease(),
+            lease_ticks: config.lease_ticks(),
             leaderless_ticks: 0,
             draws: 0,
             config,

@@ -209,8 +209,14 @@ impl Group {
 
     /// Stops a node and starts it anew from its storage.
     pub fn restart(&mut self, id: NodeId) {
+        self.restart_with(id, |_| {});
+    }
+
+    /// The same with another configuration.
+    pub fn restart_with(&mut self, id: NodeId, adjust: impl Fn(&mut Config)) {
         let node = self.nodes.remove(&id).unwrap();
-        let config = Config { applied: 0, ..node.raw.config().clone() };
+        let mut config = Config { applied: 0, ..node.raw.config().clone() };
+        adjust(&mut config);
         let raw = RawNode::new(config, node.raw.storage().clone()).unwrap();
         let conf_state = raw.status().conf_state;
         self.nodes.insert(id, Node { raw, applied: Vec::new(), reads: Vec::new(), conf_state });

@@ -20,7 +20,18 @@ type ReadMode int32
 const (
 	// ReadSafe: by a round of heartbeats; safe whatever the clocks do.
 	ReadSafe ReadMode = C.RAFT_READ_SAFE
-	// ReadLease: by the leader's lease; only as good as the clocks. Needs CheckQuorum.
+	// ReadLease: by the leader's lease; only as good as the clocks. Needs CheckQuorum. A node with this
+	// mode grants leases, and does not vote for an election timeout after a start. Three conditions are
+	// the host's; where one fails, reads may be stale:
+	//   - Ticks of all hosts are equally long: their rates differ by less than one tick in an election
+	//     timeout.
+	//   - A host that was late gives the node the ticks that it missed before it calls ReadIndex.
+	//   - A node that starts with another mode, or with fewer ElectionTicks than before, forgets what it
+	//     has granted. It starts no sooner than its old election timeout after it has stopped.
+	//
+	// Members without this mode, or with fewer ElectionTicks than the leader, grant no lease. Reads take
+	// a round where no quorum grants one. So leases may be switched on by restarting one node after the
+	// other.
 	ReadLease ReadMode = C.RAFT_READ_LEASE
 )
 

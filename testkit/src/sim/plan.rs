@@ -2,7 +2,7 @@
 
 mod settings;
 
-use raftcore::{Config, NO_LIMIT, NodeId, ReadMode};
+use raftcore::{Config, NO_LIMIT, NO_NODE, NodeId, ReadMode};
 
 use crate::rng::Rng;
 
@@ -24,6 +24,10 @@ pub(super) struct Plan {
     priorities: bool,
     /// Whether nodes differ in what need not be the same everywhere, and change it when they restart.
     mixed: bool,
+    /// A node that counts no leases where the others do; 0: none.
+    without_leases: NodeId,
+    /// A node whose election timeout is about half as long as that of the others; 0: none.
+    short_timeout: NodeId,
     /// By how much of a thousand clocks may be fast or slow.
     drift: u64,
     /// Whether clocks may stop and leap although reads rely on them: a breach of the contract, which
@@ -128,6 +132,8 @@ impl Plan {
             config: draw_config(rng),
             priorities: rng.chance(200),
             mixed: rng.chance(300),
+            without_leases: NO_NODE,
+            short_timeout: NO_NODE,
             drift: rng.choose([0, 20, 100, 100, 400]),
             bad_clocks: false,
             blind_reads: false,
@@ -149,11 +155,18 @@ impl Plan {
         if plan.has_leases() {
             // With leases, clocks differ by less than a tick in an election timeout.
             plan.drift = 10;
+            plan.draw_exceptions(&mut Rng::derived(plan.config.seed, plan.first_index));
         }
         if rng.chance(if plan.has_leases() { 500 } else { 250 }) {
             plan.prepare_duels(rng);
         }
         plan
+    }
+
+    /// Leases must be safe although some of the members count none, or shorter ones.
+    fn draw_exceptions(&mut self, rng: &mut Rng) {
+        let mut one = || if rng.chance(150) { rng.between(1, 5) } else { NO_NODE };
+        (self.without_leases, self.short_timeout) = (one(), one());
     }
 
     /// Changes what would keep others from leading soon: duels are about leases, or about logs.
@@ -184,6 +197,8 @@ impl Plan {
             config: Config { seed, ..Config::new(1) },
             priorities: false,
             mixed: false,
+            without_leases: NO_NODE,
+            short_timeout: NO_NODE,
             drift: 10,
             bad_clocks: false,
             blind_reads: false,
@@ -203,6 +218,12 @@ impl Plan {
         let seed = self.config.seed.wrapping_add(incarnation);
         let priority = if self.priorities { (id % 3) as i64 } else { 0 };
         let mut config = Config { id, seed, applied, priority, ..self.config.clone() };
+        if id == self.without_leases {
+            config.read_mode = ReadMode::Safe;
+        }
+        if id == self.short_timeout {
+            config.election_ticks = config.election_ticks / 2 + 1;
+        }
         if self.mixed {
             mix(&mut config, &mut Rng::derived(seed, id));
         }

@@ -51,7 +51,7 @@ impl Follower {
     fn hear<S: Storage>(&mut self, shared: &mut Shared<S>, leader: NodeId) {
         shared.election_elapsed = 0;
         shared.leaderless_ticks = 0;
-        shared.lease_ticks = shared.config.granted_lease();
+        shared.lease_ticks = shared.config.lease_ticks();
         self.leader = leader;
     }
 }

@@ -35,6 +35,8 @@ impl Plan {
             "first_index" => put(&mut self.first_index, value),
             "priorities" => switch(&mut self.priorities, value),
             "mixed" => switch(&mut self.mixed, value),
+            "without_leases" => put(&mut self.without_leases, value),
+            "short_timeout" => put(&mut self.short_timeout, value),
             "drift" => put(&mut self.drift, value),
             "blind_reads" => switch(&mut self.blind_reads, value),
             "bad_clocks" => switch(&mut self.bad_clocks, value),
