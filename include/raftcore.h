@@ -135,6 +135,10 @@ extern "C" {
 /// The node's state contradicts itself: a defect of the library, or damaged memory.
 #define RAFT_ERR_INVARIANT (-24)
 
+/// The node (or memory storage) belongs to the process that this one was forked from, and cannot be
+/// used here. Make one of this process' own.
+#define RAFT_ERR_FORKED (-25)
+
 /// An error for which this version of the interface has no code. raft_node_last_error explains it.
 #define RAFT_ERR_OTHER (-39)
 
@@ -337,7 +341,8 @@ typedef struct raft_entry_sink raft_entry_sink;
 /// the node.)
 ///
 /// Any thread may call any function on it, in callbacks of its node too; a lock inside makes the calls
-/// happen one after the other.
+/// happen one after the other. As a node, it belongs to the process that made it: in a child made by fork()
+/// every function answers RAFT_ERR_FORKED, but raft_memory_storage_free, which does nothing.
 typedef struct raft_memory_storage raft_memory_storage;
 
 /// A decoded message. Does not change; any thread may read it.
@@ -348,6 +353,10 @@ typedef struct raft_message_buffer raft_message_buffer;
 ///
 /// While a storage callback of the node runs, every call on the node from that same callback
 /// answers RAFT_ERR_REENTRANT (calls from other threads wait).
+///
+/// A node belongs to the process that made it. In a child made by fork(), every call on it answers
+/// RAFT_ERR_FORKED, and raft_node_free does nothing: what the node has stays where it is, and no release
+/// callback is called. The child may make nodes of its own.
 typedef struct raft_node raft_node;
 
 /// A snapshot that the library owns, its data perhaps lent by the host. Does not change; any thread
@@ -1129,7 +1138,8 @@ raft_status raft_node_new_in_memory(const raft_config *config,
 /// freed with raft_ready_free.
 ///
 /// No other thread may be using the node, now or later. Called from a callback of the node itself, or
-/// from a release callback, it does nothing: the node lives on.
+/// from a release callback, it does nothing: the node lives on. Nor does it in a process that has inherited
+/// the node by fork().
 RAFT_API
 void raft_node_free(raft_node *node);
 

@@ -12,10 +12,11 @@ use raftcore::{RawNode, StorageError};
 
 use crate::copies::Payloads;
 use crate::drive::Drive;
+use crate::fork::Origin;
 use crate::object::{self, Mark, object};
 use crate::observe::{Observer, Seen};
 use crate::ready::Readies;
-use crate::status::{Failure, RAFT_ERR_INVALID_ARGUMENT, RAFT_OK, raft_status};
+use crate::status::{Failure, RAFT_OK, raft_status};
 use crate::storage::NodeStorage;
 use crate::work::Home;
 
@@ -24,8 +25,13 @@ use crate::work::Home;
 ///
 /// While a storage callback of the node runs, every call on the node from that same callback
 /// answers RAFT_ERR_REENTRANT (calls from other threads wait).
+///
+/// A node belongs to the process that made it. In a child made by fork(), every call on it answers
+/// RAFT_ERR_FORKED, and raft_node_free does nothing: what the node has stays where it is, and no release
+/// callback is called. The child may make nodes of its own.
 pub struct raft_node {
     mark: Mark,
+    origin: Origin,
     state: Mutex<State>,
     /// The thread that holds `state`, or 0.
     owner: AtomicUsize,
@@ -88,9 +94,10 @@ impl Drop for Inside<'_> {
 }
 
 impl raft_node {
-    pub(crate) fn new(raw: RawNode<NodeStorage>, lend_snapshots: bool) -> Self {
-        Self {
+    pub(crate) fn new(raw: RawNode<NodeStorage>, lend_snapshots: bool) -> Result<Self, Failure> {
+        Ok(Self {
             mark: Mark::owned::<Self>(),
+            origin: Origin::here()?,
             state: Mutex::new(State {
                 raw,
                 readies: Readies::default(),
@@ -107,8 +114,8 @@ impl raft_node {
             last_error: Mutex::new(String::new()),
             observer: Mutex::new(None),
             is_watched: AtomicBool::new(false),
-            home: Arc::new(Home::default()),
-        }
+            home: Arc::new(Home::new()?),
+        })
     }
 
     /// Runs `work` with the node locked.
@@ -198,7 +205,7 @@ pub(crate) unsafe fn call(
         Ok(node) => node,
         Err(failure) => {
             remember(failure.to_string());
-            return RAFT_ERR_INVALID_ARGUMENT;
+            return failure.status();
         }
     };
     match guarded(|| work(node)) {
@@ -207,13 +214,15 @@ pub(crate) unsafe fn call(
     }
 }
 
-/// The node that a handle stands for.
+/// The node that a handle stands for, if it belongs to this process.
 ///
 /// # Safety
 /// `node` is NULL or came from `raft_node_new` and has not been freed.
 pub(crate) unsafe fn live<'a>(node: *const raft_node) -> Result<&'a raft_node, Failure> {
     // SAFETY: the same contract.
-    unsafe { object::live(node, "node") }
+    let node = unsafe { object::live(node, "node") }?;
+    node.origin.check()?;
+    Ok(node)
 }
 
 /// Calls `work`; what goes wrong becomes a status and this thread's last error.
@@ -261,7 +270,7 @@ mod tests {
 
     fn node() -> raft_node {
         let storage = NodeStorage::Memory(Box::new(Memory::new(None)));
-        raft_node::new(RawNode::new(raftcore::Config::new(1), storage).unwrap(), false)
+        raft_node::new(RawNode::new(raftcore::Config::new(1), storage).unwrap(), false).unwrap()
     }
 
     #[test]

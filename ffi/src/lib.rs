@@ -10,6 +10,7 @@
 
 mod args;
 mod copies;
+mod fork;
 mod handle;
 mod json;
 mod lend;

@@ -3,10 +3,11 @@
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use raftcore::{Error, MemoryStorage, Storage, StorageError};
 
 use crate::args::{self, Output};
+use crate::fork::Origin;
 use crate::handle::{guarded, without_node};
 use crate::object::{self, Mark, object};
 use crate::sink::{raft_conf_state_sink, raft_entry_sink, raft_snapshot_sink};
@@ -22,7 +23,8 @@ use crate::types::{self, raft_conf_state, raft_hard_state};
 /// the node.)
 ///
 /// Any thread may call any function on it, in callbacks of its node too; a lock inside makes the calls
-/// happen one after the other.
+/// happen one after the other. As a node, it belongs to the process that made it: in a child made by fork()
+/// every function answers RAFT_ERR_FORKED, but raft_memory_storage_free, which does nothing.
 pub struct raft_memory_storage {
     mark: Mark,
     pub(crate) log: Arc<Log>,
@@ -31,7 +33,18 @@ pub struct raft_memory_storage {
 object!(raft_memory_storage, 0x3e30_1064, "memory storage");
 
 /// What the handle and the tables made from it share.
-pub(crate) type Log = Mutex<MemoryStorage>;
+pub(crate) struct Log {
+    origin: Origin,
+    storage: Mutex<MemoryStorage>,
+}
+
+impl Log {
+    /// The log, locked; an error in a process that has inherited it.
+    pub(crate) fn lock(&self) -> Result<MutexGuard<'_, MemoryStorage>, Failure> {
+        self.origin.check()?;
+        Ok(self.storage.lock())
+    }
+}
 
 /// Makes a storage.
 ///
@@ -55,7 +68,7 @@ pub unsafe extern "C" fn raft_memory_storage_new(
             };
             Ok(raft_memory_storage {
                 mark: Mark::owned::<raft_memory_storage>(),
-                log: Arc::new(Mutex::new(log)),
+                log: Arc::new(Log { origin: Origin::here()?, storage: Mutex::new(log) }),
             })
         })
     }
@@ -68,7 +81,11 @@ pub unsafe extern "C" fn raft_memory_storage_new(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raft_memory_storage_free(storage: *mut raft_memory_storage) {
     // SAFETY: the header demands NULL or a storage whose handle nobody uses any more.
-    unsafe { object::free(storage) }
+    unsafe {
+        if object::live(storage, "storage").is_ok_and(|it| it.log.origin.is_here()) {
+            object::free(storage);
+        }
+    }
 }
 
 /// Gives the table by which a node reads the storage: for raft_node_new, or raft_checked_storage.
@@ -89,7 +106,9 @@ pub unsafe extern "C" fn raft_memory_storage_table(
         // SAFETY: the header demands NULL or a live storage, and a result with its size.
         unsafe {
             let size = *args::reference(out.cast::<usize>(), "out")?;
-            let share = Arc::into_raw(Arc::clone(&object::live(storage, "storage")?.log));
+            let log = &object::live(storage, "storage")?.log;
+            log.origin.check()?;
+            let share = Arc::into_raw(Arc::clone(log));
             // SAFETY: as above; if nobody got the share, it is given back.
             sized::write(out, size, table(share), "out").inspect_err(|_| drop(Arc::from_raw(share)))
         }
@@ -122,7 +141,7 @@ unsafe fn answer(
         // SAFETY: it came from `Arc::into_raw` in `raft_memory_storage_table`, and the share is not given
         // back before the release.
         let log = unsafe { args::reference(context.cast::<Log>(), "context") }?;
-        read(&log.lock())
+        read(&*log.lock()?)
     });
     match answer {
         Ok(()) => RAFT_OK,
@@ -215,7 +234,10 @@ unsafe extern "C" fn release(context: *mut c_void) {
     // SAFETY: it came from `Arc::into_raw` in `raft_memory_storage_table`, and the header demands that it
     // is released once.
     let _ = guarded(|| unsafe {
-        drop(Arc::from_raw(context.cast::<Log>().cast_const()));
+        let log = Arc::from_raw(context.cast::<Log>().cast_const());
+        if !log.origin.is_here() {
+            std::mem::forget(log);
+        }
         Ok(())
     });
 }

@@ -54,7 +54,7 @@ unsafe fn with(
     work: impl FnOnce(&mut MemoryStorage) -> Result<(), Failure>,
 ) -> raft_status {
     // SAFETY: the same contract.
-    without_node(|| work(&mut unsafe { object::live(storage, "storage") }?.log.lock()))
+    without_node(|| work(&mut *unsafe { object::live(storage, "storage") }?.log.lock()?))
 }
 
 /// What a node wants stored.
@@ -364,7 +364,7 @@ pub unsafe extern "C" fn raft_memory_storage_conf_state(
     unsafe {
         object::give(out, || {
             let storage = object::live(storage, "storage")?;
-            let (_, members) = storage.log.lock().initial_state().map_err(Error::Storage)?;
+            let (_, members) = storage.log.lock()?.initial_state().map_err(Error::Storage)?;
             Ok(raft_conf_state_buffer::new(members))
         })
     }
@@ -384,7 +384,7 @@ pub unsafe extern "C" fn raft_memory_storage_snapshot(
     unsafe {
         object::give(out, || {
             let storage = object::live(storage, "storage")?;
-            let snapshot = storage.log.lock().snapshot().map_err(Error::Storage)?;
+            let snapshot = storage.log.lock()?.snapshot().map_err(Error::Storage)?;
             Ok(raft_snapshot_buffer::owned(snapshot))
         })
     }

@@ -100,7 +100,7 @@ pub unsafe extern "C" fn raft_node_new_in_memory(
 
 fn make(settings: Settings, storage: NodeStorage, out: &Output<*mut raft_node>) -> Result<(), Failure> {
     let raw = RawNode::new(settings.core, storage)?;
-    out.set(object::into_raw(raft_node::new(raw, settings.lend_snapshots)));
+    out.set(object::into_raw(raft_node::new(raw, settings.lend_snapshots)?));
     Ok(())
 }
 
@@ -108,7 +108,8 @@ fn make(settings: Settings, storage: NodeStorage, out: &Output<*mut raft_node>) 
 /// freed with raft_ready_free.
 ///
 /// No other thread may be using the node, now or later. Called from a callback of the node itself, or
-/// from a release callback, it does nothing: the node lives on.
+/// from a release callback, it does nothing: the node lives on. Nor does it in a process that has inherited
+/// the node by fork().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn raft_node_free(node: *mut raft_node) {
     // SAFETY: the header demands NULL or a node that has not been freed.

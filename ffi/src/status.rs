@@ -66,6 +66,9 @@ pub const RAFT_ERR_INVALID_TRANSFEREE: i32 = -22;
 pub const RAFT_ERR_NO_MEMORY: i32 = -23;
 /// The node's state contradicts itself: a defect of the library, or damaged memory.
 pub const RAFT_ERR_INVARIANT: i32 = -24;
+/// The node (or memory storage) belongs to the process that this one was forked from, and cannot be
+/// used here. Make one of this process' own.
+pub const RAFT_ERR_FORKED: i32 = -25;
 /// An error for which this version of the interface has no code. raft_node_last_error explains it.
 pub const RAFT_ERR_OTHER: i32 = -39;
 
@@ -114,6 +117,7 @@ pub(crate) fn message(status: raft_status) -> &'static CStr {
         RAFT_ERR_INVALID_TRANSFEREE => c"the node is not a voter and cannot lead",
         RAFT_ERR_NO_MEMORY => c"there is not enough memory",
         RAFT_ERR_INVARIANT => c"the node's state contradicts itself",
+        RAFT_ERR_FORKED => c"it was inherited from another process by fork",
         RAFT_ERR_OTHER => c"an error without a code of its own",
         RAFT_ERR_COMPACTED => c"the entry was compacted",
         RAFT_ERR_UNAVAILABLE => c"the entry is not there",
@@ -138,6 +142,7 @@ pub(crate) enum Failure {
     NoMemory { needed: usize },
     Invariant(&'static str),
     Busy,
+    Forked,
 }
 
 impl Failure {
@@ -161,6 +166,7 @@ impl Failure {
             Self::NoMemory { .. } => RAFT_ERR_NO_MEMORY,
             Self::Invariant(_) => RAFT_ERR_INVARIANT,
             Self::Busy => RAFT_ERR_BUSY,
+            Self::Forked => RAFT_ERR_FORKED,
         }
     }
 }
@@ -282,7 +288,7 @@ mod tests {
 
     #[test]
     fn each_code_has_words_of_its_own() {
-        let codes = (RAFT_ERR_INVARIANT..=RAFT_OK).chain(RAFT_ERR_IO..=RAFT_ERR_OTHER);
+        let codes = (RAFT_ERR_FORKED..=RAFT_OK).chain(RAFT_ERR_IO..=RAFT_ERR_OTHER);
         let mut words: Vec<_> = codes.map(message).collect();
         let count = words.len();
         assert!(!words.contains(&message(i32::MIN)));

@@ -10,16 +10,19 @@ use parking_lot::Mutex;
 use raftcore::{Ack, Body, Entry, Message, Ready, Response, wire};
 
 use crate::ack::raft_ack;
+use crate::fork::Origin;
 use crate::message::{self, raft_message};
 use crate::ready::raft_ready_view;
 use crate::snapshot::{bare_message, raft_snapshot_buffer, raft_snapshot_message};
+use crate::status::Failure;
 use crate::types::{
     raft_entry, raft_hard_state, raft_read_state, raft_slice, raft_snapshot, raft_soft_state,
 };
 
 /// Where views go that are freed.
-#[derive(Default)]
 pub(crate) struct Home {
+    /// A view that another process has inherited goes nowhere.
+    origin: Origin,
     /// One that was given up: the node looks here before it takes new work.
     pub(crate) returned: Mutex<Option<WorkBox>>,
     /// Asynchronous writes: those that are done, for the next time.
@@ -32,6 +35,15 @@ pub(crate) struct Home {
 const KEPT_VIEWS: usize = 16;
 
 impl Home {
+    pub(crate) fn new() -> Result<Self, Failure> {
+        Ok(Self {
+            origin: Origin::here()?,
+            returned: Mutex::default(),
+            spare: Mutex::default(),
+            out: AtomicUsize::new(0),
+        })
+    }
+
     /// Asynchronous writes: a work box to fill.
     pub(crate) fn take_spare(self: &Arc<Self>) -> WorkBox {
         let mut spare = self.spare.lock();
@@ -52,6 +64,10 @@ impl Home {
 
     /// Takes back a view that the host frees.
     pub(crate) fn take_back(&self, mut work: WorkBox) {
+        if !self.origin.is_here() {
+            std::mem::forget(work);
+            return;
+        }
         if !work.is_async {
             *self.returned.lock() = Some(work);
             return;

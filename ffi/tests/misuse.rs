@@ -296,3 +296,23 @@ fn each_function_that_moves_memory_is_counted() {
     let missing: Vec<_> = moving.iter().map(|it| &it.name).filter(|it| !counted.contains(*it)).collect();
     assert!(missing.is_empty(), "ownership_test.c does not call: {missing:#?}");
 }
+
+/// A function of a node, or of a memory storage.
+fn works_on_an_object(function: &Function) -> bool {
+    let is_object = |name: &str, prefix: &str| {
+        let of_it =
+            |it: &Argument| it.name == name && matches!(it.kind, Kind::Pointer { to_pointer: false, .. });
+        function.name.starts_with(prefix) && function.arguments.first().is_some_and(of_it)
+    };
+    is_object("node", "raft_") || is_object("storage", "raft_memory_storage_")
+}
+
+#[test]
+fn each_function_of_a_node_is_called_in_a_child_that_has_inherited_it() {
+    let text = read(&root().join("examples-c/tests/fork_cases.h"));
+    let called: BTreeSet<_> = calls(&text, "raft_").into_iter().map(|call| call.function).collect();
+    let wanted: Vec<_> = functions().into_iter().filter(works_on_an_object).collect();
+    assert!(wanted.len() > 50, "only {} functions work on a node or a memory storage", wanted.len());
+    let missing: Vec<_> = wanted.iter().map(|it| &it.name).filter(|it| !called.contains(*it)).collect();
+    assert!(missing.is_empty(), "fork_cases.h has no line for: {missing:#?}");
+}

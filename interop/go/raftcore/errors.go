@@ -52,6 +52,9 @@ const (
 	ErrPoisoned Status = C.RAFT_ERR_POISONED
 	// ErrInvalidTransferee: leadership cannot go to that node, which is no voter.
 	ErrInvalidTransferee Status = C.RAFT_ERR_INVALID_TRANSFEREE
+	// ErrForked: the node belongs to the process that this one was forked from (by C code in the program: Go
+	// itself does not fork without exec).
+	ErrForked Status = C.RAFT_ERR_FORKED
 
 	// ErrCompacted is for Storage: the entry is covered by a snapshot and gone.
 	ErrCompacted Status = C.RAFT_ERR_COMPACTED
