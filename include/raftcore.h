@@ -1033,6 +1033,36 @@ raft_status raft_config_init(raft_config *config,
                              size_t struct_size,
                              uint64_t id);
 
+/// Writes what a peer needs to know to tell whether it can be in one group with this node: send it, with
+/// its length, when a connection is made, and give the peer's to raft_config_check_handshake. It is no
+/// message of Raft; 24 bytes in this version.
+///
+/// `config` is not NULL. `buffer` has room for `capacity` bytes, and may be NULL if that is 0. `needed` may
+/// be NULL; it is set to the number of bytes also if that exceeds `capacity`.
+///
+/// Any thread. Errors: RAFT_ERR_TOO_LARGE (nothing but `*needed` was written), RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_config_handshake(const raft_config *config,
+                                  uint8_t *buffer,
+                                  size_t capacity,
+                                  size_t *needed);
+
+/// Checks whether the peer that sent these bytes, those of its raft_config_handshake, can be in one group
+/// with a node of this configuration. Refuse the connection if it cannot, and log why.
+///
+/// What is refused: another group_id (if both have one); another dialect; other election_ticks, if both
+/// have RAFT_READ_LEASE; election_ticks of one that are not more than the heartbeat_ticks of the other.
+/// Peers without leases fit one with RAFT_READ_LEASE: they grant it none.
+///
+/// `config` is not NULL; `peer` is borrowed during the call. Any thread. Errors: RAFT_ERR_CONFIG
+/// (raft_node_last_error(NULL, ..) names the field; "handshake" if the bytes are none),
+/// RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_config_check_handshake(const raft_config *config,
+                                        raft_slice peer);
+
 /// Hands one entry over; the sink copies it. For raft_storage.entries, which pushes entries from
 /// `low` on, one after the other.
 ///

@@ -1,5 +1,9 @@
 //! A node's configuration.
 
+mod handshake;
+
+pub use handshake::HANDSHAKE_BYTES;
+
 use crate::error::ConfigError;
 use crate::types::{Index, NO_NODE, NodeId};
 use crate::wire::Dialect;

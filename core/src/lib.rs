@@ -65,7 +65,7 @@ pub mod wire;
 
 pub use bytes::Bytes;
 
-pub use config::{Config, NO_LIMIT, ReadMode};
+pub use config::{Config, HANDSHAKE_BYTES, NO_LIMIT, ReadMode};
 pub use entry::{Entries, Entry, EntryKind, EntryRuns, EntryRunsIter, encoded_len, fitting, payload_len};
 pub use error::{ConfChangeError, ConfigError, DecodeError, DropReason, Error, StorageError};
 pub use input::{Ack, Proposed, SnapshotStatus};

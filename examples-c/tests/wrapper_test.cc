@@ -72,6 +72,21 @@ TEST(Wrapper, ErrorsHaveAStatusAndWords) {
   EXPECT_TRUE(status_of([&] { joining.transfer_leader(2); }) == RAFT_ERR_NO_LEADER);
 }
 
+TEST(Wrapper, AHandshakeNamesWhatMembersDoNotAgreeOn) {
+  raft_config own = raftcore::config(1);
+  raft_config peer = raftcore::config(2);
+  own.read_mode = peer.read_mode = RAFT_READ_LEASE;
+  raftcore::check_handshake(own, raftcore::handshake(peer));
+  peer.election_ticks++;
+  try {
+    raftcore::check_handshake(own, raftcore::handshake(peer));
+    FAIL() << "leases of different lengths fit";
+  } catch (const raftcore::Error &error) {
+    EXPECT_EQ(error.status(), RAFT_ERR_CONFIG);
+    EXPECT_NE(std::string(error.what()).find("election_ticks"), std::string::npos);
+  }
+}
+
 TEST(Wrapper, WhatIsNotThereIsAnErrorOrNothing) {
   EXPECT_EQ(status_of([] { raftcore::Node(raftcore::config(1), nullptr); }), RAFT_ERR_INVALID_ARGUMENT);
   raftcore::Node node = lone_leader();

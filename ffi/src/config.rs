@@ -3,11 +3,13 @@
 use std::mem::offset_of;
 
 use raftcore::wire::Dialect;
-use raftcore::{Config, ReadMode};
+use raftcore::{Config, Error, ReadMode};
 
+use crate::args::{self, Buffer};
 use crate::handle;
 use crate::sized::{self, SizedStruct};
 use crate::status::{Failure, raft_status};
+use crate::types::raft_slice;
 
 /// Reads are confirmed by a round of heartbeats: safe whatever the clocks do.
 pub const RAFT_READ_SAFE: i32 = 0;
@@ -135,6 +137,54 @@ pub unsafe extern "C" fn raft_config_init(
 ) -> raft_status {
     // SAFETY: the header demands that `config` has `struct_size` bytes.
     handle::without_node(|| unsafe { sized::write(config, struct_size, defaults(id), "config") })
+}
+
+/// Writes what a peer needs to know to tell whether it can be in one group with this node: send it, with
+/// its length, when a connection is made, and give the peer's to raft_config_check_handshake. It is no
+/// message of Raft; 24 bytes in this version.
+///
+/// `config` is not NULL. `buffer` has room for `capacity` bytes, and may be NULL if that is 0. `needed` may
+/// be NULL; it is set to the number of bytes also if that exceeds `capacity`.
+///
+/// Any thread. Errors: RAFT_ERR_TOO_LARGE (nothing but `*needed` was written), RAFT_ERR_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_config_handshake(
+    config: *const raft_config,
+    buffer: *mut u8,
+    capacity: usize,
+    needed: *mut usize,
+) -> raft_status {
+    // SAFETY: the header demands NULL or a configuration of the size that it states, and room for the
+    // results.
+    handle::without_node(|| unsafe {
+        let buffer = Buffer::new(buffer, capacity, needed)?;
+        buffer.fill(&read(config)?.core.handshake())
+    })
+}
+
+/// Checks whether the peer that sent these bytes, those of its raft_config_handshake, can be in one group
+/// with a node of this configuration. Refuse the connection if it cannot, and log why.
+///
+/// What is refused: another group_id (if both have one); another dialect; other election_ticks, if both
+/// have RAFT_READ_LEASE; election_ticks of one that are not more than the heartbeat_ticks of the other.
+/// Peers without leases fit one with RAFT_READ_LEASE: they grant it none.
+///
+/// `config` is not NULL; `peer` is borrowed during the call. Any thread. Errors: RAFT_ERR_CONFIG
+/// (raft_node_last_error(NULL, ..) names the field; "handshake" if the bytes are none),
+/// RAFT_ERR_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_config_check_handshake(
+    config: *const raft_config,
+    peer: raft_slice,
+) -> raft_status {
+    // SAFETY: the header demands NULL or a configuration of the size that it states, and bytes as long as
+    // they say.
+    handle::without_node(|| unsafe {
+        let peer = args::bytes(peer, "peer")?;
+        Ok(read(config)?.core.check_handshake(peer).map_err(Error::Config)?)
+    })
 }
 
 fn defaults(id: u64) -> raft_config {

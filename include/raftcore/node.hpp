@@ -24,6 +24,21 @@ inline raft_config config(std::uint64_t id) {
   return config;
 }
 
+/// What a peer needs to know of a node: see raft_config_handshake.
+inline std::string handshake(const raft_config &config) {
+  std::string bytes(64, '\0');
+  std::size_t size = 0;
+  check(raft_config_handshake(&config, reinterpret_cast<std::uint8_t *>(&bytes[0]), bytes.size(), &size));
+  bytes.resize(size);
+  return bytes;
+}
+
+/// Throws Error(RAFT_ERR_CONFIG), which names the field, if the peer that sent this handshake() cannot be in
+/// one group with a node of this configuration.
+inline void check_handshake(const raft_config &config, std::string_view peer) {
+  check(raft_config_check_handshake(&config, slice(peer)));
+}
+
 /// A node of a Raft group. Any thread may call any method, except that moving and destroying it are
 /// for one thread alone. Each method throws Error where its function in raftcore.h answers an error.
 class Node {

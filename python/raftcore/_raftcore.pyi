@@ -29,11 +29,13 @@ __all__ = [
     "SoftState",
     "__version__",
     "check_config",
+    "check_handshake",
     "check_storage",
     "config_defaults",
     "decode_conf_change",
     "encode_conf_change",
     "encode_conf_change_v1",
+    "handshake",
 ]
 
 __version__: Final[str]
@@ -587,6 +589,12 @@ def check_storage(
 
 def check_config(config: Config) -> None:
     """Raises ConfigError if the configuration is not usable."""
+
+def handshake(config: Config) -> bytes:
+    """What a peer needs to know of a node of this configuration."""
+
+def check_handshake(config: Config, peer: bytes) -> None:
+    """Raises ConfigError if the peer that sent this handshake does not fit the configuration."""
 
 def config_defaults() -> dict[str, Any]:
     """The core's own defaults, by name of the field."""

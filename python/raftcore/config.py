@@ -83,3 +83,23 @@ class Config:
 
     def __post_init__(self) -> None:
         _raftcore.check_config(self)
+
+    def handshake(self) -> bytes:
+        """What a peer needs to know to tell whether it can be in one group with this node.
+
+        Send it, with its length, when a connection is made, and give the peer's to
+        :meth:`check_handshake`. It is no message of Raft.
+        """
+        return _raftcore.handshake(self)
+
+    def check_handshake(self, peer: bytes) -> None:
+        """Checks whether the peer that sent this :meth:`handshake` can be in one group with this node.
+        Refuse the connection if it cannot.
+
+        Raises:
+            ConfigError: another ``group_id`` (if both have one), another ``dialect``, other
+                ``election_ticks`` where both read by leases, ``election_ticks`` of one that are not
+                more than the ``heartbeat_ticks`` of the other, or bytes that are no handshake. It names
+                the field.
+        """
+        _raftcore.check_handshake(self, peer)

@@ -4,11 +4,12 @@ use pyo3::IntoPyObjectExt;
 use pyo3::conversion::FromPyObjectOwned;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{IntoPyDict, PyDict};
+use pyo3::types::{IntoPyDict, PyBytes, PyDict};
 use raftcore as core;
 
 use crate::enums::{Dialect, ReadMode};
 use crate::error::{config_error, raise};
+use crate::payload::Payload;
 
 /// A `raftcore.Config`, read by its attributes.
 pub(crate) struct Config(pub(crate) core::Config);
@@ -67,6 +68,18 @@ impl<'py> Fields<'_, 'py> {
 #[pyfunction]
 pub(crate) fn check_config(py: Python<'_>, config: Config) -> PyResult<()> {
     config.0.validate().map_err(|error| config_error(py, error))
+}
+
+/// What a peer needs to know of a node of this configuration.
+#[pyfunction]
+pub(crate) fn handshake(py: Python<'_>, config: Config) -> Bound<'_, PyBytes> {
+    PyBytes::new(py, &config.0.handshake())
+}
+
+/// Raises ConfigError if the peer that sent this handshake does not fit the configuration.
+#[pyfunction]
+pub(crate) fn check_handshake(py: Python<'_>, config: Config, peer: Payload) -> PyResult<()> {
+    config.0.check_handshake(&peer.0).map_err(|error| config_error(py, error))
 }
 
 /// The core's own defaults, by name of the field.

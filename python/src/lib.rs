@@ -34,7 +34,7 @@ mod _raftcore {
     #[pymodule_export]
     use crate::check::check_storage;
     #[pymodule_export]
-    use crate::config::{check_config, config_defaults};
+    use crate::config::{check_config, check_handshake, config_defaults, handshake};
     #[pymodule_export]
     use crate::entry::Entry;
     #[pymodule_export]

@@ -213,3 +213,30 @@ def test_all_that_is_public_is_there_and_documented() -> None:
     for name in raftcore.__all__:
         value = getattr(raftcore, name)
         assert name == "__version__" or value.__doc__, name
+
+
+@pytest.mark.parametrize(
+    ("own", "peer", "field"),
+    [
+        ({}, {}, None),
+        ({"group_id": 7}, {"group_id": 8}, "group_id"),
+        ({"group_id": 7}, {}, None),
+        ({}, {"dialect": "tikv"}, "dialect"),
+        ({"read_mode": ReadMode.LEASE}, {"read_mode": ReadMode.LEASE, "election_ticks": 11}, "election_ticks"),
+        ({"read_mode": ReadMode.LEASE}, {"election_ticks": 11}, None),
+    ],
+)
+def test_a_handshake_names_what_members_do_not_agree_on(own, peer, field) -> None:
+    config = Config(1, **own)
+    handshake = Config(2, **peer).handshake()
+    if field is None:
+        config.check_handshake(handshake)
+        return
+    with pytest.raises(ConfigError) as raised:
+        config.check_handshake(handshake)
+    assert raised.value.field == field
+
+
+def test_bytes_that_are_no_handshake_are_refused() -> None:
+    with pytest.raises(ConfigError, match="handshake"):
+        Config(1).check_handshake(b"GET / HTTP/1.1")

@@ -41,6 +41,10 @@ raft_status raftcore_go_node_new(const raft_config *config, uintptr_t handle, ra
   return raft_node_new(config, &storage, out);
 }
 
+raft_status raftcore_go_check_handshake(const raft_config *config, const uint8_t *data, size_t len) {
+  return raft_config_check_handshake(config, raft_slice_of(data, len));
+}
+
 raft_status raftcore_go_step(raft_node *node, const uint8_t *data, size_t len) {
   return raft_step(node, raft_slice_of(data, len));
 }

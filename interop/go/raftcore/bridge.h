@@ -19,6 +19,7 @@ raft_status raftcore_go_propose_conf_change(raft_node *node, const raft_conf_cha
                                             int32_t transition, const uint8_t *context, size_t context_len,
                                             raft_entry_id *placed);
 raft_status raftcore_go_read_index(raft_node *node, const uint8_t *context, size_t len);
+raft_status raftcore_go_check_handshake(const raft_config *config, const uint8_t *data, size_t len);
 raft_status raftcore_go_inspect(const uint8_t *data, size_t len, int32_t dialect, raft_message_info *out);
 raft_status raftcore_go_apply_conf_change(raft_node *node, uint64_t term, uint64_t index, int32_t kind, uint32_t flags,
                                           const uint8_t *data, size_t len, raft_conf_state_buffer **out);

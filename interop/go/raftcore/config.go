@@ -7,6 +7,7 @@ import "C"
 
 import (
 	"math"
+	"runtime"
 	"unsafe"
 )
 
@@ -135,4 +136,39 @@ func (c Config) toC() (C.raft_config, C.raft_status) {
 	out.step_down_on_removal = C.bool(c.StepDownOnRemoval)
 	out.eager_append = C.bool(c.EagerAppend)
 	return out, status
+}
+
+// Handshake returns what a peer needs to know to tell whether it can be in one group with this node. Send
+// it, with its length, when a connection is made, and give the peer's to CheckHandshake. It is no message
+// of Raft.
+func (c Config) Handshake() ([]byte, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+
+	raw, status := c.toC()
+	if status != C.RAFT_OK {
+		return nil, failure("Handshake", status, nil, nil)
+	}
+	bytes := make([]byte, 64)
+	var size C.size_t
+	status = C.raft_config_handshake(&raw, (*C.uint8_t)(unsafe.Pointer(unsafe.SliceData(bytes))), C.size_t(len(bytes)), &size)
+	if status != C.RAFT_OK {
+		return nil, failure("Handshake", status, nil, nil)
+	}
+	return bytes[:size], nil
+}
+
+// CheckHandshake checks whether the peer that sent this Handshake can be in one group with a node of this
+// configuration. Refuse the connection if it cannot: the error wraps ErrConfig, and names the field that
+// does not fit (group, dialect, or ticks).
+func (c Config) CheckHandshake(peer []byte) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+
+	raw, status := c.toC()
+	if status != C.RAFT_OK {
+		return failure("CheckHandshake", status, nil, nil)
+	}
+	data, size := pointerTo(peer)
+	return failure("CheckHandshake", C.raftcore_go_check_handshake(&raw, data, size), nil, nil)
 }

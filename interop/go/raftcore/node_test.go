@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -341,5 +342,28 @@ func TestWithoutASeedTimeoutsFollowFromNodeAndGroup(t *testing.T) {
 			}
 			must(t, node.Close())
 		}
+	}
+}
+
+func TestAHandshakeNamesWhatMembersDoNotAgreeOn(t *testing.T) {
+	own, peer := DefaultConfig(1), DefaultConfig(2)
+	own.ReadMode, peer.ReadMode = ReadLease, ReadLease
+	handshake := func() []byte {
+		bytes, err := peer.Handshake()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return bytes
+	}
+	if err := own.CheckHandshake(handshake()); err != nil {
+		t.Fatal(err)
+	}
+	peer.ElectionTicks++
+	if err := own.CheckHandshake(handshake()); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), "election_ticks") {
+		t.Fatalf("leases of different lengths: %v", err)
+	}
+	own.GroupID, peer.GroupID = 7, 8
+	if err := own.CheckHandshake(handshake()); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), "group_id") {
+		t.Fatalf("another group: %v", err)
 	}
 }
