@@ -139,6 +139,10 @@ extern "C" {
 /// used here. Make one of this process' own.
 #define RAFT_ERR_FORKED (-25)
 
+/// A limit of raft_config is reached (raft_node_last_error names it): the message or request was not taken,
+/// and nothing has changed. Take a ready view, or try again later. docs/limits.md has all of them.
+#define RAFT_ERR_LIMIT (-26)
+
 /// An error for which this version of the interface has no code. raft_node_last_error explains it.
 #define RAFT_ERR_OTHER (-39)
 
@@ -444,6 +448,19 @@ typedef struct raft_config {
   /// seed 0 it keeps groups from electing the same node in the same tick. Hosts can compare it when
   /// they connect; the library sends it nowhere. Default 0.
   uint64_t group_id;
+  /// Bytes from peers and clients that wait for the next ready view: received entries, forwarded
+  /// proposals, contexts. While so many wait, messages from peers are refused as a network loses them,
+  /// heartbeats and candidacies are left out, and nothing is forwarded (RAFT_ERR_LIMIT). Default 1 GiB.
+  uint64_t max_waiting_bytes;
+  /// Messages and confirmed reads that wait for the next ready view. The same happens while so many
+  /// wait. Default 65536.
+  uint32_t max_waiting_messages;
+  /// Entries in the leader's log that are not committed; proposals beyond are dropped, empty ones too.
+  /// Default 1048576.
+  uint32_t max_uncommitted_entries;
+  /// Reads that a leader has not confirmed yet, its own and those of followers; reads beyond are
+  /// refused (RAFT_ERR_LIMIT). A context counts as one more read for each KiB in it. Default 65536.
+  uint32_t max_pending_reads;
 } raft_config;
 
 /// Borrowed bytes. `data` may be NULL if `len` is 0. Says nothing about ownership: each function
@@ -1198,9 +1215,12 @@ raft_status raft_campaign(raft_node *node);
 /// Asks that node `to` become leader. A follower passes the request on to the leader. While a
 /// transfer is pending the leader drops proposals; it gives up after an election timeout.
 ///
-/// Any thread. Errors: RAFT_ERR_NO_LEADER, RAFT_ERR_INVALID_TRANSFEREE, RAFT_ERR_STORAGE,
+/// Any thread. Errors: RAFT_ERR_NO_LEADER, RAFT_ERR_INVALID_TRANSFEREE, RAFT_ERR_LIMIT, RAFT_ERR_STORAGE,
 /// RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
-RAFT_API RAFT_NODISCARD raft_status raft_transfer_leader(raft_node *node, uint64_t to);
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_transfer_leader(raft_node *node,
+                                 uint64_t to);
 
 /// Makes a follower forget its leader, so that it may vote at once. For hosts that know better that
 /// the leader is gone. Does nothing on a leader, and not with RAFT_READ_LEASE.
@@ -1212,7 +1232,9 @@ RAFT_API RAFT_NODISCARD raft_status raft_forget_leader(raft_node *node);
 /// the same context; it may never come (a message is lost, the leader changes): ask again after a
 /// timeout, with a new context.
 ///
-/// `context` tells this node's reads apart; it is copied. Any thread. Errors: RAFT_ERR_NO_LEADER,
+/// `context` tells this node's reads apart; it is copied. A later life of the node needs contexts that no
+/// earlier one has used: an answer to an earlier life may still arrive. Put a random number of this start
+/// into it. Any thread. Errors: RAFT_ERR_NO_LEADER, RAFT_ERR_LIMIT (too many reads are pending),
 /// RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_STORAGE, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
 RAFT_API
 RAFT_NODISCARD
@@ -1243,7 +1265,8 @@ raft_status raft_report_snapshot(raft_node *node,
 /// it is committed once a committed entry has this very term and index, and lost once another one
 /// has its index. It is {0, 0} if the proposal was passed on: then its fate is not reported.
 ///
-/// Any thread. Errors: RAFT_ERR_PROPOSAL_DROPPED, RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_STORAGE,
+/// Any thread. Errors: RAFT_ERR_PROPOSAL_DROPPED, RAFT_ERR_LIMIT (a follower that has too much to pass on
+/// already), RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_STORAGE,
 /// RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
 RAFT_API
 RAFT_NODISCARD
@@ -1303,7 +1326,8 @@ raft_status raft_propose_batch_owned(raft_node *node,
 /// refused and changes nothing. They are copied.
 ///
 /// Any thread. Errors: RAFT_ERR_DECODE, RAFT_ERR_INVALID_MESSAGE, RAFT_ERR_PEER_NOT_FOUND,
-/// RAFT_ERR_PROPOSAL_DROPPED (a forwarded proposal), RAFT_ERR_COMMIT_BEYOND_LOG,
+/// RAFT_ERR_PROPOSAL_DROPPED (a forwarded proposal), RAFT_ERR_LIMIT (so much waits to be taken from the
+/// node that the message is dropped, as a network may drop it), RAFT_ERR_COMMIT_BEYOND_LOG,
 /// RAFT_ERR_COMMITTED_CONFLICT, RAFT_ERR_STORAGE, RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT,
 /// RAFT_ERR_POISONED. All of them may be logged and forgotten, except RAFT_ERR_COMMIT_BEYOND_LOG and
 /// RAFT_ERR_COMMITTED_CONFLICT (data was lost), RAFT_ERR_REENTRANT and RAFT_ERR_POISONED.
@@ -1821,7 +1845,7 @@ raft_status raft_conf_state_check(const raft_conf_state *state);
 /// in raft_propose. A change that is refused because another one is pending appears in the log as an
 /// empty RAFT_ENTRY_NORMAL entry.
 ///
-/// Any thread. Errors: RAFT_ERR_PROPOSAL_DROPPED, RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_STORAGE,
+/// Any thread. Errors: RAFT_ERR_PROPOSAL_DROPPED, RAFT_ERR_LIMIT, RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_STORAGE,
 /// RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
 RAFT_API
 RAFT_NODISCARD

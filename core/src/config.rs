@@ -97,6 +97,18 @@ pub struct Config {
     /// votes leave before the candidacy is durable; snapshots are taken while entries are applied; a
     /// leader that steps down tells nobody why). For comparison, not for use.
     pub eager_append: bool,
+    /// Entries in the leader's log that are not committed; proposals beyond are refused, empty ones too.
+    pub max_uncommitted_entries: u32,
+    /// Reads that a leader has not confirmed yet, its own and those of followers; reads beyond are
+    /// refused. A context counts as one more read for each KiB in it.
+    pub max_pending_reads: u32,
+    /// Messages and confirmed reads that wait for the next `Ready`. While so many wait, messages from
+    /// peers are refused as a network loses them, heartbeats and candidacies are left out, and nothing
+    /// is forwarded.
+    pub max_waiting_messages: u32,
+    /// Bytes from peers and clients that wait for the next `Ready`: received entries, forwarded
+    /// proposals, contexts. The same happens while so many wait.
+    pub max_waiting_bytes: u64,
 }
 
 impl Config {
@@ -126,6 +138,10 @@ impl Config {
             apply_before_persist: false,
             dialect: Dialect::Etcd,
             eager_append: false,
+            max_uncommitted_entries: 1 << 20,
+            max_pending_reads: 1 << 16,
+            max_waiting_messages: 1 << 16,
+            max_waiting_bytes: 1 << 30,
         }
     }
 
@@ -155,6 +171,15 @@ impl Config {
         }
         if self.max_committed_bytes_per_ready == 0 {
             return problem("max_committed_bytes_per_ready", "must not be 0");
+        }
+        let limits = [
+            ("max_uncommitted_entries", u64::from(self.max_uncommitted_entries)),
+            ("max_pending_reads", u64::from(self.max_pending_reads)),
+            ("max_waiting_messages", u64::from(self.max_waiting_messages)),
+            ("max_waiting_bytes", self.max_waiting_bytes),
+        ];
+        if let Some((field, _)) = limits.iter().find(|(_, limit)| *limit == 0) {
+            return problem(field, "must be at least 1");
         }
         if self.read_mode == ReadMode::Lease && !self.check_quorum {
             return problem("read_mode", "may be Lease only with check_quorum");

@@ -69,6 +69,24 @@ pub enum Error {
     /// The node knows no leader to pass the request to.
     #[error("no leader known")]
     NoLeader,
+    /// A limit of the configuration is reached: the message or request was not taken. Try again later.
+    #[error("{0}")]
+    LimitReached(#[from] Limit),
+}
+
+/// A limit on what a node keeps in memory for others, by its field of the configuration.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Limit {
+    /// [`crate::Config::max_pending_reads`]
+    #[error("too many reads are pending (max_pending_reads)")]
+    PendingReads,
+    /// [`crate::Config::max_waiting_messages`]: the host has to take a `Ready` first.
+    #[error("too many messages wait for the next Ready (max_waiting_messages)")]
+    WaitingMessages,
+    /// [`crate::Config::max_waiting_bytes`]: the host has to take a `Ready` first.
+    #[error("too many bytes wait for the next Ready (max_waiting_bytes)")]
+    WaitingBytes,
 }
 
 /// Why a proposal was not taken.
@@ -90,6 +108,9 @@ pub enum DropReason {
     /// Too many bytes are waiting to be committed; try again later.
     #[error("too many uncommitted bytes")]
     TooManyUncommittedBytes,
+    /// Too many entries are waiting to be committed; try again later.
+    #[error("too many uncommitted entries")]
+    TooManyUncommittedEntries,
     /// A proposal without entries.
     #[error("nothing proposed")]
     Empty,
@@ -156,6 +177,9 @@ pub enum ConfChangeError {
     /// More than one voter changes without joint consensus.
     #[error("more than one voter changes without joint consensus")]
     TooManyVotersChanged,
+    /// More members than a group may have: [`crate::MAX_MEMBERS`].
+    #[error("more members than a group may have")]
+    TooManyMembers,
     /// A stored membership contradicts itself.
     #[error("the membership contradicts itself: {0}")]
     InvalidState(&'static str),

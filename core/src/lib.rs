@@ -67,10 +67,10 @@ pub use bytes::Bytes;
 
 pub use config::{Config, HANDSHAKE_BYTES, NO_LIMIT, ReadMode};
 pub use entry::{Entries, Entry, EntryKind, EntryRuns, EntryRunsIter, encoded_len, fitting, payload_len};
-pub use error::{ConfChangeError, ConfigError, DecodeError, DropReason, Error, StorageError};
+pub use error::{ConfChangeError, ConfigError, DecodeError, DropReason, Error, Limit, StorageError};
 pub use input::{Ack, Proposed, SnapshotStatus};
 pub use membership::{
-    ConfChange, ConfChangeKind, ConfChangeOp, ConfChangeV2, ConfState, Configuration, Transition,
+    ConfChange, ConfChangeKind, ConfChangeOp, ConfChangeV2, ConfState, Configuration, MAX_MEMBERS, Transition,
 };
 pub use message::{
     Append, AppendReject, AppendReply, Body, Heartbeat, HeartbeatReply, Message, Propose, ReadIndex,

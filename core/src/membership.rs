@@ -9,6 +9,9 @@ use crate::node_set::NodeSet;
 use crate::quorum::{JointQuorum, Majority};
 use crate::types::NodeId;
 
+/// Members that a group may have at most, voters of both halves and learners.
+pub const MAX_MEMBERS: usize = 4096;
+
 /// A group's membership in the form that snapshots and storages keep.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ConfState {
@@ -112,6 +115,10 @@ impl Configuration {
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfChangeError> {
+        let (incoming, outgoing) = (self.voters.incoming.ids().len(), self.voters.outgoing.ids().len());
+        if incoming + outgoing + self.learners.len().max(self.learners_next.len()) > MAX_MEMBERS {
+            return Err(ConfChangeError::TooManyMembers);
+        }
         let zero = [self.voters.incoming.ids(), self.voters.outgoing.ids(), &self.learners]
             .iter()
             .any(|ids: &&[NodeId]| ids.contains(&0));

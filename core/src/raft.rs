@@ -55,6 +55,8 @@ impl<S: Storage> Raft<S> {
 
     /// A message from a peer.
     pub(crate) fn step(&mut self, message: Message) -> Result<(), Error> {
+        // As a network loses messages: the host is not taking what answers the ones before.
+        self.shared.check_waiting()?;
         term_gate::check_envelope(&self.shared, &message)?;
         let mut is_late = false;
         match term_gate::admit(&self.shared, &self.role, &message) {
@@ -221,7 +223,7 @@ impl<S: Storage> Raft<S> {
     /// Starts an election, as an expired timer does.
     pub(crate) fn campaign(&mut self) -> Result<(), Error> {
         let campaign = if self.shared.config.pre_vote { Campaign::Pre } else { Campaign::Election };
-        if self.role.kind() == RoleKind::Leader {
+        if self.role.kind() == RoleKind::Leader || self.shared.check_waiting().is_err() {
             return Ok(());
         }
         let next = election::start(&mut self.shared, campaign)?;
@@ -244,6 +246,7 @@ impl<S: Storage> Raft<S> {
         match &mut self.role {
             Role::Leader(leader) => transfer::start(&mut self.shared, leader, to),
             Role::Follower(follower) if follower.leader != NO_NODE => {
+                self.shared.check_waiting()?;
                 let term = self.shared.term;
                 self.shared.forward(to, follower.leader, term, Body::TransferLeader(TransferLeader));
                 Ok(())

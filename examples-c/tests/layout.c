@@ -10,7 +10,7 @@
 
 #if UINTPTR_MAX == UINT64_MAX
 
-SIZE(raft_config, 128);
+SIZE(raft_config, 152);
 AT(raft_config, struct_size, 0);
 AT(raft_config, id, 8);
 AT(raft_config, seed, 16);
@@ -36,6 +36,10 @@ AT(raft_config, async_storage_writes, 112);
 AT(raft_config, apply_before_persist, 113);
 AT(raft_config, lend_snapshots, 114);
 AT(raft_config, group_id, 120);
+AT(raft_config, max_waiting_bytes, 128);
+AT(raft_config, max_waiting_messages, 136);
+AT(raft_config, max_uncommitted_entries, 140);
+AT(raft_config, max_pending_reads, 144);
 
 SIZE(raft_slice, 16);
 AT(raft_slice, data, 0);

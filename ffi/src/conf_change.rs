@@ -76,7 +76,7 @@ object!(raft_conf_change_buffer, 0x6c0f_c4a2, "membership change");
 /// in raft_propose. A change that is refused because another one is pending appears in the log as an
 /// empty RAFT_ENTRY_NORMAL entry.
 ///
-/// Any thread. Errors: RAFT_ERR_PROPOSAL_DROPPED, RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_STORAGE,
+/// Any thread. Errors: RAFT_ERR_PROPOSAL_DROPPED, RAFT_ERR_LIMIT, RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_STORAGE,
 /// RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
 #[unsafe(no_mangle)]
 #[must_use]

@@ -106,6 +106,19 @@ pub struct raft_config {
     /// seed 0 it keeps groups from electing the same node in the same tick. Hosts can compare it when
     /// they connect; the library sends it nowhere. Default 0.
     pub group_id: u64,
+    /// Bytes from peers and clients that wait for the next ready view: received entries, forwarded
+    /// proposals, contexts. While so many wait, messages from peers are refused as a network loses them,
+    /// heartbeats and candidacies are left out, and nothing is forwarded (RAFT_ERR_LIMIT). Default 1 GiB.
+    pub max_waiting_bytes: u64,
+    /// Messages and confirmed reads that wait for the next ready view. The same happens while so many
+    /// wait. Default 65536.
+    pub max_waiting_messages: u32,
+    /// Entries in the leader's log that are not committed; proposals beyond are dropped, empty ones too.
+    /// Default 1048576.
+    pub max_uncommitted_entries: u32,
+    /// Reads that a leader has not confirmed yet, its own and those of followers; reads beyond are
+    /// refused (RAFT_ERR_LIMIT). A context counts as one more read for each KiB in it. Default 65536.
+    pub max_pending_reads: u32,
 }
 
 // SAFETY: repr(C), the size comes first, and these are all its bools.
@@ -225,6 +238,10 @@ pub(crate) fn describe(config: &Config, lend_snapshots: bool) -> raft_config {
         apply_before_persist: config.apply_before_persist,
         lend_snapshots,
         group_id: config.group_id,
+        max_waiting_bytes: config.max_waiting_bytes,
+        max_waiting_messages: config.max_waiting_messages,
+        max_uncommitted_entries: config.max_uncommitted_entries,
+        max_pending_reads: config.max_pending_reads,
     }
 }
 
@@ -245,6 +262,10 @@ pub(crate) unsafe fn read(config: *const raft_config) -> Result<Settings, Failur
     let core = Config {
         id: given.id,
         group_id: given.group_id,
+        max_waiting_bytes: given.max_waiting_bytes,
+        max_waiting_messages: given.max_waiting_messages,
+        max_uncommitted_entries: given.max_uncommitted_entries,
+        max_pending_reads: given.max_pending_reads,
         seed: given.seed,
         applied: given.applied,
         election_ticks: given.election_ticks,

@@ -179,7 +179,7 @@ pub unsafe extern "C" fn raft_campaign(node: *mut raft_node) -> raft_status {
 /// Asks that node `to` become leader. A follower passes the request on to the leader. While a
 /// transfer is pending the leader drops proposals; it gives up after an election timeout.
 ///
-/// Any thread. Errors: RAFT_ERR_NO_LEADER, RAFT_ERR_INVALID_TRANSFEREE, RAFT_ERR_STORAGE,
+/// Any thread. Errors: RAFT_ERR_NO_LEADER, RAFT_ERR_INVALID_TRANSFEREE, RAFT_ERR_LIMIT, RAFT_ERR_STORAGE,
 /// RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
 #[unsafe(no_mangle)]
 #[must_use]
@@ -210,7 +210,9 @@ pub unsafe extern "C" fn raft_forget_leader(node: *mut raft_node) -> raft_status
 /// the same context; it may never come (a message is lost, the leader changes): ask again after a
 /// timeout, with a new context.
 ///
-/// `context` tells this node's reads apart; it is copied. Any thread. Errors: RAFT_ERR_NO_LEADER,
+/// `context` tells this node's reads apart; it is copied. A later life of the node needs contexts that no
+/// earlier one has used: an answer to an earlier life may still arrive. Put a random number of this start
+/// into it. Any thread. Errors: RAFT_ERR_NO_LEADER, RAFT_ERR_LIMIT (too many reads are pending),
 /// RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_STORAGE, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
 #[unsafe(no_mangle)]
 #[must_use]

@@ -18,7 +18,8 @@ use crate::types::{raft_entry_id, raft_slice};
 /// it is committed once a committed entry has this very term and index, and lost once another one
 /// has its index. It is {0, 0} if the proposal was passed on: then its fate is not reported.
 ///
-/// Any thread. Errors: RAFT_ERR_PROPOSAL_DROPPED, RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_STORAGE,
+/// Any thread. Errors: RAFT_ERR_PROPOSAL_DROPPED, RAFT_ERR_LIMIT (a follower that has too much to pass on
+/// already), RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_STORAGE,
 /// RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
 #[unsafe(no_mangle)]
 #[must_use]

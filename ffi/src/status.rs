@@ -69,6 +69,9 @@ pub const RAFT_ERR_INVARIANT: i32 = -24;
 /// The node (or memory storage) belongs to the process that this one was forked from, and cannot be
 /// used here. Make one of this process' own.
 pub const RAFT_ERR_FORKED: i32 = -25;
+/// A limit of raft_config is reached (raft_node_last_error names it): the message or request was not taken,
+/// and nothing has changed. Take a ready view, or try again later. docs/limits.md has all of them.
+pub const RAFT_ERR_LIMIT: i32 = -26;
 /// An error for which this version of the interface has no code. raft_node_last_error explains it.
 pub const RAFT_ERR_OTHER: i32 = -39;
 
@@ -118,6 +121,7 @@ pub(crate) fn message(status: raft_status) -> &'static CStr {
         RAFT_ERR_NO_MEMORY => c"there is not enough memory",
         RAFT_ERR_INVARIANT => c"the node's state contradicts itself",
         RAFT_ERR_FORKED => c"it was inherited from another process by fork",
+        RAFT_ERR_LIMIT => c"a limit of the configuration is reached",
         RAFT_ERR_OTHER => c"an error without a code of its own",
         RAFT_ERR_COMPACTED => c"the entry was compacted",
         RAFT_ERR_UNAVAILABLE => c"the entry is not there",
@@ -189,6 +193,7 @@ fn status_of(error: &Error) -> raft_status {
         Error::UnknownAck => RAFT_ERR_UNKNOWN_ACK,
         Error::InvalidTransferee(_) => RAFT_ERR_INVALID_TRANSFEREE,
         Error::NoLeader => RAFT_ERR_NO_LEADER,
+        Error::LimitReached(_) => RAFT_ERR_LIMIT,
         _ => RAFT_ERR_OTHER,
     }
 }
@@ -255,7 +260,7 @@ impl fmt::Display for Failure {
 
 #[cfg(test)]
 mod tests {
-    use raftcore::{ConfChangeError, ConfigError, DropReason};
+    use raftcore::{ConfChangeError, ConfigError, DropReason, Limit};
 
     use super::*;
 
@@ -278,6 +283,7 @@ mod tests {
             Error::UnknownAck,
             Error::InvalidTransferee(1),
             Error::NoLeader,
+            Error::LimitReached(Limit::PendingReads),
         ];
         let mut codes: Vec<_> = errors.iter().map(status_of).collect();
         assert!(!codes.contains(&RAFT_ERR_OTHER));
@@ -288,7 +294,7 @@ mod tests {
 
     #[test]
     fn each_code_has_words_of_its_own() {
-        let codes = (RAFT_ERR_FORKED..=RAFT_OK).chain(RAFT_ERR_IO..=RAFT_ERR_OTHER);
+        let codes = (RAFT_ERR_LIMIT..=RAFT_OK).chain(RAFT_ERR_IO..=RAFT_ERR_OTHER);
         let mut words: Vec<_> = codes.map(message).collect();
         let count = words.len();
         assert!(!words.contains(&message(i32::MIN)));

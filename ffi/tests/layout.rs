@@ -22,7 +22,7 @@ macro_rules! layouts {
 }
 
 layouts! {
-    raft_config: 128 {
+    raft_config: 152 {
         struct_size: 0,
         id: 8,
         seed: 16,
@@ -48,6 +48,10 @@ layouts! {
         apply_before_persist: 113,
         lend_snapshots: 114,
         group_id: 120,
+        max_waiting_bytes: 128,
+        max_waiting_messages: 136,
+        max_uncommitted_entries: 140,
+        max_pending_reads: 144,
     }
     raft_slice: 16 {
         data: 0,

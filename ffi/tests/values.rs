@@ -281,9 +281,35 @@ fn without_a_seed_timeouts_follow_from_node_and_group() {
 }
 
 #[test]
+fn a_limit_that_is_reached_has_a_status_and_words_of_its_own() {
+    let given = raft_config { max_waiting_messages: 2, ..config(1) };
+    let server = Owned::start(&given, MemoryStorage::with_conf_state(ConfState::new([1, 2, 3], [])));
+    let body = raftcore::Body::Heartbeat(raftcore::Heartbeat::default());
+    let mut bytes = Vec::new();
+    raftcore::wire::encode(&raftcore::Message { from: 2, to: 1, term: 2, body }, &mut bytes);
+    let beat = bytes_of(&bytes);
+    // SAFETY: a live node, and bytes that outlive the calls.
+    unsafe {
+        ok(raft_step(server.node.0, beat));
+        ok(raft_step(server.node.0, beat));
+        assert_eq!(raft_step(server.node.0, beat), RAFT_ERR_LIMIT);
+        assert!(last_error(server.node).contains("max_waiting_messages"));
+    }
+}
+
+#[test]
 fn a_node_tells_its_id_and_configuration() {
-    let given =
-        raft_config { priority: -3, lend_snapshots: true, election_ticks: 30, group_id: 9, ..config(7) };
+    let given = raft_config {
+        priority: -3,
+        lend_snapshots: true,
+        election_ticks: 30,
+        group_id: 9,
+        max_waiting_bytes: 11,
+        max_waiting_messages: 12,
+        max_uncommitted_entries: 13,
+        max_pending_reads: 14,
+        ..config(7)
+    };
     let server = Owned::start(&given, MemoryStorage::with_conf_state(ConfState::new([7], [])));
     // SAFETY: NULL or a live node, and a result that states its size.
     unsafe {
@@ -293,6 +319,8 @@ fn a_node_tells_its_id_and_configuration() {
         assert_eq!((told.id, told.priority, told.election_ticks), (7, -3, 30));
         assert!(told.lend_snapshots && !told.async_storage_writes);
         assert_eq!(told.group_id, 9);
+        assert_eq!((told.max_waiting_bytes, told.max_waiting_messages), (11, 12));
+        assert_eq!((told.max_uncommitted_entries, told.max_pending_reads), (13, 14));
         ok(raft_node_check_invariants(server.node.0));
     }
 }

@@ -46,6 +46,19 @@ class Config:
     """Payload bytes on their way to one peer. At least ``max_message_bytes``."""
     max_uncommitted_bytes: int = 1 << 30
     """Payload bytes in the leader's log that are not committed; proposals beyond are refused."""
+    max_uncommitted_entries: int = 1 << 20
+    """Entries in the leader's log that are not committed; proposals beyond are refused, empty ones
+    too."""
+    max_pending_reads: int = 1 << 16
+    """Reads that a leader has not confirmed yet, its own and those of followers; reads beyond are
+    refused. A context counts as one more read for each KiB in it."""
+    max_waiting_messages: int = 1 << 16
+    """Messages and confirmed reads that wait for the next ``Ready``. While so many wait, messages
+    from peers are refused as a network loses them, heartbeats and candidacies are left out, and
+    nothing is forwarded."""
+    max_waiting_bytes: int = 1 << 30
+    """Bytes from peers and clients that wait for the next ``Ready``: received entries, forwarded
+    proposals, contexts. The same happens while so many wait."""
     max_committed_bytes_per_ready: int = 64 << 20
     """Encoded bytes of committed entries handed out and not yet applied; one entry is always
     allowed."""

@@ -20,6 +20,7 @@ __all__ = [
     "InheritedByFork",
     "InvalidMessage",
     "InvalidTransferee",
+    "LimitReached",
     "NoLeader",
     "PeerNotFound",
     "Poisoned",
@@ -64,6 +65,8 @@ class DropReason(Enum):
     """Leadership is being transferred; try again soon, at the new leader."""
     TOO_MANY_UNCOMMITTED_BYTES = "too_many_uncommitted_bytes"
     """Too many bytes are waiting to be committed; try again later."""
+    TOO_MANY_UNCOMMITTED_ENTRIES = "too_many_uncommitted_entries"
+    """Too many entries are waiting to be committed; try again later."""
     EMPTY = "empty"
     """Nothing was proposed."""
     MALFORMED_CONF_CHANGE = "malformed_conf_change"
@@ -175,6 +178,11 @@ class UnknownAck(RaftError):
 
 class NoLeader(RaftError):
     """The node knows no leader to pass the request to."""
+
+
+class LimitReached(RaftError):
+    """A limit of ``Config`` is reached, which the message names: the message or request was not
+    taken. Take a ``Ready``, or try again later."""
 
 
 class Reentrant(RaftError):

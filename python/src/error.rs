@@ -87,6 +87,7 @@ fn of_kind(py: Python<'_>, error: &core::Error) -> PyErr {
         core::Error::WrongWriteMode => "WrongWriteMode",
         core::Error::UnknownAck => "UnknownAck",
         core::Error::NoLeader => "NoLeader",
+        core::Error::LimitReached(_) => "LimitReached",
         _ => "RaftError",
     };
     raise(py, class, (error.to_string(),))
@@ -99,6 +100,7 @@ fn dropped(py: Python<'_>, reason: core::DropReason) -> PyErr {
         core::DropReason::Removed => "REMOVED",
         core::DropReason::Transferring => "TRANSFERRING",
         core::DropReason::TooManyUncommittedBytes => "TOO_MANY_UNCOMMITTED_BYTES",
+        core::DropReason::TooManyUncommittedEntries => "TOO_MANY_UNCOMMITTED_ENTRIES",
         core::DropReason::Empty => "EMPTY",
         core::DropReason::MalformedConfChange => "MALFORMED_CONF_CHANGE",
         core::DropReason::LogFull => "LOG_FULL",

@@ -25,6 +25,7 @@ from raftcore import (
     EntryKind,
     ForeignReady,
     InvalidMessage,
+    LimitReached,
     MemoryStorage,
     Message,
     MessageType,
@@ -231,6 +232,23 @@ class TestErrors:
             DropReason.TOO_MANY_UNCOMMITTED_BYTES,
         ]
         assert raised.value.reason is DropReason.EMPTY
+
+    def test_limits_are_errors_that_name_themselves(self) -> None:
+        three = Cluster(
+            [1, 2, 3], max_uncommitted_entries=1, max_pending_reads=1, max_waiting_messages=4
+        )
+        three.elect(1)
+        three[1].propose(b"")
+        with pytest.raises(ProposalDropped) as dropped:
+            three[1].propose(b"")
+        assert dropped.value.reason is DropReason.TOO_MANY_UNCOMMITTED_ENTRIES
+        three[1].read_index(b"r")
+        with pytest.raises(LimitReached, match="max_pending_reads"):
+            three[1].read_index(b"r")
+        for _ in range(4):
+            three[2].propose(b"passed on")
+        with pytest.raises(LimitReached, match="max_waiting_messages"):
+            three[2].propose(b"x")
 
     def test_a_batch_is_read_before_anything_is_proposed(self) -> None:
         host = single()

@@ -1,7 +1,7 @@
 //! Applying a membership change: a pure function from one configuration to the next.
 
 use crate::error::ConfChangeError;
-use crate::membership::{ConfChangeKind, ConfChangeOp, ConfChangeV2, Configuration};
+use crate::membership::{ConfChangeKind, ConfChangeOp, ConfChangeV2, Configuration, MAX_MEMBERS};
 use crate::node_set::NodeSet;
 use crate::quorum::Majority;
 use crate::types::NodeId;
@@ -17,6 +17,10 @@ pub(crate) struct Changed {
 
 /// The configuration that `change` leads to from `current`.
 pub(crate) fn apply(current: &Configuration, change: &ConfChangeV2) -> Result<Changed, ConfChangeError> {
+    // Each member goes, and another one comes: there is no reason for more.
+    if change.ops.len() > 2 * MAX_MEMBERS {
+        return Err(ConfChangeError::TooManyMembers);
+    }
     if change.leaves_joint() {
         return leave_joint(current);
     }

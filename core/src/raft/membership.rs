@@ -20,6 +20,7 @@ pub(crate) fn apply<S: Storage>(raft: &mut Raft<S>, change: &ConfChangeV2) -> Re
     if let Role::Leader(leader) = role {
         let last = shared.log.last().index;
         leader.progress.reconcile(&shared.configuration, &fresh, last, &shared.config);
+        leader.reads.retain_members(|id| shared.configuration.contains(id));
         // The change is in force, whatever can be read now: what fails here is tried again when the
         // next acknowledgement comes.
         next = react(shared, leader).unwrap_or_else(|error| {

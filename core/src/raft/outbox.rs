@@ -19,6 +19,8 @@ pub(crate) struct Outbox {
     held: Vec<Message>,
     /// What comes back to this node, and with asynchronous writes what is sent, in this order.
     deferred: Vec<Deferred>,
+    /// Bytes of others that wait for the next `Ready`, here and in the log.
+    bytes: u64,
 }
 
 impl Outbox {
@@ -26,6 +28,7 @@ impl Outbox {
     /// are answers from the state that is being stored (thesis section 3.8).
     #[inline]
     pub(crate) fn push(&mut self, message: Message, config: &Config) {
+        self.hold(held_bytes(&message.body));
         if !waits(&message.body, config) {
             push_tight(&mut self.now, message);
         } else if config.async_storage_writes {
@@ -54,6 +57,22 @@ impl Outbox {
         self.deferred.push(Deferred::Acknowledge(Ack::OwnAppend { term, index }));
     }
 
+    /// Counts bytes that stay in memory until the next `Ready` is taken.
+    #[inline]
+    pub(crate) fn hold(&mut self, bytes: u64) {
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// Bytes of others that wait for the next `Ready`.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Messages and notices that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.now.len() + self.held.len() + self.deferred.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.now.is_empty() && self.held.is_empty() && self.deferred.is_empty()
     }
@@ -65,6 +84,7 @@ impl Outbox {
     /// Puts into an empty vector the messages that may leave now and, with synchronous writes, those that
     /// the host holds back, after them. Its memory serves for the next ones.
     pub(crate) fn take(&mut self, messages: &mut Vec<Message>) {
+        self.bytes = 0;
         if self.now.is_empty() {
             std::mem::swap(messages, &mut self.held);
             return;
@@ -98,6 +118,18 @@ fn waits(body: &Body, config: &Config) -> bool {
         Body::AppendReply(_) | Body::VoteReply(_) => true,
         Body::Vote(vote) => !vote.pre && config.async_storage_writes && !config.eager_append,
         _ => false,
+    }
+}
+
+/// Bytes in a message that its cause brought: what is forwarded or repeated. Entries of the node's own log
+/// are not among them.
+fn held_bytes(body: &Body) -> u64 {
+    match body {
+        Body::Propose(propose) => propose.entries.encoded_len(),
+        Body::ReadIndex(request) => request.context.len() as u64,
+        Body::ReadIndexReply(reply) => reply.context.len() as u64,
+        Body::HeartbeatReply(reply) => reply.context.len() as u64,
+        _ => 0,
     }
 }
 

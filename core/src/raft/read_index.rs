@@ -24,7 +24,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::config::ReadMode;
-use crate::error::Error;
+use crate::error::{Error, Limit};
 use crate::message::{Body, ReadIndexReply};
 use crate::raft::role::Leader;
 use crate::raft::{Shared, heartbeat, replication};
@@ -38,12 +38,21 @@ struct Request {
     context: Bytes,
 }
 
+impl Request {
+    /// How much of the limit it takes.
+    fn weight(&self) -> u64 {
+        1 + self.context.len() as u64 / 1024
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reads {
     /// Requests that came before the term's first commit.
     early: Vec<Request>,
     /// Requests waiting for confirmation, each with the commit index at its time.
     waiting: VecDeque<(Index, Request)>,
+    /// Weight of both.
+    pending: u64,
     /// Number of requests confirmed so far; the first one waiting has the next number.
     confirmed: u64,
     /// What each member has confirmed.
@@ -109,6 +118,11 @@ impl Reads {
         }
     }
 
+    /// The membership has changed: what others have confirmed counts no more.
+    pub(crate) fn retain_members(&mut self, is_member: impl Fn(NodeId) -> bool) {
+        self.acks.retain(|(id, _)| is_member(*id));
+    }
+
     fn highest_of(&self, id: NodeId) -> Acknowledged {
         self.acks.iter().find(|(member, _)| *member == id).map_or_else(Acknowledged::default, |(_, ack)| *ack)
     }
@@ -122,6 +136,12 @@ pub(crate) fn request<S: Storage>(
     context: Bytes,
 ) -> Result<(), Error> {
     let request = Request { from, context };
+    if from == shared.config.id {
+        shared.check_waiting()?;
+    }
+    if leader.reads.pending + request.weight() > u64::from(shared.config.max_pending_reads) {
+        return Err(Limit::PendingReads.into());
+    }
     let voters = shared.configuration.voters();
     if shared.config.eager_append && voters.outgoing.is_empty() && voters.incoming.ids().len() == 1 {
         // The reference does not wait for the term's first commit here.
@@ -129,6 +149,7 @@ pub(crate) fn request<S: Storage>(
     } else if replication::has_committed_in_term(shared)? {
         admit(shared, leader, request);
     } else {
+        leader.reads.pending += request.weight();
         leader.reads.early.push(request);
     }
     Ok(())
@@ -137,6 +158,7 @@ pub(crate) fn request<S: Storage>(
 /// The term's first entry is committed: requests that waited for it go on.
 pub(crate) fn release<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader) {
     for request in std::mem::take(&mut leader.reads.early) {
+        leader.reads.pending -= request.weight();
         admit(shared, leader, request);
     }
 }
@@ -147,6 +169,7 @@ fn admit<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader, request: Reque
         respond(shared, index, request);
         return;
     }
+    leader.reads.pending += request.weight();
     leader.reads.waiting.push_back((index, request));
     let number = leader.reads.last_number();
     leader.reads.acknowledged(own, number, leader.ticks);
@@ -222,6 +245,7 @@ fn respond_to_confirmed<S: Storage>(shared: &mut Shared<S>, reads: &mut Reads) {
     while reads.confirmed < confirmed {
         let Some((index, request)) = reads.waiting.pop_front() else { break };
         reads.confirmed += 1;
+        reads.pending -= request.weight();
         respond(shared, index, request);
     }
 }
@@ -229,7 +253,7 @@ fn respond_to_confirmed<S: Storage>(shared: &mut Shared<S>, reads: &mut Reads) {
 fn respond<S: Storage>(shared: &mut Shared<S>, index: Index, request: Request) {
     let Request { from, context } = request;
     if from == shared.config.id {
-        shared.read_states.push(ReadState { index, context });
+        shared.serve_read(ReadState { index, context });
     } else {
         shared.send(from, Body::ReadIndexReply(ReadIndexReply { index, context }));
     }

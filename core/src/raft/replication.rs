@@ -228,7 +228,9 @@ pub(crate) fn answer_append<S: Storage>(
             let last = slice.last_index();
             let tells_only_commit = tells_only_commit(&slice, term);
             if let Fit::New { from } = fit {
-                shared.log.append(slice.entries.skip(from));
+                let entries = slice.entries.skip(from);
+                shared.outbox.hold(entries.encoded_len());
+                shared.log.append(entries);
             }
             shared.log.commit_to(commit.min(last))?;
             if tells_only_commit && shared.log.committed() > had && !shared.config.eager_append {

@@ -58,11 +58,19 @@ impl Role {
             return dropped(DropReason::Empty);
         }
         match self {
-            Role::Leader(leader) => replication::propose(shared, leader, entries).map(Proposed::Appended),
+            Role::Leader(leader) => {
+                let uncommitted = shared.log.last().index - shared.log.committed();
+                let entries_len = entries.as_mut().len() as u64;
+                if uncommitted + entries_len > u64::from(shared.config.max_uncommitted_entries) {
+                    return dropped(DropReason::TooManyUncommittedEntries);
+                }
+                replication::propose(shared, leader, entries).map(Proposed::Appended)
+            }
             Role::Follower(Follower { leader }) if *leader != NO_NODE => {
                 if !shared.config.forward_proposals {
                     return dropped(DropReason::NotLeader);
                 }
+                shared.check_waiting()?;
                 let body = Body::Propose(Propose { entries: entries.into_iter().collect() });
                 shared.forward(from, *leader, 0, body);
                 Ok(Proposed::Forwarded(*leader))
@@ -81,6 +89,7 @@ impl Role {
         match self {
             Role::Leader(leader) => read_index::request(shared, leader, from, context),
             Role::Follower(Follower { leader }) if *leader != NO_NODE => {
+                shared.check_waiting()?;
                 shared.forward(from, *leader, 0, Body::ReadIndex(ReadIndex { context }));
                 Ok(())
             }

@@ -1,7 +1,7 @@
 //! What a node has in every role: its term and vote, its log, its timers, what it wants to send.
 
 use crate::config::Config;
-use crate::error::{Error, StorageError};
+use crate::error::{Error, Limit, StorageError};
 use crate::log::RaftLog;
 use crate::membership::{ConfState, Configuration};
 use crate::message::{Body, Message};
@@ -92,6 +92,24 @@ impl<S: Storage> Shared<S> {
     /// Queues a message on behalf of another node.
     pub(crate) fn forward(&mut self, from: NodeId, to: NodeId, term: Term, body: Body) {
         self.outbox.push(Message { from, to, term, body }, &self.config);
+    }
+
+    /// A read of this host's may be served.
+    pub(crate) fn serve_read(&mut self, read: ReadState) {
+        self.outbox.hold(read.context.len() as u64);
+        self.read_states.push(read);
+    }
+
+    /// Refuses what would make more wait for the next `Ready` than may.
+    #[inline]
+    pub(crate) fn check_waiting(&self) -> Result<(), Limit> {
+        if self.outbox.len() + self.read_states.len() >= self.config.max_waiting_messages as usize {
+            return Err(Limit::WaitingMessages);
+        }
+        if self.outbox.bytes() >= self.config.max_waiting_bytes {
+            return Err(Limit::WaitingBytes);
+        }
+        Ok(())
     }
 
     /// Whether the node may campaign: it votes, and no snapshot is about to change its log.

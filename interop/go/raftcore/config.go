@@ -67,6 +67,10 @@ type Config struct {
 	MaxUncommittedBytes       uint64
 	MaxCommittedBytesPerReady uint64
 	LogCacheBytes             uint64
+	MaxUncommittedEntries     uint32
+	MaxPendingReads           uint32
+	MaxWaitingMessages        uint32
+	MaxWaitingBytes           uint64
 
 	ReadMode ReadMode
 	Dialect  Dialect
@@ -100,6 +104,10 @@ func DefaultConfig(id uint64) Config {
 		MaxUncommittedBytes:       uint64(c.max_uncommitted_bytes),
 		MaxCommittedBytesPerReady: uint64(c.max_committed_bytes_per_ready),
 		LogCacheBytes:             uint64(c.log_cache_bytes),
+		MaxUncommittedEntries:     uint32(c.max_uncommitted_entries),
+		MaxPendingReads:           uint32(c.max_pending_reads),
+		MaxWaitingMessages:        uint32(c.max_waiting_messages),
+		MaxWaitingBytes:           uint64(c.max_waiting_bytes),
 		ReadMode:                  ReadMode(c.read_mode),
 		Dialect:                   Dialect(c.dialect),
 		PreVote:                   bool(c.pre_vote),
@@ -127,6 +135,10 @@ func (c Config) toC() (C.raft_config, C.raft_status) {
 	out.max_uncommitted_bytes = C.uint64_t(c.MaxUncommittedBytes)
 	out.max_committed_bytes_per_ready = C.uint64_t(c.MaxCommittedBytesPerReady)
 	out.log_cache_bytes = C.uint64_t(c.LogCacheBytes)
+	out.max_uncommitted_entries = C.uint32_t(c.MaxUncommittedEntries)
+	out.max_pending_reads = C.uint32_t(c.MaxPendingReads)
+	out.max_waiting_messages = C.uint32_t(c.MaxWaitingMessages)
+	out.max_waiting_bytes = C.uint64_t(c.MaxWaitingBytes)
 	out.read_mode = C.int32_t(c.ReadMode)
 	out.dialect = C.int32_t(c.Dialect)
 	out.pre_vote = C.bool(c.PreVote)

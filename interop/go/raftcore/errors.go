@@ -48,6 +48,8 @@ const (
 	ErrForeignReady Status = C.RAFT_ERR_FOREIGN_READY
 	// ErrNoLeader: the node knows no leader to pass the request to.
 	ErrNoLeader Status = C.RAFT_ERR_NO_LEADER
+	// ErrLimit: a limit of the configuration is reached; the message names it. Nothing was taken.
+	ErrLimit Status = C.RAFT_ERR_LIMIT
 	// ErrPoisoned: a defect in the library was caught; the node can only be closed.
 	ErrPoisoned Status = C.RAFT_ERR_POISONED
 	// ErrInvalidTransferee: leadership cannot go to that node, which is no voter.

@@ -41,7 +41,7 @@ impl Follower {
             // The leader knows that this log is complete; there is no need to ask first.
             Body::TimeoutNow => return election::start(shared, Campaign::Transfer),
             Body::ReadIndexReply(reply) => {
-                shared.read_states.push(ReadState { index: reply.index, context: reply.context });
+                shared.serve_read(ReadState { index: reply.index, context: reply.context });
             }
             _ => {}
         }

@@ -99,7 +99,9 @@ impl Leader {
         }
         if self.heartbeat_elapsed >= shared.config.heartbeat_ticks {
             self.heartbeat_elapsed = 0;
-            heartbeat::broadcast(shared, self);
+            if shared.check_waiting().is_ok() {
+                heartbeat::broadcast(shared, self);
+            }
         }
         Ok(Next::Stay)
     }
