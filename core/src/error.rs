@@ -24,11 +24,15 @@ pub enum Error {
     /// A reply came from a node that is not a member.
     #[error("message from node {0}, which is not a member of the group")]
     PeerNotFound(NodeId),
-    /// A message breaks the protocol. It was ignored.
+    /// A message breaks the protocol, is of a term or an index that no honest group reaches
+    /// ([`crate::MAX_TERM`], [`crate::MAX_TERM_LEAD`], [`crate::MAX_INDEX`]), or comes from a node that is no
+    /// member and contradicts what is committed here. It was refused; nothing changed.
     #[error("invalid message: {0}")]
     InvalidMessage(&'static str),
-    /// A leader says that an entry is committed that this node acknowledged and no longer has: its
-    /// storage lost data. The commit index stays where it was.
+    /// A member that leads says that an entry is committed that this node acknowledged and no longer has:
+    /// its storage lost data. Nothing changed. The host should stop the node, keep its storage for
+    /// inspection, and replace it by a new member with another id. A node that is no member never
+    /// causes this.
     #[error("commit index {commit} is beyond the last index {last}: the log lost entries")]
     CommitBeyondLog {
         /// What the leader says.
@@ -36,11 +40,13 @@ pub enum Error {
         /// The end of this node's log.
         last: Index,
     },
-    /// A leader sent an entry that contradicts a committed one: two groups were mixed up, or a
-    /// storage lost data.
+    /// A member that leads has a log that lacks an entry which is committed here: two groups with the same
+    /// ids were mixed up, or a storage lost data. Nothing changed. The host should stop the node and look
+    /// for the cause before any node of the group goes on: which log is right cannot be known here. A node
+    /// that is no member never causes this.
     #[error("entry {index} contradicts a committed one (committed: {committed})")]
     CommittedConflict {
-        /// The first contradicting entry.
+        /// The entry that the leader's log lacks; the first one, as far as it is known.
         index: Index,
         /// This node's commit index.
         committed: Index,

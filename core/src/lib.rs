@@ -81,4 +81,6 @@ pub use raw_node::RawNode;
 pub use ready::{ReadState, Ready, Response, StorageAppend, StorageApply};
 pub use status::{ProgressStatus, Status};
 pub use storage::{MemoryStorage, Storage};
-pub use types::{EntryId, HardState, Index, NO_NODE, NodeId, RoleKind, SoftState, Term};
+pub use types::{
+    EntryId, HardState, Index, MAX_INDEX, MAX_TERM, MAX_TERM_LEAD, NO_NODE, NodeId, RoleKind, SoftState, Term,
+};

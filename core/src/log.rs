@@ -19,7 +19,7 @@ use crate::entry::{Entries, Entry, EntryRuns, SHARED_RUN};
 use crate::error::{Error, StorageError};
 use crate::message::Snapshot;
 use crate::storage::Storage;
-use crate::types::{EntryId, Index, Term};
+use crate::types::{EntryId, Index, MAX_INDEX, MAX_TERM, Term};
 
 /// At most so much is read from the host's storage at a time, however much is to be applied.
 const PAGE_BYTES: u64 = 1 << 20;
@@ -54,6 +54,10 @@ impl<S: Storage> RaftLog<S> {
             return Err(Error::InconsistentStorage(text));
         }
         let last = EntryId::new(storage.term(last)?, last);
+        if last.term > MAX_TERM || last.index > MAX_INDEX {
+            let text = format!("the log ends at index {} of term {}, which cannot be", last.index, last.term);
+            return Err(Error::InconsistentStorage(text));
+        }
         Ok(Self {
             recent: Recent::new(last.index + 1),
             snapshot: None,
@@ -155,6 +159,29 @@ impl<S: Storage> RaftLog<S> {
         }
     }
 
+    /// The same, as far as it is in memory.
+    fn term_in_memory(&self, index: Index) -> Option<Term> {
+        if index == self.last.index {
+            return Some(self.last.term);
+        }
+        match &self.snapshot {
+            Some(snapshot) if snapshot.id.index == index => Some(snapshot.id.term),
+            _ => self.recent.term(index),
+        }
+    }
+
+    /// An error if a log that contains `id` lacks what is committed here, as far as that can be seen
+    /// without asking the storage: terms never fall along a log.
+    pub(crate) fn check_against_committed(&self, id: EntryId) -> Result<(), Error> {
+        let index = id.index.min(self.committed);
+        let contradicts = match self.term_in_memory(index) {
+            Some(term) if index == id.index => term != id.term,
+            Some(term) => term > id.term,
+            None => false,
+        };
+        if contradicts { Err(Error::CommittedConflict { index, committed: self.committed }) } else { Ok(()) }
+    }
+
     pub(crate) fn matches(&self, id: EntryId) -> Result<bool, StorageError> {
         Ok(self.term(id.index)? == Some(id.term))
     }
@@ -233,12 +260,10 @@ impl<S: Storage> RaftLog<S> {
         self.recent.push(entry);
     }
 
-    pub(crate) fn commit_to(&mut self, index: Index) -> Result<(), Error> {
-        if index > self.last.index {
-            return Err(Error::CommitBeyondLog { commit: index, last: self.last.index });
-        }
+    /// Commits up to `index`, which the log reaches.
+    pub(crate) fn commit_to(&mut self, index: Index) {
+        debug_assert!(index <= self.last.index, "commits what the log does not have");
         self.committed = self.committed.max(index);
-        Ok(())
     }
 
     /// The best guess where another log, of which one entry is known, may match this one: the
@@ -375,12 +400,16 @@ impl<S: Storage> RaftLog<S> {
         self.applying_paused = self.applying_bytes >= max_bytes;
     }
 
-    /// Whether a committed membership change waits to be applied. Looks at `page_bytes` at a time.
-    pub(crate) fn has_unapplied_conf_change(&mut self, page_bytes: u64) -> Result<bool, StorageError> {
+    /// Whether a membership change up to `committed` waits to be applied. Looks at `page_bytes` at a time.
+    pub(crate) fn has_unapplied_conf_change(
+        &mut self,
+        committed: Index,
+        page_bytes: u64,
+    ) -> Result<bool, StorageError> {
         // A host may compact what it has applied before it says so.
         let mut low = (self.applied + 1).max(self.first_index()?);
-        while low <= self.committed {
-            let page = self.slice(low, self.committed + 1, page_bytes)?.unwrap_or_default();
+        while low <= committed {
+            let page = self.slice(low, committed + 1, page_bytes)?.unwrap_or_default();
             if page.is_empty() {
                 return Err(StorageError::Contract(format!("entry {low} is missing")));
             }

@@ -13,6 +13,7 @@ mod shared;
 mod snapshot;
 mod term_gate;
 mod transfer;
+mod validate;
 
 pub(crate) use outbox::Deferred;
 pub(crate) use shared::Shared;
@@ -20,13 +21,14 @@ pub(crate) use shared::Shared;
 use crate::config::{Config, ReadMode};
 use crate::error::{DropReason, Error};
 use crate::input::{Ack, Proposed, SnapshotStatus};
-use crate::message::{Body, Message, Propose, ReadIndex, TransferLeader, Vote, VoteReply};
+use crate::message::{Body, Message, Propose, ReadIndex, TransferLeader, VoteReply};
 use crate::storage::Storage;
 use crate::types::{EntryId, NO_NODE, NodeId, RoleKind, SoftState, Term};
-use election::Campaign;
+use election::{Campaign, Learned};
 use replication::Proposals;
 use role::{Candidate, Follower, Leader, Role};
 use term_gate::Admission;
+use validate::Valid;
 
 /// What shall become of the node's role.
 #[derive(Debug)]
@@ -53,109 +55,90 @@ impl<S: Storage> Raft<S> {
         SoftState { leader: self.role.leader(self.shared.id()), role: self.role.kind() }
     }
 
-    /// A message from a peer.
+    /// A message from a peer. An error changes nothing.
     pub(crate) fn step(&mut self, message: Message) -> Result<(), Error> {
         // As a network loses messages: the host is not taking what answers the ones before.
         self.shared.check_waiting()?;
         term_gate::check_envelope(&self.shared, &message)?;
-        let mut is_late = false;
-        match term_gate::admit(&self.shared, &self.role, &message) {
+        let follow = match term_gate::admit(&self.shared, &self.role, &message) {
             Admission::Ignore => return Ok(()),
             Admission::Answer(body) => {
                 self.shared.send(message.from, body);
                 return Ok(());
             }
-            Admission::Follow { term, leader } => {
-                is_late = self.is_late(&message.body);
-                self.become_(Next::Follow { term, leader })?;
-            }
-            Admission::Proceed => {}
-        }
-        match message.body {
-            Body::Vote(Vote { commit, .. }) | Body::VoteReply(VoteReply { granted: false, commit, .. }) => {
-                self.learn_commit(commit)?;
-            }
-            _ => {}
-        }
-        match self.dispatch(message)? {
-            Next::Stay => {}
-            next => self.become_(next)?,
-        }
-        if is_late {
-            self.campaign_again()?;
-        }
+            Admission::Follow { term, leader } => Next::Follow { term, leader },
+            Admission::Proceed => Next::Stay,
+        };
+        let (from, term, follows) = (message.from, message.term, !matches!(follow, Next::Stay));
+        let valid = validate::body(&mut self.shared, &self.role, follows, message)?;
+        self.become_(follow);
+        let next = self.carry_out(from, term, valid)?;
+        self.become_(next);
         invariants::check(self);
         Ok(())
     }
 
-    /// Whether an answer from a later term ends a candidacy that may be repeated at once: it was refused,
-    /// as far as one can tell, because the term was taken already.
-    fn is_late(&self, answer: &Body) -> bool {
-        let Body::VoteReply(VoteReply { granted: false, .. }) = answer else { return false };
-        match &self.role {
-            Role::PreCandidate(candidate) | Role::Candidate(candidate) => candidate.may_repeat,
-            _ => false,
+    fn carry_out(&mut self, from: NodeId, term: Term, valid: Valid) -> Result<Next, Error> {
+        let Self { shared, role } = self;
+        match (role, valid) {
+            (role, Valid::Other(Body::Propose(Propose { entries }))) => {
+                role.propose(shared, from, entries.into_vec())?;
+            }
+            (role, Valid::Other(Body::ReadIndex(ReadIndex { context }))) => {
+                // A reader whose request gets lost on the way asks again; there is nobody to tell.
+                let _ = role.read_index(shared, from, context);
+            }
+            (_, Valid::Vote(vote, learned)) => {
+                self.learn(learned);
+                let leader = self.role.leader(self.shared.id());
+                election::answer_vote(&mut self.shared, leader, from, term, vote);
+            }
+            (_, Valid::VoteReply(reply, learned, repeats)) => {
+                self.learn(learned);
+                if repeats {
+                    self.campaign_again();
+                } else {
+                    return Ok(self.count(from, reply));
+                }
+            }
+            (Role::Follower(follower), valid) => return Ok(follower.step(shared, from, term, valid)),
+            (Role::Leader(leader), Valid::Other(body)) => leader.step(shared, from, body)?,
+            _ => {}
+        }
+        Ok(Next::Stay)
+    }
+
+    /// Takes over a commit index. A candidacy ends if a membership change has to be applied first.
+    fn learn(&mut self, learned: Option<Learned>) {
+        let Some(Learned { committed, ends_candidacy }) = learned else { return };
+        self.shared.log.commit_to(committed);
+        if ends_candidacy {
+            self.become_(Next::Follow { term: self.shared.term, leader: NO_NODE });
         }
     }
 
-    /// Campaigns once more before the timer expires. Without this a node could ask for ever for terms that
-    /// are taken already: who has an old membership and a fast clock asks others and not this node, which
-    /// hears of the later term only by their refusal. (PreVote keeps terms from running away like that,
-    /// section 9.6, but not all groups use it.) Only once, so that those who cannot win do not chase each
-    /// other through the terms.
-    fn campaign_again(&mut self) -> Result<(), Error> {
-        self.campaign()?;
+    fn campaign_again(&mut self) {
+        self.become_(Next::Campaign(self.first_campaign()));
         if let Role::PreCandidate(candidate) | Role::Candidate(candidate) = &mut self.role {
             candidate.may_repeat = false;
         }
-        Ok(())
     }
 
-    /// What a candidate, or a voter that refused, says to be committed: there may be no leader left to
-    /// say so, and it may be who votes. A candidacy ends if a membership change has to be applied first.
-    fn learn_commit(&mut self, commit: EntryId) -> Result<(), Error> {
-        let is_candidate = match self.role.kind() {
-            RoleKind::Leader => return Ok(()),
-            RoleKind::Follower => false,
-            RoleKind::PreCandidate | RoleKind::Candidate => true,
-        };
-        if election::learn_commit(&mut self.shared, commit)? && is_candidate {
-            self.become_(Next::Follow { term: self.shared.term, leader: NO_NODE })?;
-        }
-        Ok(())
-    }
-
-    fn dispatch(&mut self, message: Message) -> Result<Next, Error> {
-        let Self { shared, role } = self;
-        match (role, message.body) {
-            (role, Body::Vote(vote)) => {
-                let leader = role.leader(shared.id());
-                election::answer_vote(shared, leader, message.from, message.term, vote);
-                Ok(Next::Stay)
+    /// Counts a vote, if it is one that the candidacy is about.
+    fn count(&mut self, from: NodeId, reply: VoteReply) -> Next {
+        match &mut self.role {
+            Role::PreCandidate(candidate) if reply.pre => {
+                candidate.count(&self.shared, from, reply.granted, Next::Campaign(Campaign::Election))
             }
-            (role, Body::Propose(Propose { entries })) => {
-                role.propose(shared, message.from, entries.into_vec())?;
-                Ok(Next::Stay)
+            Role::Candidate(candidate) if !reply.pre => {
+                candidate.count(&self.shared, from, reply.granted, Next::Lead)
             }
-            (role, Body::ReadIndex(ReadIndex { context })) => {
-                // A reader whose request gets lost on the way asks again; there is nobody to tell.
-                let _ = role.read_index(shared, message.from, context);
-                Ok(Next::Stay)
-            }
-            (Role::Follower(follower), body) => follower.step(shared, message.from, message.term, body),
-            (Role::PreCandidate(candidate), Body::VoteReply(reply)) if reply.pre => {
-                Ok(candidate.count(shared, message.from, reply.granted, Next::Campaign(Campaign::Election)))
-            }
-            (Role::Candidate(candidate), Body::VoteReply(reply)) if !reply.pre => {
-                Ok(candidate.count(shared, message.from, reply.granted, Next::Lead))
-            }
-            (Role::Leader(leader), body) => leader.step(shared, message.from, body),
-            (Role::PreCandidate(_) | Role::Candidate(_), _) => Ok(Next::Stay),
+            _ => Next::Stay,
         }
     }
 
     /// The one place where a role changes.
-    pub(crate) fn become_(&mut self, next: Next) -> Result<(), Error> {
+    pub(crate) fn become_(&mut self, next: Next) {
         match next {
             Next::Stay => {}
             Next::Follow { term, leader } => {
@@ -176,8 +159,8 @@ impl<S: Storage> Raft<S> {
                 election::ask_for_votes(&mut self.shared, Campaign::Pre);
             }
             Next::Campaign(campaign) => {
-                let Some(term) = self.shared.term.checked_add(1) else { return Ok(()) };
-                self.shared.reset(term);
+                // Nobody campaigns at the last term: see `election::may_campaign`.
+                self.shared.reset(self.shared.term + 1);
                 self.shared.vote = self.shared.id();
                 let may_repeat = match &self.role {
                     Role::PreCandidate(candidate) => candidate.may_repeat,
@@ -192,7 +175,6 @@ impl<S: Storage> Raft<S> {
                 self.role = Role::Leader(Box::new(leader));
             }
         }
-        Ok(())
     }
 
     /// One tick of the host's clock.
@@ -200,7 +182,8 @@ impl<S: Storage> Raft<S> {
         self.shared.pass(1);
         if let Role::Leader(leader) = &mut self.role {
             let next = leader.tick(&mut self.shared)?;
-            return self.become_(next);
+            self.become_(next);
+            return Ok(());
         }
         if self.shared.election_elapsed < self.shared.randomized_timeout || !self.shared.is_promotable() {
             return Ok(());
@@ -222,12 +205,17 @@ impl<S: Storage> Raft<S> {
 
     /// Starts an election, as an expired timer does.
     pub(crate) fn campaign(&mut self) -> Result<(), Error> {
-        let campaign = if self.shared.config.pre_vote { Campaign::Pre } else { Campaign::Election };
         if self.role.kind() == RoleKind::Leader || self.shared.check_waiting().is_err() {
             return Ok(());
         }
+        let campaign = self.first_campaign();
         let next = election::start(&mut self.shared, campaign)?;
-        self.become_(next)
+        self.become_(next);
+        Ok(())
+    }
+
+    fn first_campaign(&self) -> Campaign {
+        if self.shared.config.pre_vote { Campaign::Pre } else { Campaign::Election }
     }
 
     pub(crate) fn propose(&mut self, entries: impl Proposals) -> Result<Proposed, Error> {
@@ -283,7 +271,7 @@ impl<S: Storage> Raft<S> {
     pub(crate) fn acknowledge(&mut self, ack: &Ack) -> Result<(), Error> {
         match *ack {
             Ack::OwnAppend { term, index } => self.own_append(term, index)?,
-            Ack::OwnVote { term, pre } => self.own_vote(term, pre)?,
+            Ack::OwnVote { term, pre } => self.own_vote(term, pre),
             Ack::Stored { term, last, snapshot } => self.stored(term, last, snapshot)?,
             Ack::Applied { index, bytes, payload_bytes } => {
                 self.applied(index, bytes)?;
@@ -306,7 +294,7 @@ impl<S: Storage> Raft<S> {
         }
     }
 
-    fn own_vote(&mut self, term: Term, pre: bool) -> Result<(), Error> {
+    fn own_vote(&mut self, term: Term, pre: bool) {
         let own = self.shared.id();
         let next = match &mut self.role {
             Role::PreCandidate(candidate) if pre && term >= self.shared.term => {
@@ -317,7 +305,7 @@ impl<S: Storage> Raft<S> {
             }
             _ => Next::Stay,
         };
-        self.become_(next)
+        self.become_(next);
     }
 
     fn stored(&mut self, term: Term, last: Option<EntryId>, snapshot: Option<u64>) -> Result<(), Error> {

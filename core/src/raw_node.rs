@@ -90,10 +90,13 @@ impl<S: Storage> RawNode<S> {
 
     /// A message from a peer.
     ///
-    /// Errors tell that the message was refused ([`Error::InvalidMessage`], [`Error::PeerNotFound`],
-    /// [`Error::ProposalDropped`]), or that this node's storage is damaged or unreadable
-    /// ([`Error::CommitBeyondLog`], [`Error::CommittedConflict`], [`Error::Storage`]). The node stays
-    /// consistent in every case; a host may go on after logging them.
+    /// Whoever sent it: an error changes nothing, neither term nor leader, neither log nor timers.
+    /// - The message was refused: [`Error::InvalidMessage`], [`Error::PeerNotFound`],
+    ///   [`Error::ProposalDropped`], [`Error::ConfChange`] (a snapshot whose membership contradicts itself).
+    ///   Log it and go on.
+    /// - The storage cannot be read now: [`Error::Storage`]. Log it and go on; peers repeat their messages.
+    /// - Data was lost, or two groups with the same ids were mixed up: [`Error::CommitBeyondLog`],
+    ///   [`Error::CommittedConflict`]. Only a member's message causes these. Stop the node.
     pub fn step(&mut self, message: Message) -> Result<(), Error> {
         self.awake().raft.step(message)
     }

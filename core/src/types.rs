@@ -6,6 +6,18 @@ pub type NodeId = u64;
 /// A leadership term. 0 is the term before the first election.
 pub type Term = u64;
 
+/// The highest term that a node takes over, from a message or from its storage. Terms above it are never
+/// reached by counting; one that was taken over would leave no term for a next election.
+pub const MAX_TERM: Term = u64::MAX - (1 << 32);
+
+/// How far the term of a message may be above the receiver's own. An honest group gets there in no
+/// lifetime, and one message of a stranger uses up no more than this.
+pub const MAX_TERM_LEAD: Term = 1 << 32;
+
+/// The highest index that a node takes from a message or from its storage: an index above it can always
+/// be counted up to.
+pub const MAX_INDEX: Index = u64::MAX - (1 << 32);
+
 /// A position in the log. The first entry has index 1.
 pub type Index = u64;
 

@@ -5,7 +5,7 @@ use crate::error::{Error, StorageError};
 use crate::log::RaftLog;
 use crate::message::Append;
 use crate::storage::Storage;
-use crate::types::{EntryId, Index, Term};
+use crate::types::{EntryId, Index, MAX_INDEX, Term};
 
 /// A part of a leader's log: consecutive entries after `prev`, their terms not falling and not
 /// beyond the leader's. Made only by validation.
@@ -20,8 +20,11 @@ impl LogSlice {
     #[inline]
     pub(crate) fn new(append: Append, term: Term) -> Result<(Self, Index), Error> {
         let mut before = append.prev;
-        if append.prev.index.checked_add(append.entries.len() as u64 + 1).is_none() {
+        if append.prev.index > MAX_INDEX.saturating_sub(append.entries.len() as u64) {
             return Err(Error::InvalidMessage("the Append reaches beyond the last possible index"));
+        }
+        if append.prev.term > term {
+            return Err(Error::InvalidMessage("the Append comes after an entry of a later term"));
         }
         for entry in append.entries.iter() {
             if entry.id.index != before.index + 1 {
@@ -44,7 +47,7 @@ impl LogSlice {
 /// How a slice fits a log.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Fit {
-    /// It begins in the committed part, which cannot differ.
+    /// It begins in the committed part, which does not differ, as far as that is in memory.
     BelowCommitted,
     /// The log has another entry, or none, where the slice begins. It may match at the hint.
     Mismatch { hint: EntryId },
@@ -62,9 +65,10 @@ impl<S: Storage> RaftLog<S> {
             return Ok(if slice.entries.is_empty() { Fit::Known } else { Fit::New { from: 0 } });
         }
         if slice.prev.index < self.committed() {
-            return Ok(Fit::BelowCommitted);
+            return self.below_committed(slice);
         }
         if !self.matches(slice.prev)? {
+            self.check_against_committed(slice.prev)?;
             return Ok(Fit::Mismatch { hint: self.conflict_hint(slice.prev)? });
         }
         match self.first_unknown(slice)? {
@@ -77,6 +81,14 @@ impl<S: Storage> RaftLog<S> {
                 Ok(Fit::New { from })
             }
         }
+    }
+
+    /// A late Append, or a leader that does not know yet how much this log has.
+    fn below_committed(&self, slice: &LogSlice) -> Result<Fit, Error> {
+        self.check_against_committed(slice.prev)?;
+        let below = slice.entries.iter().take_while(|entry| entry.id.index <= self.committed());
+        below.map(|entry| entry.id).try_for_each(|id| self.check_against_committed(id))?;
+        Ok(Fit::BelowCommitted)
     }
 
     /// Place of the first entry of `slice` that the log does not have.

@@ -1,10 +1,10 @@
 //! Elections: asking for votes, and giving them (thesis sections 3.4, 3.6.1 and 9.6).
 
-use crate::error::Error;
+use crate::error::StorageError;
 use crate::message::{Body, Vote, VoteReply};
 use crate::raft::{Next, Shared};
 use crate::storage::Storage;
-use crate::types::{EntryId, NO_NODE, NodeId, Term};
+use crate::types::{EntryId, Index, MAX_TERM, NO_NODE, NodeId, Term};
 
 /// Why and how a node campaigns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,20 +17,30 @@ pub(crate) enum Campaign {
     Transfer,
 }
 
-/// Whether a node that does not lead may campaign now. Silently not if it does not vote, is about to
-/// install a snapshot, or has a membership change to apply: that one might have removed it, or
-/// might have added voters that it must ask.
-pub(crate) fn start<S: Storage>(shared: &mut Shared<S>, campaign: Campaign) -> Result<Next, Error> {
-    if !shared.is_promotable() || shared.has_unapplied_conf_change()? {
-        return Ok(Next::Stay);
+/// The campaign that a node that does not lead may begin now, if it may.
+pub(crate) fn start<S: Storage>(shared: &mut Shared<S>, campaign: Campaign) -> Result<Next, StorageError> {
+    let (term, committed) = (shared.term, shared.log.committed());
+    Ok(if may_campaign(shared, term, committed)? { Next::Campaign(campaign) } else { Next::Stay })
+}
+
+/// Whether a node that does not lead may campaign, in the term after `term`. Silently not if it does not
+/// vote, is about to install a snapshot, or has a membership change up to `committed` to apply: that
+/// one might have removed it, or might have added voters that it must ask. Nor if there is no such term.
+pub(crate) fn may_campaign<S: Storage>(
+    shared: &mut Shared<S>,
+    term: Term,
+    committed: Index,
+) -> Result<bool, StorageError> {
+    if !shared.is_promotable() || term >= MAX_TERM {
+        return Ok(false);
     }
-    Ok(Next::Campaign(campaign))
+    Ok(!shared.has_unapplied_conf_change(committed)?)
 }
 
 /// Asks all voters, itself included.
 pub(crate) fn ask_for_votes<S: Storage>(shared: &mut Shared<S>, campaign: Campaign) {
     let pre = campaign == Campaign::Pre;
-    let term = if pre { shared.term.saturating_add(1) } else { shared.term };
+    let term = shared.term + u64::from(pre);
     let vote = Vote {
         pre,
         last: shared.log.last(),
@@ -111,12 +121,24 @@ fn last_committed<S: Storage>(shared: &Shared<S>) -> EntryId {
     term.map_or(EntryId::default(), |term| EntryId::new(term, index))
 }
 
-/// Takes over what a candidate, or who refuses it, tells to be committed. Returns whether a membership
-/// change is to be applied first, so that a candidacy has to end.
-pub(crate) fn learn_commit<S: Storage>(shared: &mut Shared<S>, commit: EntryId) -> Result<bool, Error> {
+/// What a vote request or a refusal says to be committed, if that is news and the log has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Learned {
+    pub(crate) committed: Index,
+    /// A candidacy has to end: a membership change is to be applied first.
+    pub(crate) ends_candidacy: bool,
+}
+
+/// What a node that does not lead learns from the commit index of a candidate, or of a voter that refuses:
+/// there may be no leader left to send it, and who votes may depend on it. Changes nothing.
+pub(crate) fn learn_commit<S: Storage>(
+    shared: &mut Shared<S>,
+    commit: EntryId,
+    is_candidate: bool,
+) -> Result<Option<Learned>, StorageError> {
     if shared.config.eager_append || commit.index <= shared.log.committed() || !shared.log.matches(commit)? {
-        return Ok(false);
+        return Ok(None);
     }
-    shared.log.commit_to(commit.index)?;
-    Ok(shared.has_unapplied_conf_change()?)
+    let ends_candidacy = is_candidate && shared.has_unapplied_conf_change(commit.index)?;
+    Ok(Some(Learned { committed: commit.index, ends_candidacy }))
 }

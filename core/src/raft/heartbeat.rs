@@ -21,12 +21,20 @@ pub(crate) fn broadcast<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader)
     }
 }
 
-/// A follower's answer.
-pub(crate) fn answer<S: Storage>(shared: &mut Shared<S>, from: NodeId, beat: Heartbeat) -> Result<(), Error> {
-    shared.log.commit_to(beat.commit)?;
+/// An error if a heartbeat's commit index is beyond the log. Changes nothing.
+pub(crate) fn check<S: Storage>(shared: &Shared<S>, from: NodeId, beat: &Heartbeat) -> Result<(), Error> {
+    let last = shared.log.last().index;
+    if beat.commit <= last {
+        return Ok(());
+    }
+    Err(shared.contradiction(from, Error::CommitBeyondLog { commit: beat.commit, last }))
+}
+
+/// A follower's answer to what [`check`] has accepted.
+pub(crate) fn answer<S: Storage>(shared: &mut Shared<S>, from: NodeId, beat: Heartbeat) {
+    shared.log.commit_to(beat.commit);
     let context = read_index::grant(beat.context, shared.config.lease_ticks());
     shared.send(from, Body::HeartbeatReply(HeartbeatReply { context }));
-    Ok(())
 }
 
 /// A follower has answered.

@@ -31,7 +31,7 @@ pub(crate) fn apply<S: Storage>(raft: &mut Raft<S>, change: &ConfChangeV2) -> Re
         });
     }
     let conf_state = raft.shared.configuration.to_conf_state();
-    raft.become_(next)?;
+    raft.become_(next);
     Ok(conf_state)
 }
 

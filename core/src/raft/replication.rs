@@ -210,17 +210,39 @@ fn send_snapshot<S: Storage>(
     Ok(true)
 }
 
+/// An Append of a leader, and how it fits the log.
+#[derive(Debug)]
+pub(crate) struct FittedAppend {
+    slice: LogSlice,
+    commit: Index,
+    fit: Fit,
+}
+
+/// How an Append from the leader of `term` fits. Changes nothing.
+pub(crate) fn fit<S: Storage>(
+    shared: &Shared<S>,
+    from: NodeId,
+    term: Term,
+    append: Append,
+) -> Result<FittedAppend, Error> {
+    let (slice, commit) = LogSlice::new(append, term)?;
+    match shared.log.fit(&slice) {
+        Ok(fit) => Ok(FittedAppend { slice, commit, fit }),
+        Err(error) => Err(shared.contradiction(from, error)),
+    }
+}
+
 /// A follower's answer to an Append of its leader.
 pub(crate) fn answer_append<S: Storage>(
     shared: &mut Shared<S>,
     from: NodeId,
     term: Term,
-    append: Append,
-) -> Result<(), Error> {
-    let (slice, commit) = LogSlice::new(append, term)?;
+    append: FittedAppend,
+) {
+    let FittedAppend { slice, commit, fit } = append;
     let had = shared.log.committed();
-    let reply = match shared.log.fit(&slice)? {
-        Fit::BelowCommitted => AppendReply { index: shared.log.committed(), reject: None },
+    let reply = match fit {
+        Fit::BelowCommitted => AppendReply { index: had, reject: None },
         Fit::Mismatch { hint } => {
             AppendReply { index: slice.prev.index, reject: Some(AppendReject { hint }) }
         }
@@ -232,15 +254,14 @@ pub(crate) fn answer_append<S: Storage>(
                 shared.outbox.hold(entries.encoded_len());
                 shared.log.append(entries);
             }
-            shared.log.commit_to(commit.min(last))?;
+            shared.log.commit_to(commit.min(last));
             if tells_only_commit && shared.log.committed() > had && !shared.config.eager_append {
-                return Ok(());
+                return;
             }
             AppendReply { index: last, reject: None }
         }
     };
     shared.send(from, Body::AppendReply(reply));
-    Ok(())
 }
 
 /// Whether an Append that fits has nothing to acknowledge: it is empty, and what it comes after is of the
@@ -250,7 +271,7 @@ fn tells_only_commit(slice: &LogSlice, term: Term) -> bool {
     slice.entries.is_empty() && slice.prev.term == term
 }
 
-/// A member's log, or the leader's own, matches up to `index`.
+/// A member's log, or the leader's own, matches up to `index`. An error changes nothing.
 pub(crate) fn accepted<S: Storage>(
     shared: &mut Shared<S>,
     leader: &mut Leader,
@@ -260,7 +281,13 @@ pub(crate) fn accepted<S: Storage>(
     if index > shared.log.last().index {
         return Err(Error::InvalidMessage("it acknowledges entries that the leader does not have"));
     }
+    // What is committed anyway commits nothing more.
+    let commits = index > shared.log.committed();
+    let commit = if commits { commit_after(shared, leader, from, index)? } else { None };
     let Some(progress) = leader.progress.get_mut(from) else { return Ok(()) };
+    // Whatever the index of the snapshot that it got: the log can go on from there.
+    let goes_on = progress.state() == ProgressState::Snapshot
+        && progress.matched.max(index) + 1 >= shared.log.first_index()?;
     progress.is_active = true;
     let resumes = progress.matched == index && progress.state() == ProgressState::Probe;
     if !progress.accepted(index) && !resumes {
@@ -269,15 +296,14 @@ pub(crate) fn accepted<S: Storage>(
     match progress.state() {
         ProgressState::Probe => progress.become_replicate(),
         ProgressState::Replicate => progress.free_inflights(index),
-        // Whatever the index of the snapshot that it got: the log can go on from there.
-        ProgressState::Snapshot if progress.matched + 1 >= shared.log.first_index()? => {
+        ProgressState::Snapshot if goes_on => {
             progress.become_probe();
             progress.become_replicate();
         }
         ProgressState::Snapshot => {}
     }
-    // What is committed anyway commits nothing more.
-    if index > shared.log.committed() && commit(shared, leader)? {
+    if let Some(commit) = commit {
+        shared.log.commit_to(commit);
         read_index::release(shared, leader);
         broadcast(shared, leader, Due::Append);
     }
@@ -299,7 +325,7 @@ fn continue_with<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader, from: 
     }
 }
 
-/// A member's log does not match at `index`; it may at the hint.
+/// A member's log does not match at `index`; it may at the hint. An error changes nothing.
 pub(crate) fn rejected<S: Storage>(
     shared: &mut Shared<S>,
     leader: &mut Leader,
@@ -307,10 +333,10 @@ pub(crate) fn rejected<S: Storage>(
     index: Index,
     hint: EntryId,
 ) -> Result<(), Error> {
-    let Some(progress) = leader.progress.get_mut(from) else { return Ok(()) };
-    progress.is_active = true;
     // Where the hint's term is known, this log tells how far back the two can at most agree.
     let guess = if hint.term > 0 { shared.log.conflict_hint(hint)?.index } else { hint.index };
+    let Some(progress) = leader.progress.get_mut(from) else { return Ok(()) };
+    progress.is_active = true;
     if progress.rejected(index, guess) {
         if progress.state() == ProgressState::Replicate {
             progress.become_probe();
@@ -346,16 +372,30 @@ pub(crate) fn unreachable(leader: &mut Leader, id: NodeId) {
     }
 }
 
-/// Commits what a quorum has, if its last entry is of this term (thesis section 3.6.2). Returns
-/// whether the commit index moved.
+/// Commits what a quorum has. Returns whether the commit index moved.
 pub(crate) fn commit<S: Storage>(shared: &mut Shared<S>, leader: &Leader) -> Result<bool, Error> {
-    let matched = |id| leader.progress.get(id).map_or(0, |progress| progress.matched);
+    let commit = commit_after(shared, leader, shared.id(), 0)?;
+    if let Some(index) = commit {
+        shared.log.commit_to(index);
+    }
+    Ok(commit.is_some())
+}
+
+/// The commit index to which the leader's moves when `from` has the log up to `index`: what a quorum has,
+/// if its last entry is of this term (thesis section 3.6.2).
+fn commit_after<S: Storage>(
+    shared: &Shared<S>,
+    leader: &Leader,
+    from: NodeId,
+    index: Index,
+) -> Result<Option<Index>, StorageError> {
+    let known = |id| leader.progress.get(id).map_or(0, |progress| progress.matched);
+    let matched = |id| if id == from { index.max(known(id)) } else { known(id) };
     let index = shared.configuration.voters().committed(matched);
     if index <= shared.log.committed() || shared.log.term(index)? != Some(shared.term) {
-        return Ok(false);
+        return Ok(None);
     }
-    shared.log.commit_to(index)?;
-    Ok(true)
+    Ok(Some(index))
 }
 
 /// Whether the leader has committed an entry of its own term: before that its commit index may be

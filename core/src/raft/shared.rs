@@ -8,7 +8,7 @@ use crate::message::{Body, Message};
 use crate::raft::outbox::Outbox;
 use crate::ready::ReadState;
 use crate::storage::Storage;
-use crate::types::{HardState, NO_NODE, NodeId, Term};
+use crate::types::{HardState, Index, MAX_TERM, NO_NODE, NodeId, Term};
 
 /// What every role has.
 #[derive(Clone, Debug)]
@@ -48,6 +48,10 @@ impl<S: Storage> Shared<S> {
             return Err(Error::InconsistentStorage(
                 "there are members, but no log: a group starts from a snapshot at index 1 of term 1".into(),
             ));
+        }
+        if hard_state.term > MAX_TERM {
+            let text = format!("the saved term is {}, beyond the last possible one", hard_state.term);
+            return Err(Error::InconsistentStorage(text));
         }
         log.restart_at(hard_state.commit, config.applied)?;
         if log.last().term > hard_state.term && !hard_state.is_empty() {
@@ -117,9 +121,20 @@ impl<S: Storage> Shared<S> {
         self.configuration.is_voter(self.config.id) && !self.log.has_pending_snapshot()
     }
 
-    /// Whether a committed membership change waits to be applied.
-    pub(crate) fn has_unapplied_conf_change(&mut self) -> Result<bool, StorageError> {
-        self.log.has_unapplied_conf_change(self.config.max_committed_bytes_per_ready)
+    /// Whether a membership change up to `committed` waits to be applied.
+    pub(crate) fn has_unapplied_conf_change(&mut self, committed: Index) -> Result<bool, StorageError> {
+        self.log.has_unapplied_conf_change(committed, self.config.max_committed_bytes_per_ready)
+    }
+
+    /// Lost data is reported only where a member says so: what a stranger sends may be of another
+    /// group, and is no more than a message to refuse.
+    #[cold]
+    pub(crate) fn contradiction(&self, from: NodeId, error: Error) -> Error {
+        let says_lost = matches!(error, Error::CommitBeyondLog { .. } | Error::CommittedConflict { .. });
+        if says_lost && !self.configuration.contains(from) {
+            return Error::InvalidMessage("a node that is no member contradicts what is committed here");
+        }
+        error
     }
 
     pub(crate) fn hard_state(&self) -> HardState {

@@ -5,7 +5,14 @@ use crate::membership::Configuration;
 use crate::message::{AppendReply, Body, Snapshot};
 use crate::raft::Shared;
 use crate::storage::Storage;
-use crate::types::NodeId;
+use crate::types::{MAX_INDEX, NodeId, Term};
+
+/// A snapshot from a leader, and what a follower does with it.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    snapshot: Box<Snapshot>,
+    verdict: Verdict,
+}
 
 /// What a follower does with a snapshot.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,26 +25,27 @@ enum Verdict {
     Install(Configuration),
 }
 
-/// A follower's answer: how far its log reaches now.
-pub(crate) fn answer<S: Storage>(
-    shared: &mut Shared<S>,
+/// What a follower does with a snapshot from the leader of `term`. Changes nothing.
+pub(crate) fn judge<S: Storage>(
+    shared: &Shared<S>,
     from: NodeId,
+    term: Term,
     snapshot: Box<Snapshot>,
-) -> Result<(), Error> {
-    match judge(shared, &snapshot)? {
-        Verdict::Ignore => {}
-        Verdict::Commit => shared.log.commit_to(snapshot.id.index)?,
-        Verdict::Install(configuration) => {
-            shared.log.restore(snapshot);
-            shared.configuration = configuration;
-        }
+) -> Result<Judged, Error> {
+    let verdict = verdict(shared, &snapshot)?;
+    // Recorded scripts know senders that never heard of a term, and snapshots of theirs that are ignored.
+    let (has_term, latest) = if term == 0 { (false, shared.term) } else { (true, term) };
+    let is_possible = snapshot.id.index <= MAX_INDEX && (1..=latest).contains(&snapshot.id.term);
+    if !is_possible && (has_term || verdict != Verdict::Ignore) {
+        return Err(Error::InvalidMessage("the snapshot's last entry is impossible"));
     }
-    let reply = AppendReply { index: shared.log.committed(), reject: None };
-    shared.send(from, Body::AppendReply(reply));
-    Ok(())
+    if let Err(conflict) = shared.log.check_against_committed(snapshot.id) {
+        return Err(shared.contradiction(from, conflict));
+    }
+    Ok(Judged { snapshot, verdict })
 }
 
-fn judge<S: Storage>(shared: &Shared<S>, snapshot: &Snapshot) -> Result<Verdict, Error> {
+fn verdict<S: Storage>(shared: &Shared<S>, snapshot: &Snapshot) -> Result<Verdict, Error> {
     if snapshot.id.index <= shared.log.committed() || !snapshot.conf_state.contains(shared.config.id) {
         return Ok(Verdict::Ignore);
     }
@@ -46,13 +54,22 @@ fn judge<S: Storage>(shared: &Shared<S>, snapshot: &Snapshot) -> Result<Verdict,
     if shared.log.applying() > shared.log.applied() && !shared.config.eager_append {
         return Ok(Verdict::Ignore);
     }
-    // Recorded scripts know senders that never heard of a term.
-    let is_later = snapshot.id.term > shared.term && !shared.config.eager_append;
-    if snapshot.id.index == u64::MAX || snapshot.id.term == 0 || is_later {
-        return Err(Error::InvalidMessage("the snapshot's last entry is impossible"));
-    }
     if shared.log.matches(snapshot.id)? {
         return Ok(Verdict::Commit);
     }
     Ok(Verdict::Install(Configuration::restore(&snapshot.conf_state)?))
+}
+
+/// A follower's answer: how far its log reaches now.
+pub(crate) fn answer<S: Storage>(shared: &mut Shared<S>, from: NodeId, judged: Judged) {
+    match judged.verdict {
+        Verdict::Ignore => {}
+        Verdict::Commit => shared.log.commit_to(judged.snapshot.id.index),
+        Verdict::Install(configuration) => {
+            shared.log.restore(judged.snapshot);
+            shared.configuration = configuration;
+        }
+    }
+    let reply = AppendReply { index: shared.log.committed(), reject: None };
+    shared.send(from, Body::AppendReply(reply));
 }

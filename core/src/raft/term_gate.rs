@@ -6,7 +6,7 @@ use crate::message::{AppendReply, Body, Message};
 use crate::raft::role::Role;
 use crate::raft::{Shared, election};
 use crate::storage::Storage;
-use crate::types::{NO_NODE, NodeId, RoleKind, Term};
+use crate::types::{MAX_TERM, MAX_TERM_LEAD, NO_NODE, NodeId, RoleKind, Term};
 
 /// What is done with a message.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,6 +26,7 @@ pub(crate) fn check_envelope<S: Storage>(shared: &Shared<S>, message: &Message) 
     if message.to != shared.id() {
         return Err(Error::InvalidMessage("it is for another node"));
     }
+    check_terms(shared.term, message)?;
     // Forwarded requests may come back to where they began.
     let may_be_own = || is_termless(&message.body) || matches!(message.body, Body::TransferLeader(_));
     if message.from == shared.id() && !may_be_own() {
@@ -47,6 +48,20 @@ pub(crate) fn check_envelope<S: Storage>(shared: &Shared<S>, message: &Message) 
         return Err(Error::PeerNotFound(message.from));
     }
     Ok(())
+}
+
+/// Refuses terms that no honest group reaches: a node that took one over could have no next election. And
+/// those in a candidate's log that it cannot have.
+fn check_terms(own: Term, message: &Message) -> Result<(), Error> {
+    if message.term > MAX_TERM.min(own.saturating_add(MAX_TERM_LEAD)) {
+        return Err(Error::InvalidMessage("its term is too far ahead"));
+    }
+    match &message.body {
+        Body::Vote(vote) if vote.last.term > message.term => {
+            Err(Error::InvalidMessage("the candidate's log ends in a later term than it asks for"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What the message's term means (thesis section 3.3, with sections 6.2 and 9.6).

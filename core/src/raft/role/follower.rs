@@ -1,8 +1,8 @@
 //! A follower does what its leader says.
 
-use crate::error::Error;
 use crate::message::Body;
-use crate::raft::election::{self, Campaign};
+use crate::raft::election::Campaign;
+use crate::raft::validate::Valid;
 use crate::raft::{Next, Shared, heartbeat, replication, snapshot};
 use crate::ready::ReadState;
 use crate::storage::Storage;
@@ -20,32 +20,31 @@ impl Follower {
         shared: &mut Shared<S>,
         from: NodeId,
         term: Term,
-        body: Body,
-    ) -> Result<Next, Error> {
-        match body {
-            Body::Append(append) => {
+        valid: Valid,
+    ) -> Next {
+        match valid {
+            Valid::Append(append) => {
                 self.hear(shared, from);
-                replication::answer_append(shared, from, term, append)?;
+                replication::answer_append(shared, from, term, append);
             }
-            Body::Heartbeat(beat) => {
+            Valid::Heartbeat(beat) => {
                 self.hear(shared, from);
-                heartbeat::answer(shared, from, beat)?;
+                heartbeat::answer(shared, from, beat);
             }
-            Body::Snapshot(snapshot) => {
+            Valid::Snapshot(snapshot) => {
                 self.hear(shared, from);
-                snapshot::answer(shared, from, snapshot)?;
+                snapshot::answer(shared, from, snapshot);
             }
-            Body::TransferLeader(request) if self.leader != NO_NODE => {
+            Valid::TimeoutNow(true) => return Next::Campaign(Campaign::Transfer),
+            Valid::Other(Body::TransferLeader(request)) if self.leader != NO_NODE => {
                 shared.forward(from, self.leader, shared.term, Body::TransferLeader(request));
             }
-            // The leader knows that this log is complete; there is no need to ask first.
-            Body::TimeoutNow => return election::start(shared, Campaign::Transfer),
-            Body::ReadIndexReply(reply) => {
+            Valid::Other(Body::ReadIndexReply(reply)) => {
                 shared.serve_read(ReadState { index: reply.index, context: reply.context });
             }
             _ => {}
         }
-        Ok(Next::Stay)
+        Next::Stay
     }
 
     fn hear<S: Storage>(&mut self, shared: &mut Shared<S>, leader: NodeId) {

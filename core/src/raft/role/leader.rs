@@ -64,12 +64,13 @@ impl Leader {
         leader
     }
 
+    /// An error changes nothing.
     pub(crate) fn step<S: Storage>(
         &mut self,
         shared: &mut Shared<S>,
         from: NodeId,
         body: Body,
-    ) -> Result<Next, Error> {
+    ) -> Result<(), Error> {
         match body {
             Body::AppendReply(reply) => match reply.reject {
                 None => replication::accepted(shared, self, from, reply.index)?,
@@ -82,7 +83,7 @@ impl Leader {
             }
             _ => {}
         }
-        Ok(Next::Stay)
+        Ok(())
     }
 
     pub(crate) fn tick<S: Storage>(&mut self, shared: &mut Shared<S>) -> Result<Next, Error> {
