@@ -542,6 +542,11 @@ typedef struct raft_hard_state {
 /// storage and is sent a snapshot, from which it learns who the members are. It must find itself
 /// there: a host makes a new snapshot when it applies a change that adds a member.
 ///
+/// The snapshot may have any index and any term; the hard state's term is at least the snapshot's. A log
+/// and no hard state, or one of an earlier term, is a storage that lost what the node promised: the node
+/// does not start from it (RAFT_ERR_INCONSISTENT_STORAGE). Only a snapshot of term 1, with nothing behind
+/// it, needs no hard state.
+///
 /// The contract:
 /// - What was handed out for storing is visible here from the moment the host advances (or its
 ///   persist callback returns RAFT_OK), and is not lost by a restart.

@@ -82,6 +82,11 @@ impl<S: Storage> RaftLog<S> {
         &mut self.storage
     }
 
+    /// Whether a log that was just opened holds more than its compacted prefix.
+    pub(crate) fn has_entries(&self) -> bool {
+        self.last.index > self.committed
+    }
+
     /// The last entry.
     pub(crate) fn last(&self) -> EntryId {
         self.last

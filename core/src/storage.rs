@@ -22,6 +22,11 @@ use crate::types::{HardState, Index, Term};
 /// that joins later starts with an empty storage and is sent that snapshot, or a later one. If it
 /// could replay the log from its first entry instead, it would never learn who the members were.
 ///
+/// The snapshot may have any index and any term; the hard state says so: its term is at least the
+/// snapshot's ([`MemoryStorage::with_snapshot`]). A log and no hard state, or one of an earlier term, is a
+/// storage that lost what the node promised: [`crate::RawNode::new`] refuses it with
+/// [`crate::Error::InconsistentStorage`]. Only a snapshot of term 1, with nothing behind it, needs none.
+///
 /// Contract:
 /// - What a `Ready` handed out for storing is visible here from the moment the host advances
 ///   (or acknowledges) it, and not lost by a restart.

@@ -174,7 +174,7 @@ fn votes_go_only_to_logs_that_are_up_to_date() {
 
 #[test]
 fn one_vote_a_term_also_over_a_restart() {
-    let mut node = RawNode::new(config(1), stored(3, 0, &[1])).unwrap();
+    let mut node = RawNode::new(config(1), stored(3, 1, &[1])).unwrap();
     node.step(vote(2, EntryId::new(1, 1))).unwrap();
     assert!(grants(&answer(&mut node)));
     let mut node = RawNode::new(config(1), node.storage().clone()).unwrap();
@@ -188,7 +188,7 @@ fn one_vote_a_term_also_over_a_restart() {
 
 #[test]
 fn a_vote_is_handed_out_with_the_hard_state_that_it_promises() {
-    let mut node = RawNode::new(config(1), stored(3, 0, &[1])).unwrap();
+    let mut node = RawNode::new(config(1), stored(3, 1, &[1])).unwrap();
     node.step(vote(2, EntryId::new(1, 1))).unwrap();
     let ready = node.ready().unwrap();
     let hard_state = ready.hard_state.unwrap();
@@ -199,7 +199,7 @@ fn a_vote_is_handed_out_with_the_hard_state_that_it_promises() {
 
 #[test]
 fn a_candidacy_must_be_durable_before_anybody_hears_of_it() {
-    let mut node = RawNode::new(config(1), stored(3, 0, &[1])).unwrap();
+    let mut node = RawNode::new(config(1), stored(3, 1, &[1])).unwrap();
     node.campaign().unwrap();
     let ready = node.ready().unwrap();
     assert_eq!(ready.messages.len(), 2);
@@ -209,25 +209,25 @@ fn a_candidacy_must_be_durable_before_anybody_hears_of_it() {
 
 #[test]
 fn the_first_answer_of_a_voter_counts() {
-    let mut node = RawNode::new(config(1), stored(5, 0, &[1])).unwrap();
+    let mut node = RawNode::new(config(1), stored(5, 1, &[1])).unwrap();
     node.campaign().unwrap();
     let ready = node.ready().unwrap();
     node.advance(ready).unwrap();
     let reply = |granted| Body::VoteReply(VoteReply { pre: false, granted, ..VoteReply::default() });
     for granted in [true, true, true, false] {
-        node.step(message(2, 1, 1, reply(granted))).unwrap();
+        node.step(message(2, 1, 2, reply(granted))).unwrap();
     }
     assert_eq!(node.soft_state().role, RoleKind::Candidate, "one voter is one vote");
-    node.step(message(3, 1, 1, reply(true))).unwrap();
+    node.step(message(3, 1, 2, reply(true))).unwrap();
     assert_eq!(node.soft_state().role, RoleKind::Leader);
 }
 
 #[test]
 fn a_candidate_follows_the_leader_of_its_term() {
     for body in [Body::Append(Append::default()), Body::Heartbeat(Heartbeat::default())] {
-        let mut node = RawNode::new(config(1), stored(3, 0, &[1])).unwrap();
+        let mut node = RawNode::new(config(1), stored(3, 1, &[1])).unwrap();
         node.campaign().unwrap();
-        node.step(message(3, 1, 1, body)).unwrap();
+        node.step(message(3, 1, 2, body)).unwrap();
         let state = node.soft_state();
         assert_eq!((state.role, state.leader), (RoleKind::Follower, 3));
     }

@@ -300,7 +300,7 @@ fn an_unreachable_member_is_probed() {
 
 #[test]
 fn an_acknowledgement_leaves_only_with_the_entries_it_promises() {
-    let mut node = RawNode::new(config(1), stored(3, 0, &[1])).unwrap();
+    let mut node = RawNode::new(config(1), stored(3, 1, &[1])).unwrap();
     node.step(append(1, EntryId::new(1, 1), &[(1, 2)], 0)).unwrap();
     let ready = node.ready().unwrap();
     assert_eq!(ready.entries.len(), 1);

@@ -24,6 +24,11 @@ class Storage(Protocol):
     that joins later starts with an empty storage and is sent a snapshot. It refuses one that does
     not know it as a member: a host makes a new snapshot when it has applied an addition.
 
+    The snapshot may have any index and any term; the hard state's term is at least the snapshot's. A log
+    and no hard state, or one of an earlier term, is a storage that lost what the node promised:
+    ``RawNode`` raises ``InconsistentStorage``. Only a snapshot of term 1, with nothing behind it, needs
+    no hard state.
+
     Contract:
 
     - What a ``Ready`` handed out is visible here from the moment the host advances it, and is not

@@ -37,6 +37,24 @@ pub(crate) struct Shared<S> {
     pub(crate) storage_error: Option<Box<StorageError>>,
 }
 
+/// Whether the saved term can be that of the node which wrote the log. Without this a node that lost its
+/// hard state gives votes again that it has given. Only a group's first storage, which holds nothing but
+/// the snapshot of term 1 that the group starts from, may have none yet: nobody has voted.
+fn check_term<S: Storage>(log: &RaftLog<S>, hard_state: HardState) -> Result<(), Error> {
+    let last = log.last();
+    let is_first = hard_state.is_empty() && last.term <= 1 && !log.has_entries();
+    if last.term <= hard_state.term || is_first {
+        return Ok(());
+    }
+    let text = format!("the log ends in term {}, but the saved term is {}", last.term, hard_state.term);
+    Err(Error::InconsistentStorage(match hard_state.is_empty() {
+        true => {
+            text + ": the hard state was lost, or not stored with a snapshot that the group is to start from"
+        }
+        false => text,
+    }))
+}
+
 impl<S: Storage> Shared<S> {
     /// What a node continues from.
     pub(crate) fn new(config: Config, storage: S) -> Result<Self, Error> {
@@ -53,14 +71,8 @@ impl<S: Storage> Shared<S> {
             let text = format!("the saved term is {}, beyond the last possible one", hard_state.term);
             return Err(Error::InconsistentStorage(text));
         }
+        check_term(&log, hard_state)?;
         log.restart_at(hard_state.commit, config.applied)?;
-        if log.last().term > hard_state.term && !hard_state.is_empty() {
-            return Err(Error::InconsistentStorage(format!(
-                "the log ends in term {}, but the saved term is {}",
-                log.last().term,
-                hard_state.term
-            )));
-        }
         let mut shared = Self {
             lease_ticks: config.lease_ticks(),
             leaderless_ticks: 0,

@@ -48,6 +48,7 @@ pub(crate) enum Flaw {
     Terms32,
     HardStateNotStored,
     KeepsVote,
+    CompactionForgetsHardState,
     ReopenLosesLastEntry,
     ReopenForgetsHardState,
     ReopenBringsTailBack,
@@ -330,6 +331,9 @@ impl CheckedStorage for Host {
         if !self.is(Flaw::SendsStaleSnapshot) {
             self.now.snapshot =
                 Snapshot { id: self.now.boundary, conf_state: self.now.members.clone(), data: "made".into() };
+        }
+        if self.is(Flaw::CompactionForgetsHardState) {
+            self.now.hard_state = HardState::default();
         }
         if self.is(Flaw::ForgetsEndWhenAllCompacted) && self.now.entries.is_empty() {
             self.now.last = 0;

@@ -47,6 +47,7 @@ const BROKEN: &[(Flaw, &str)] = &[
     (Flaw::Terms32, "large_numbers"),
     (Flaw::HardStateNotStored, "hard_state"),
     (Flaw::KeepsVote, "hard_state_replaced"),
+    (Flaw::CompactionForgetsHardState, "hard_state_kept"),
     (Flaw::ReopenLosesLastEntry, "reopen_log"),
     (Flaw::ReopenForgetsHardState, "reopen_hard_state"),
     (Flaw::ReopenBringsTailBack, "reopen_overwrite"),

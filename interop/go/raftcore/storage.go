@@ -21,6 +21,10 @@ import (
 // membership, and a log that is compacted up to index 1 of term 1 ([NewMemoryStorage] is such a
 // storage). A node that joins later starts with an empty storage, and is sent a snapshot.
 //
+// The snapshot may have any index and any term; the hard state's term is at least the snapshot's. A log
+// and no hard state, or one of an earlier term, is a storage that lost what the node promised: New refuses
+// it with [ErrInconsistentStorage]. Only a snapshot of term 1, with nothing behind it, needs no hard state.
+//
 // The contract:
 //   - What a Ready handed out for storing is visible here when Advance is called, and not lost by a
 //     restart.

@@ -41,6 +41,7 @@ pub(super) const RULES: &[Rule] = &[
     ("snapshot_covers", "the snapshot to send covers what is compacted", snapshot::covers),
     ("hard_state", "term, vote and commit index come back as they were", restart::hard_state),
     ("hard_state_replaced", "the hard state stored last is the one that counts", restart::hard_state_replaced),
+    ("hard_state_kept", "compaction leaves the hard state as it is", restart::hard_state_kept),
     ("reopen_log", "the log is found again", restart::reopen_log),
     ("reopen_hard_state", "the hard state is found again", restart::reopen_hard_state),
     ("reopen_overwrite", "what was replaced is gone after opening again too", restart::reopen_overwrite),

@@ -30,6 +30,18 @@ pub(super) fn hard_state_replaced(subject: &mut Subject<'_>) -> Checked {
     subject.has_hard_state("after storing an entry without one", expected)
 }
 
+/// A node that finds a log and no hard state does not start: it may have voted.
+pub(super) fn hard_state_kept(subject: &mut Subject<'_>) -> Checked {
+    let mut log = subject.filled(&[1, 1, 2])?;
+    for place in 2..=3 {
+        let index = subject.at(place);
+        subject.compact(&mut log, index)?;
+        let expected = HardState { term: 2, vote: 0, commit: index };
+        subject.has_hard_state("after compaction", expected)?;
+    }
+    Ok(())
+}
+
 pub(super) fn reopen_log(subject: &mut Subject<'_>) -> Checked {
     let log = subject.filled(&[1, 1, 2])?;
     subject.reopen(Reopen::Closed)?;
