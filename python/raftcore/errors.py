@@ -31,6 +31,7 @@ __all__ = [
     "SnapshotOutOfDate",
     "SnapshotUnavailable",
     "StorageError",
+    "StorageInUse",
     "Unavailable",
     "UnknownAck",
     "WrongWriteMode",
@@ -110,6 +111,10 @@ class SnapshotUnavailable(StorageError):
 
 class SnapshotOutOfDate(StorageError):
     """The snapshot is older than the one the storage has."""
+
+
+class StorageInUse(StorageError):
+    """Another node, or another process, has the storage: two writers would destroy it."""
 
 
 class InconsistentStorage(RaftError):
