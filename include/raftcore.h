@@ -89,7 +89,8 @@ extern "C" {
 /// lost data.
 #define RAFT_ERR_COMMITTED_CONFLICT (-9)
 
-/// A membership change cannot be carried out.
+/// A membership change cannot be carried out. Proposed, it was not taken; committed, it changes nothing,
+/// here and on every other node. raft_node_last_error has the reason.
 #define RAFT_ERR_CONF_CHANGE (-10)
 
 /// Bytes are not the encoding of what they should be.
@@ -421,7 +422,8 @@ typedef struct raft_config {
   bool check_quorum;
   /// Whether followers pass proposals on to their leader. Default true.
   bool forward_proposals;
-  /// Whether a leader refuses a membership change while an earlier one is not applied. Default
+  /// Whether a leader tries membership changes when they are proposed, and refuses one while another
+  /// may be pending, that cannot be applied or that changes no member (RAFT_ERR_CONF_CHANGE). Default
   /// true.
   bool validate_conf_changes;
   /// Whether a leader steps down when it applies its own removal or demotion. Default true.
@@ -1331,8 +1333,9 @@ raft_status raft_propose_batch_owned(raft_node *node,
 /// refused and changes nothing. They are copied.
 ///
 /// Any thread. Errors: RAFT_ERR_DECODE, RAFT_ERR_INVALID_MESSAGE, RAFT_ERR_PEER_NOT_FOUND,
-/// RAFT_ERR_PROPOSAL_DROPPED (a forwarded proposal), RAFT_ERR_LIMIT (so much waits to be taken from the
-/// node that the message is dropped, as a network may drop it), RAFT_ERR_COMMIT_BEYOND_LOG,
+/// RAFT_ERR_PROPOSAL_DROPPED and RAFT_ERR_CONF_CHANGE (a forwarded proposal), RAFT_ERR_LIMIT (so much
+/// waits to be taken from the node that the message is dropped, as a network may drop it),
+/// RAFT_ERR_COMMIT_BEYOND_LOG,
 /// RAFT_ERR_COMMITTED_CONFLICT, RAFT_ERR_STORAGE, RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT,
 /// RAFT_ERR_POISONED. All of them may be logged and forgotten, except RAFT_ERR_COMMIT_BEYOND_LOG and
 /// RAFT_ERR_COMMITTED_CONFLICT (data was lost), RAFT_ERR_REENTRANT and RAFT_ERR_POISONED.
@@ -1847,11 +1850,18 @@ raft_status raft_conf_state_check(const raft_conf_state *state);
 /// `ops` points to `len` operations, carried out in this order; no operation with
 /// RAFT_TRANSITION_AUTO leaves a joint configuration. `transition` is a RAFT_TRANSITION_ constant.
 /// `context` is data of the host's own for the entry; it is copied. `placed` may be NULL, and is as
-/// in raft_propose. A change that is refused because another one is pending appears in the log as an
-/// empty RAFT_ENTRY_NORMAL entry.
+/// in raft_propose.
 ///
-/// Any thread. Errors: RAFT_ERR_PROPOSAL_DROPPED, RAFT_ERR_LIMIT, RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_STORAGE,
-/// RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
+/// A leader tries the change first and answers RAFT_ERR_CONF_CHANGE if it would come to nothing: another
+/// change may be pending, no voter would remain, the configuration is or is not joint, an operation names
+/// node 0, or no member would change. raft_node_last_error has the reason. Such a change gets no place
+/// and never enters the log. One that was passed on to the leader and refused there is lost without
+/// notice, as any proposal that is passed on may be. (With raft_config.eager_append an empty
+/// RAFT_ENTRY_NORMAL entry takes its place, as in etcd/raft; without raft_config.validate_conf_changes
+/// every change is taken.)
+///
+/// Any thread. Errors: RAFT_ERR_CONF_CHANGE, RAFT_ERR_PROPOSAL_DROPPED, RAFT_ERR_LIMIT,
+/// RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_STORAGE, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
 RAFT_API
 RAFT_NODISCARD
 raft_status raft_propose_conf_change(raft_node *node,

@@ -80,7 +80,8 @@ pub struct Config {
     pub read_mode: ReadMode,
     /// Whether followers pass proposals on to their leader.
     pub forward_proposals: bool,
-    /// Whether a leader checks membership changes against unapplied ones when they are proposed.
+    /// Whether a leader tries membership changes when they are proposed, and refuses one while another may be
+    /// pending, that cannot be applied or that changes no member.
     pub validate_conf_changes: bool,
     /// Whether a leader steps down when it applies its own removal or demotion.
     pub step_down_on_removal: bool,

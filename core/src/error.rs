@@ -51,7 +51,8 @@ pub enum Error {
         /// This node's commit index.
         committed: Index,
     },
-    /// A membership change cannot be applied.
+    /// A membership change cannot be carried out. Proposed, it was not taken; committed, it changes nothing,
+    /// here and on every other node.
     #[error("membership change: {0}")]
     ConfChange(#[from] ConfChangeError),
     /// Bytes could not be decoded.
@@ -167,7 +168,7 @@ pub struct ConfigError {
     pub problem: &'static str,
 }
 
-/// Why a membership change cannot be applied.
+/// Why a membership change is not taken by the leader, or cannot be applied.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfChangeError {
@@ -186,6 +187,16 @@ pub enum ConfChangeError {
     /// More members than a group may have: [`crate::MAX_MEMBERS`].
     #[error("more members than a group may have")]
     TooManyMembers,
+    /// Another change may be in the log that the leader has not applied. A new leader has to apply all
+    /// entries of former terms first. Try again later.
+    #[error("another change may be pending: entries in the log are not applied yet")]
+    Pending,
+    /// No member would be added, removed, promoted, demoted or updated.
+    #[error("it would change no member")]
+    NoEffect,
+    /// An operation on node 0.
+    #[error("0 is not a node id")]
+    NoNode,
     /// A stored membership contradicts itself.
     #[error("the membership contradicts itself: {0}")]
     InvalidState(&'static str),

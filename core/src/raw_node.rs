@@ -92,8 +92,8 @@ impl<S: Storage> RawNode<S> {
     ///
     /// Whoever sent it: an error changes nothing, neither term nor leader, neither log nor timers.
     /// - The message was refused: [`Error::InvalidMessage`], [`Error::PeerNotFound`],
-    ///   [`Error::ProposalDropped`], [`Error::ConfChange`] (a snapshot whose membership contradicts itself).
-    ///   Log it and go on.
+    ///   [`Error::ProposalDropped`], [`Error::ConfChange`] (a snapshot whose membership contradicts itself, or
+    ///   a forwarded change that is refused). Log it and go on.
     /// - The storage cannot be read now: [`Error::Storage`]. Log it and go on; peers repeat their messages.
     /// - Data was lost, or two groups with the same ids were mixed up: [`Error::CommitBeyondLog`],
     ///   [`Error::CommittedConflict`]. Only a member's message causes these. Stop the node.
@@ -114,8 +114,10 @@ impl<S: Storage> RawNode<S> {
         self.awake().raft.propose(entries)
     }
 
-    /// Proposes a membership change. One that cannot follow the current state is replaced by an empty
-    /// entry at the same place: the host learns it when that is committed.
+    /// Proposes a membership change. [`Error::ConfChange`] if the leader knows that it would come to nothing:
+    /// another change may be pending, it cannot be applied, or it changes no member. Such a change never
+    /// enters the log. A forwarded one that the leader refuses is lost, as any forwarded proposal may be. (With
+    /// `eager_append` an empty entry takes its place; without `validate_conf_changes` every change is taken.)
     pub fn propose_conf_change(&mut self, change: &ConfChangeV2) -> Result<Proposed, Error> {
         self.propose_kind(EntryKind::ConfChangeV2, wire::encode_conf_change(change, self.config().dialect))
     }
@@ -133,6 +135,9 @@ impl<S: Storage> RawNode<S> {
     /// Puts a committed membership change into force; [`wire::decode_conf_change`] reads it from its
     /// entry. Called on every node when the entry is applied, before the `Ready` is advanced, unless
     /// the host decides to withdraw the change. The answer is the membership to save.
+    ///
+    /// [`Error::ConfChange`] if it cannot be applied, which leaders prevent where they can. It then changes
+    /// nothing, here and on every other node: the host skips the entry and goes on with the next.
     pub fn apply_conf_change(&mut self, change: &ConfChangeV2) -> Result<ConfState, Error> {
         membership::apply(&mut self.awake().raft, change)
     }

@@ -8,7 +8,7 @@ use raftcore::{
     EntryKind, Error, MemoryStorage, RoleKind, Storage, Transition,
 };
 
-use ConfChangeKind::{AddLearner, AddVoter, Remove};
+use ConfChangeKind::{AddLearner, AddVoter, Remove, Update};
 
 fn change(transition: Transition, ops: &[(ConfChangeKind, u64)]) -> ConfChangeV2 {
     let ops = ops.iter().map(|(kind, node)| ConfChangeOp { kind: *kind, node: *node }).collect();
@@ -66,16 +66,11 @@ fn only_one_change_is_under_way() {
     let first = change(Transition::Auto, &[(AddLearner, 4)]);
     let second = change(Transition::Auto, &[(AddLearner, 5)]);
     group.node(1).propose_conf_change(&first).unwrap();
-    group.node(1).propose_conf_change(&second).unwrap();
+    let last = group.last(1);
+    assert_eq!(group.node(1).propose_conf_change(&second), refused(ConfChangeError::Pending));
+    assert_eq!(group.last(1), last, "what is refused gets no place");
     group.settle();
     assert_eq!(group.nodes[&1].conf_state, ConfState::new([1, 2, 3], [4]));
-    let last = group.last(1).index;
-    let refused = group.node(1).storage().entries(last, last + 1, u64::MAX).unwrap();
-    assert_eq!(
-        (refused[0].kind, refused[0].data.len()),
-        (EntryKind::Normal, 0),
-        "an empty entry in its place"
-    );
     group.node(1).propose_conf_change(&second).unwrap();
     group.settle();
     assert_eq!(group.nodes[&1].conf_state, ConfState::new([1, 2, 3], [4, 5]));
@@ -95,14 +90,18 @@ fn a_new_leader_takes_no_change_before_it_has_applied_all_former_entries() {
     fresh.change(1, AddLearner, 2);
     assert_eq!(fresh.nodes[&1].conf_state, ConfState::new([1], [2]));
     // Here an entry of the former leader waits.
+    group.lose(|m| matches!(m.body, raftcore::Body::AppendReply(_)));
+    group.propose(1, "x");
+    group.settle();
     group.isolate(1);
     group.node(2).campaign().unwrap();
-    group.lose(|m| matches!(m.body, raftcore::Body::AppendReply(_)));
     group.settle();
     assert_eq!(group.role(2), RoleKind::Leader);
-    group.node(2).propose_conf_change(&change(Transition::Auto, &[(AddLearner, 9)])).unwrap();
+    let learner = change(Transition::Auto, &[(AddLearner, 9)]);
+    assert_eq!(group.node(2).propose_conf_change(&learner), refused(ConfChangeError::Pending));
     group.heal();
     group.tick_all(3);
+    group.change(2, AddLearner, 9);
     assert_eq!(group.nodes[&2].conf_state, ConfState::new([1, 2, 3], [9]), "all former entries were applied");
 }
 
@@ -233,6 +232,110 @@ fn impossible_changes_are_errors_and_change_nothing() {
     group.propose(1, "x");
     group.settle();
     assert_eq!(group.payloads(1), ["x"]);
+}
+
+fn refused<T>(reason: ConfChangeError) -> Result<T, Error> {
+    Err(Error::ConfChange(reason))
+}
+
+#[test]
+fn a_change_that_would_come_to_nothing_is_refused_with_the_reason_and_leaves_no_entry() {
+    let mut group = Group::new(1);
+    group.elect(1);
+    group.change(1, AddLearner, 3);
+    let last = group.last(1);
+    for (bad, reason) in [
+        (change(Transition::Auto, &[(Remove, 1)]), ConfChangeError::NoVoters),
+        (change(Transition::Auto, &[(AddLearner, 1)]), ConfChangeError::NoVoters),
+        (change(Transition::Implicit, &[(Remove, 1)]), ConfChangeError::NoVoters),
+        (change(Transition::Auto, &[(AddVoter, 0)]), ConfChangeError::NoNode),
+        (change(Transition::Auto, &[(Update, 0)]), ConfChangeError::NoNode),
+        (change(Transition::Auto, &[(AddLearner, 4), (Remove, 0)]), ConfChangeError::NoNode),
+        (change(Transition::Auto, &[(Remove, 9)]), ConfChangeError::NoEffect),
+        (change(Transition::Auto, &[(Update, 9)]), ConfChangeError::NoEffect),
+        (change(Transition::Auto, &[(AddVoter, 1)]), ConfChangeError::NoEffect),
+        (change(Transition::Auto, &[(AddLearner, 3)]), ConfChangeError::NoEffect),
+        (change(Transition::Implicit, &[(Remove, 9)]), ConfChangeError::NoEffect),
+        (change(Transition::Explicit, &[(AddVoter, 1), (Remove, 9)]), ConfChangeError::NoEffect),
+        (change(Transition::Auto, &[(AddVoter, 4), (Remove, 4)]), ConfChangeError::NoEffect),
+        (change(Transition::Explicit, &[]), ConfChangeError::NoEffect),
+        (ConfChangeV2::default(), ConfChangeError::NotJoint),
+    ] {
+        assert_eq!(group.node(1).propose_conf_change(&bad), refused(reason), "{bad:?}");
+        if let ([op], Transition::Auto) = (&bad.ops[..], bad.transition) {
+            let first_version = ConfChange { op: *op, context: "why".into() };
+            assert_eq!(group.node(1).propose_conf_change_v1(&first_version), refused(reason), "{bad:?}");
+        }
+    }
+    assert_eq!(group.last(1), last);
+    // Nothing is pending after a refusal.
+    group.change(1, Update, 3);
+    group.change(1, AddVoter, 3);
+    assert_eq!(group.nodes[&1].conf_state, ConfState::new([1, 3], []));
+}
+
+#[test]
+fn a_joint_configuration_takes_no_change_but_the_one_that_leaves_it() {
+    let mut group = Group::new(3);
+    group.elect(1);
+    group.node(1).propose_conf_change(&change(Transition::Explicit, &[(AddLearner, 3)])).unwrap();
+    group.settle();
+    for bad in [
+        change(Transition::Auto, &[(Remove, 2)]),
+        change(Transition::Implicit, &[(Remove, 2)]),
+        change(Transition::Explicit, &[]),
+    ] {
+        let answer = group.node(1).propose_conf_change(&bad);
+        assert_eq!(answer, refused(ConfChangeError::AlreadyJoint), "{bad:?}");
+    }
+    group.node(1).propose_conf_change(&ConfChangeV2::default()).unwrap();
+    group.settle();
+    assert_eq!(group.nodes[&1].conf_state, ConfState::new([1, 2], [3]), "a demotion ends with leaving");
+}
+
+#[test]
+fn nothing_of_a_forwarded_batch_is_taken_if_the_leader_refuses_a_change_in_it() {
+    let mut group = Group::new(3);
+    group.elect(1);
+    let last = group.last(1);
+    let entry = |change: ConfChangeV2| {
+        let data = raftcore::wire::encode_conf_change(&change, raftcore::wire::Dialect::Etcd);
+        raftcore::Entry::new(EntryId::default(), EntryKind::ConfChangeV2, data)
+    };
+    let good = change(Transition::Auto, &[(AddLearner, 4)]);
+    let second = change(Transition::Auto, &[(AddLearner, 5)]);
+    for (changes, reason) in [
+        ([change(Transition::Auto, &[(Remove, 9)]), good.clone()], ConfChangeError::NoEffect),
+        ([good.clone(), second], ConfChangeError::Pending),
+    ] {
+        let [first, second] = changes.map(entry);
+        let entries = vec![raftcore::Entry::normal("x"), first, second];
+        let body = raftcore::Body::Propose(raftcore::Propose { entries: entries.into() });
+        let message = raftcore::Message { from: 2, to: 1, term: 0, body };
+        assert_eq!(group.node(1).step(message), refused(reason));
+        assert_eq!(group.last(1), last);
+    }
+    group.node(2).propose_conf_change(&good).unwrap();
+    group.settle();
+    assert_eq!(group.nodes[&3].conf_state, ConfState::new([1, 2, 3], [4]), "nothing is pending");
+}
+
+#[test]
+fn changes_are_taken_as_they_are_without_validation_and_replaced_as_in_etcd_with_eager_append() {
+    let bad = change(Transition::Auto, &[(Remove, 9)]);
+    let mut group = Group::with(1, |config| config.validate_conf_changes = false);
+    group.elect(1);
+    group.node(1).propose_conf_change(&bad).unwrap();
+    group.node(1).propose_conf_change(&bad).unwrap();
+    let mut group = Group::with(1, |config| config.eager_append = true);
+    group.elect(1);
+    group.node(1).propose_conf_change(&bad).unwrap();
+    group.node(1).propose_conf_change(&bad).unwrap();
+    group.settle();
+    let last = group.last(1).index;
+    let entries = group.node(1).storage().entries(last - 1, last + 1, u64::MAX).unwrap();
+    let kinds: Vec<_> = entries.iter().map(|entry| (entry.kind, entry.data.is_empty())).collect();
+    assert_eq!(kinds, [(EntryKind::ConfChangeV2, false), (EntryKind::Normal, true)]);
 }
 
 #[test]

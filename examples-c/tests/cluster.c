@@ -51,7 +51,7 @@ static void deliver(Cluster *cluster) {
     const raft_status status =
         raft_step(receiver->node, raft_slice_of(packet.bytes, packet.len));
     CHECK(status == RAFT_OK || status == RAFT_ERR_PEER_NOT_FOUND ||
-          status == RAFT_ERR_PROPOSAL_DROPPED);
+          status == RAFT_ERR_PROPOSAL_DROPPED || status == RAFT_ERR_CONF_CHANGE);
     server_work(receiver);
   }
   free(packet.bytes);

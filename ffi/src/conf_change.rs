@@ -73,11 +73,18 @@ object!(raft_conf_change_buffer, 0x6c0f_c4a2, "membership change");
 /// `ops` points to `len` operations, carried out in this order; no operation with
 /// RAFT_TRANSITION_AUTO leaves a joint configuration. `transition` is a RAFT_TRANSITION_ constant.
 /// `context` is data of the host's own for the entry; it is copied. `placed` may be NULL, and is as
-/// in raft_propose. A change that is refused because another one is pending appears in the log as an
-/// empty RAFT_ENTRY_NORMAL entry.
+/// in raft_propose.
 ///
-/// Any thread. Errors: RAFT_ERR_PROPOSAL_DROPPED, RAFT_ERR_LIMIT, RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_STORAGE,
-/// RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
+/// A leader tries the change first and answers RAFT_ERR_CONF_CHANGE if it would come to nothing: another
+/// change may be pending, no voter would remain, the configuration is or is not joint, an operation names
+/// node 0, or no member would change. raft_node_last_error has the reason. Such a change gets no place
+/// and never enters the log. One that was passed on to the leader and refused there is lost without
+/// notice, as any proposal that is passed on may be. (With raft_config.eager_append an empty
+/// RAFT_ENTRY_NORMAL entry takes its place, as in etcd/raft; without raft_config.validate_conf_changes
+/// every change is taken.)
+///
+/// Any thread. Errors: RAFT_ERR_CONF_CHANGE, RAFT_ERR_PROPOSAL_DROPPED, RAFT_ERR_LIMIT,
+/// RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_STORAGE, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn raft_propose_conf_change(

@@ -79,7 +79,8 @@ pub struct raft_config {
     pub check_quorum: bool,
     /// Whether followers pass proposals on to their leader. Default true.
     pub forward_proposals: bool,
-    /// Whether a leader refuses a membership change while an earlier one is not applied. Default
+    /// Whether a leader tries membership changes when they are proposed, and refuses one while another
+    /// may be pending, that cannot be applied or that changes no member (RAFT_ERR_CONF_CHANGE). Default
     /// true.
     pub validate_conf_changes: bool,
     /// Whether a leader steps down when it applies its own removal or demotion. Default true.

@@ -35,7 +35,8 @@ pub const RAFT_ERR_COMMIT_BEYOND_LOG: i32 = -8;
 /// A leader sent an entry that contradicts a committed one: two groups were mixed up, or a storage
 /// lost data.
 pub const RAFT_ERR_COMMITTED_CONFLICT: i32 = -9;
-/// A membership change cannot be carried out.
+/// A membership change cannot be carried out. Proposed, it was not taken; committed, it changes nothing,
+/// here and on every other node. raft_node_last_error has the reason.
 pub const RAFT_ERR_CONF_CHANGE: i32 = -10;
 /// Bytes are not the encoding of what they should be.
 pub const RAFT_ERR_DECODE: i32 = -11;

@@ -17,8 +17,9 @@ use crate::types::raft_slice;
 /// refused and changes nothing. They are copied.
 ///
 /// Any thread. Errors: RAFT_ERR_DECODE, RAFT_ERR_INVALID_MESSAGE, RAFT_ERR_PEER_NOT_FOUND,
-/// RAFT_ERR_PROPOSAL_DROPPED (a forwarded proposal), RAFT_ERR_LIMIT (so much waits to be taken from the
-/// node that the message is dropped, as a network may drop it), RAFT_ERR_COMMIT_BEYOND_LOG,
+/// RAFT_ERR_PROPOSAL_DROPPED and RAFT_ERR_CONF_CHANGE (a forwarded proposal), RAFT_ERR_LIMIT (so much
+/// waits to be taken from the node that the message is dropped, as a network may drop it),
+/// RAFT_ERR_COMMIT_BEYOND_LOG,
 /// RAFT_ERR_COMMITTED_CONFLICT, RAFT_ERR_STORAGE, RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT,
 /// RAFT_ERR_POISONED. All of them may be logged and forgotten, except RAFT_ERR_COMMIT_BEYOND_LOG and
 /// RAFT_ERR_COMMITTED_CONFLICT (data was lost), RAFT_ERR_REENTRANT and RAFT_ERR_POISONED.

@@ -471,10 +471,11 @@ class RawNode:
         """
     def propose_conf_change(self, change: ConfChange) -> EntryId | Forwarded:
         """Proposes a change of the membership. It is in force where it is applied. Returns as
-        `propose` does; a leader that refuses the change for the moment appends an empty entry of
-        kind NORMAL in its place.
+        `propose` does.
 
-        Raises ProposalDropped.
+        Raises ConfChangeError if the leader knows that the change would come to nothing: another
+        may be pending, it cannot be applied, or it changes no member. It never enters the log then
+        (with `eager_append` an empty entry of kind NORMAL takes its place). Raises ProposalDropped.
         """
     def propose_conf_change_v1(self, change: ConfChange) -> EntryId | Forwarded:
         """Proposes a change of the membership in the encoding of the first version, for groups with

@@ -79,7 +79,8 @@ class Config:
     forward_proposals: bool = True
     """Whether followers pass proposals on to their leader."""
     validate_conf_changes: bool = True
-    """Whether a leader checks membership changes against unapplied ones when they are proposed."""
+    """Whether a leader tries membership changes when they are proposed, and refuses one while
+    another may be pending, that cannot be applied or that changes no member."""
     step_down_on_removal: bool = True
     """Whether a leader steps down when it applies its own removal or demotion."""
     async_storage_writes: bool = False

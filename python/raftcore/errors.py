@@ -158,7 +158,8 @@ class CommittedConflict(RaftError):
 
 
 class ConfChangeError(RaftError):
-    """A membership change cannot be applied."""
+    """A membership change cannot be carried out. Proposed, it was not taken; committed, it changes
+    nothing, here and on every other node."""
 
 
 class DecodeError(RaftError, ValueError):

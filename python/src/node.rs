@@ -259,10 +259,11 @@ impl RawNode {
     }
 
     /// Proposes a change of the membership. It is in force where it is applied. Returns as
-    /// `propose` does; a leader that refuses the change for the moment appends an empty entry of
-    /// kind NORMAL in its place.
+    /// `propose` does.
     ///
-    /// Raises ProposalDropped.
+    /// Raises ConfChangeError if the leader knows that the change would come to nothing: another
+    /// may be pending, it cannot be applied, or it changes no member. It never enters the log then
+    /// (with `eager_append` an empty entry of kind NORMAL takes its place). Raises ProposalDropped.
     fn propose_conf_change<'py>(&self, py: Python<'py>, change: ConfChange) -> PyResult<Bound<'py, PyAny>> {
         let change = change.into();
         let proposed = self.call(py, |node| node.propose_conf_change(&change))?;

@@ -200,7 +200,7 @@ class Cluster:
             # A leader may be told by a removed member that it does not know it.
             try:
                 self[message.to].step(message)
-            except (raftcore.PeerNotFound, raftcore.ProposalDropped):
+            except (raftcore.PeerNotFound, raftcore.ProposalDropped, raftcore.ConfChangeError):
                 assert not isinstance(message.body, rpc.Append)
 
     def tick(self, times: int = 1) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 import pytest
 
 from aio_group import Group, group, on_loop
-from raftcore import ConfChange, ConfState, aio
+from raftcore import ConfChange, ConfChangeError, ConfState, aio
 
 
 @on_loop
@@ -109,8 +109,18 @@ async def test_a_second_change_at_the_same_time_is_refused() -> None:
         first = asyncio.create_task(leader.propose_conf_change(ConfChange.add_learner(2)))
         second = asyncio.create_task(leader.propose_conf_change(ConfChange.add_learner(3)))
         assert await first == ConfState([1], [2])
-        with pytest.raises(aio.ConfChangeRefused):
+        with pytest.raises(ConfChangeError, match="pending"):
             await second
+
+
+@on_loop
+async def test_a_change_that_can_do_nothing_is_refused_with_the_reason() -> None:
+    async with group(1) as one:
+        leader = await one.leader()
+        with pytest.raises(ConfChangeError, match="no voter"):
+            await leader.propose_conf_change(ConfChange.remove(1))
+        with pytest.raises(ConfChangeError, match="no member"):
+            await leader.propose_conf_change(ConfChange.remove(9))
 
 
 @on_loop

@@ -304,13 +304,25 @@ class TestErrors:
             with pytest.raises(ValueError, match="one operation"):
                 host.node.propose_conf_change_v1(wrong)
 
-    def test_a_refused_change_leaves_an_empty_entry(self) -> None:
+    def test_a_change_that_would_come_to_nothing_raises_and_leaves_no_entry(self) -> None:
         host = single()
+        last = host.node.status().last
+        for change, reason in (
+            (ConfChange.remove(1), "no voter"),
+            (ConfChange.remove(9), "no member"),
+            (ConfChange.add_voter(1), "no member"),
+            (ConfChange.add_voter(0), "0 is not"),
+            (ConfChange.leave_joint(), "not joint"),
+        ):
+            with pytest.raises(ConfChangeError, match=reason):
+                host.node.propose_conf_change(change)
+            if len(change.ops) == 1:
+                with pytest.raises(ConfChangeError, match=reason):
+                    host.node.propose_conf_change_v1(change)
+        assert host.node.status().last == last
         host.node.propose_conf_change(ConfChange.add_learner(2))
-        refused = host.node.propose_conf_change(ConfChange.add_learner(3))
-        assert isinstance(refused, EntryId)
-        entry = host.node.ready().entries[-1]
-        assert (entry.id, entry.kind, entry.data) == (refused, EntryKind.NORMAL, b"")
+        with pytest.raises(ConfChangeError, match="pending"):
+            host.node.propose_conf_change(ConfChange.add_learner(3))
 
     def test_a_configuration_is_checked_by_the_node_too(self) -> None:
         class Fake:

@@ -4,7 +4,7 @@ use crate::error::ConfChangeError;
 use crate::membership::{ConfChangeKind, ConfChangeOp, ConfChangeV2, Configuration, MAX_MEMBERS};
 use crate::node_set::NodeSet;
 use crate::quorum::Majority;
-use crate::types::NodeId;
+use crate::types::{NO_NODE, NodeId};
 
 /// The outcome of a change.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,6 +28,25 @@ pub(crate) fn apply(current: &Configuration, change: &ConfChangeV2) -> Result<Ch
         Some(auto_leave) => enter_joint(current, &change.ops, auto_leave),
         None => simple(current, &change.ops),
     }
+}
+
+/// Whether a host may propose `change` while `current` is in force: it can be applied, and does something.
+/// A voter or learner to be what it is already, or the removal of a stranger, would be reported to the host
+/// as done. An update does what the host means by it, to a member.
+pub(crate) fn check(current: &Configuration, change: &ConfChangeV2) -> Result<(), ConfChangeError> {
+    if change.ops.iter().any(|op| op.node == NO_NODE) {
+        return Err(ConfChangeError::NoNode);
+    }
+    let next = apply(current, change)?.configuration;
+    let updates = |op: &ConfChangeOp| op.kind == ConfChangeKind::Update && next.contains(op.node);
+    // Entering a joint configuration alone is no effect.
+    let is_same = next.voters.incoming == current.voters.incoming
+        && next.learners == current.learners
+        && next.learners_next == current.learners_next;
+    if change.leaves_joint() || !is_same || change.ops.iter().any(updates) {
+        return Ok(());
+    }
+    Err(ConfChangeError::NoEffect)
 }
 
 fn enter_joint(
@@ -88,7 +107,7 @@ impl Draft {
     }
 
     fn run(&mut self, ops: &[ConfChangeOp]) -> Result<(), ConfChangeError> {
-        for op in ops.iter().filter(|op| op.node != 0) {
+        for op in ops.iter().filter(|op| op.node != NO_NODE) {
             match op.kind {
                 ConfChangeKind::AddVoter => self.make_voter(op.node),
                 ConfChangeKind::AddLearner => self.make_learner(op.node),

@@ -1,15 +1,61 @@
-//! Putting an applied membership change into force (thesis chapter 4).
+//! Membership changes (thesis chapter 4): which a leader takes, and putting an applied one into force.
 
-use crate::entry::Entry;
-use crate::entry::EntryKind;
-use crate::error::Error;
+use crate::entry::{Entry, EntryKind};
+use crate::error::{ConfChangeError, DropReason, Error};
 use crate::membership::change::{self, Changed};
 use crate::membership::{ConfChangeV2, ConfState};
 use crate::progress::Due;
 use crate::raft::role::{Leader, Role};
-use crate::raft::{Next, Raft, Shared, replication};
+use crate::raft::{Next, Raft, Shared, dropped, replication};
 use crate::storage::Storage;
-use crate::types::{EntryId, NO_NODE};
+use crate::types::{EntryId, Index, NO_NODE};
+use crate::wire;
+
+/// Tries the membership changes among `entries`, which are about to enter the log. Returns the place of the
+/// last one: until that is applied, the leader takes no other. [`Error::ConfChange`] if one of them would come
+/// to nothing; with `eager_append` it is replaced by an empty entry, as in the reference.
+pub(crate) fn validate<S: Storage>(
+    shared: &Shared<S>,
+    leader: &Leader,
+    entries: &mut [Entry],
+) -> Result<Index, Error> {
+    let mut pending_conf_index = leader.pending_conf_index;
+    for (place, entry) in entries.iter_mut().enumerate().filter(|(_, entry)| entry.is_conf_change()) {
+        let Ok(change) = wire::decode_conf_change(entry, shared.config.dialect) else {
+            return dropped(DropReason::MalformedConfChange);
+        };
+        let is_pending = pending_conf_index > shared.log.applied();
+        match fits(shared, is_pending, &change) {
+            Ok(()) => pending_conf_index = shared.log.last().index + 1 + place as u64,
+            Err(_) if shared.config.eager_append => *entry = Entry::refused(),
+            Err(reason) => return Err(reason.into()),
+        }
+    }
+    Ok(pending_conf_index)
+}
+
+/// Whether a change can follow the current state, so far as the leader has to look.
+fn fits<S: Storage>(
+    shared: &Shared<S>,
+    is_pending: bool,
+    change: &ConfChangeV2,
+) -> Result<(), ConfChangeError> {
+    if !shared.config.validate_conf_changes {
+        return Ok(());
+    }
+    if is_pending {
+        return Err(ConfChangeError::Pending);
+    }
+    if !shared.config.eager_append {
+        return change::check(&shared.configuration, change);
+    }
+    // The reference lets through what it cannot apply, an empty change with a transition among it.
+    match (shared.configuration.is_joint(), change.ops.is_empty()) {
+        (true, false) => Err(ConfChangeError::AlreadyJoint),
+        (false, true) => Err(ConfChangeError::NotJoint),
+        _ => Ok(()),
+    }
+}
 
 /// Applies a committed change. Returns the membership that it leads to.
 pub(crate) fn apply<S: Storage>(raft: &mut Raft<S>, change: &ConfChangeV2) -> Result<ConfState, Error> {
@@ -75,7 +121,7 @@ pub(crate) fn leave_joint_if_due<S: Storage>(raft: &mut Raft<S>) -> Result<(), E
     // An empty change has no payload, so that no limit can refuse it.
     let leave = Entry::new(EntryId::default(), EntryKind::ConfChangeV2, bytes::Bytes::new());
     match replication::propose(shared, leader, [leave]) {
-        Ok(_) | Err(Error::ProposalDropped(_)) => Ok(()),
+        Ok(_) | Err(Error::ProposalDropped(_) | Error::ConfChange(_)) => Ok(()),
         Err(error) => Err(error),
     }
 }

@@ -6,12 +6,11 @@ use crate::log::{Fit, LogSlice};
 use crate::message::{Append, AppendReject, AppendReply, Body};
 use crate::progress::{Due, Progress, ProgressState};
 use crate::raft::role::Leader;
-use crate::raft::{Shared, dropped, read_index, transfer};
+use crate::raft::{Shared, dropped, membership, read_index, transfer};
 use crate::storage::Storage;
 use crate::types::{EntryId, Index, NodeId, Term};
-use crate::wire;
 
-/// Appends proposals to the leader's log. Returns the id of the first.
+/// Appends proposals to the leader's log: all or none. Returns the id of the first.
 pub(crate) fn propose<S: Storage>(
     shared: &mut Shared<S>,
     leader: &mut Leader,
@@ -28,8 +27,10 @@ pub(crate) fn propose<S: Storage>(
         return dropped(DropReason::LogFull);
     };
     let changes_membership = entries.as_mut().iter().any(Entry::is_conf_change);
-    let pending_conf_index =
-        if changes_membership { vet(shared, leader, entries.as_mut())? } else { leader.pending_conf_index };
+    let pending_conf_index = match changes_membership {
+        true => membership::validate(shared, leader, entries.as_mut())?,
+        false => leader.pending_conf_index,
+    };
     if shared.config.eager_append {
         // The reference takes note of a change even if it is too large to be taken.
         leader.pending_conf_index = pending_conf_index;
@@ -56,28 +57,6 @@ pub(crate) fn propose<S: Storage>(
 pub(crate) trait Proposals: AsMut<[Entry]> + IntoIterator<Item = Entry> {}
 
 impl<T: AsMut<[Entry]> + IntoIterator<Item = Entry>> Proposals for T {}
-
-/// Replaces the membership changes that cannot follow the current state by empty entries. Returns the
-/// place of the last one that can.
-fn vet<S: Storage>(shared: &Shared<S>, leader: &Leader, entries: &mut [Entry]) -> Result<Index, Error> {
-    let mut pending_conf_index = leader.pending_conf_index;
-    let is_joint = shared.configuration.is_joint();
-    for (place, entry) in entries.iter_mut().enumerate().filter(|(_, entry)| entry.is_conf_change()) {
-        let Ok(change) = wire::decode_conf_change(entry, shared.config.dialect) else {
-            return dropped(DropReason::MalformedConfChange);
-        };
-        let is_pending = pending_conf_index > shared.log.applied();
-        // The reference lets through what it cannot apply: an empty change with a transition.
-        let leaves = change.leaves_joint() || (shared.config.eager_append && change.ops.is_empty());
-        let fits = if is_joint { leaves } else { !change.ops.is_empty() };
-        if shared.config.validate_conf_changes && (is_pending || !fits) {
-            *entry = Entry::refused();
-        } else {
-            pending_conf_index = shared.log.last().index + 1 + place as u64;
-        }
-    }
-    Ok(pending_conf_index)
-}
 
 /// Sends to all other members, now or when the next `Ready` is taken.
 pub(crate) fn broadcast<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader, due: Due) {

@@ -105,7 +105,8 @@ func tolerate(err error, refusals ...raftcore.Status) error {
 func (p ourPeer) tick() error { return p.node.Tick() }
 
 func (p ourPeer) step(message []byte) error {
-	return tolerate(p.node.Step(message), raftcore.ErrPeerNotFound, raftcore.ErrProposalDropped)
+	return tolerate(p.node.Step(message), raftcore.ErrPeerNotFound, raftcore.ErrProposalDropped,
+		raftcore.ErrConfChange)
 }
 
 func (p ourPeer) propose(data []byte) error {
@@ -116,7 +117,7 @@ func (p ourPeer) propose(data []byte) error {
 // proposeConfChange proposes the second version only: the C interface has no other.
 func (p ourPeer) proposeConfChange(change raftcore.ConfChange, _ bool) error {
 	_, err := p.node.ProposeConfChange(change)
-	return tolerate(err, raftcore.ErrProposalDropped)
+	return tolerate(err, raftcore.ErrProposalDropped, raftcore.ErrConfChange)
 }
 
 func (p ourPeer) applyConfChange(entry raftcore.Entry) (raftcore.ConfState, error) {

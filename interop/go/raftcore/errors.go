@@ -38,7 +38,8 @@ const (
 	ErrCommitBeyondLog Status = C.RAFT_ERR_COMMIT_BEYOND_LOG
 	// ErrCommittedConflict: a leader contradicts a committed entry; data was lost or groups mixed up.
 	ErrCommittedConflict Status = C.RAFT_ERR_COMMITTED_CONFLICT
-	// ErrConfChange: a membership change cannot be carried out.
+	// ErrConfChange: a membership change cannot be carried out. Proposed, it was not taken; committed,
+	// it changes nothing, here and on every other node.
 	ErrConfChange Status = C.RAFT_ERR_CONF_CHANGE
 	// ErrDecode: bytes are not the encoding of what they should be.
 	ErrDecode Status = C.RAFT_ERR_DECODE

@@ -105,8 +105,9 @@ func (n *Node) Propose(data []byte) (EntryID, error) {
 }
 
 // ProposeConfChange proposes a change of the membership, as Propose. It takes effect when it is
-// applied: see ApplyConfChange. A change that is refused, because another one is pending, appears in
-// the log as an entry without data.
+// applied: see ApplyConfChange. The error is ErrConfChange if the leader knows that the change would
+// come to nothing: another one may be pending, it cannot be applied, or it changes no member. Such a
+// change never enters the log.
 func (n *Node) ProposeConfChange(change ConfChange) (EntryID, error) {
 	ops := make([]C.raft_conf_change_op, len(change.Ops))
 	for i, op := range change.Ops {

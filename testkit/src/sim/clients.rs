@@ -218,13 +218,25 @@ impl World {
     ) -> Check {
         self.add_replicas(&ops)?;
         let change = ConfChangeV2 { transition, ops, context: Bytes::new() };
-        self.input(id, |raft| raft.propose_conf_change(&change)).map(drop)
+        let proposed = self.input(id, |raft| raft.propose_conf_change(&change))?;
+        self.note_change(proposed);
+        Ok(())
     }
 
     pub(super) fn change_membership_v1(&mut self, id: NodeId, op: ConfChangeOp) -> Check {
         self.add_replicas(&[op])?;
         let change = ConfChange { op, context: Bytes::new() };
-        self.input(id, |raft| raft.propose_conf_change_v1(&change)).map(drop)
+        let proposed = self.input(id, |raft| raft.propose_conf_change_v1(&change))?;
+        self.note_change(proposed);
+        Ok(())
+    }
+
+    /// A change that has a place is there when that is committed. (Our model puts an empty entry in the place of
+    /// a change that it refuses.)
+    fn note_change(&mut self, proposed: Option<Proposed>) {
+        if let (Some(Proposed::Appended(id)), false) = (proposed, self.plan.is_for_comparison()) {
+            self.oracle.observe_proposed_change(id);
+        }
     }
 
     /// Starts nodes that are to become members and have never run.

@@ -124,6 +124,7 @@ impl Host {
                 let harmless = matches!(
                     error,
                     Error::ProposalDropped(_)
+                        | Error::ConfChange(_)
                         | Error::PeerNotFound(_)
                         | Error::NoLeader
                         | Error::InvalidTransferee(_)
@@ -252,8 +253,8 @@ impl Host {
                 self.machine.conf_state = conf_state;
                 self.ledger.membership_changed();
             }
-            // A change that cannot be applied has no effect, on no node.
-            Err(Error::ConfChange(_)) => {}
+            // A change that cannot be applied has no effect, on no node. Leaders take none, but our model's.
+            Err(Error::ConfChange(_)) if self.life.config.eager_append => {}
             Err(error) => {
                 return Invariant::NoUnexpectedErrors.broken(format!("{entry:?}: {error}"));
             }

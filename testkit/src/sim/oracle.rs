@@ -37,6 +37,8 @@ pub(super) struct Oracle {
     /// The same by payload; no place if the proposal was refused. Payloads are told apart by their
     /// first bytes.
     places: HashMap<[u8; 8], Option<EntryId>>,
+    /// Where proposers of membership changes were told that theirs are.
+    placed_changes: BTreeSet<EntryId>,
     /// What was committed when a read was requested.
     reads: BTreeMap<(NodeId, u64), Index>,
     /// Reads that our model answered without asking anybody.
@@ -63,6 +65,7 @@ impl Oracle {
             changes: BTreeSet::new(),
             proposals: BTreeMap::new(),
             places: HashMap::new(),
+            placed_changes: BTreeSet::new(),
             reads: BTreeMap::new(),
             shortcuts: BTreeSet::new(),
             disks: BTreeMap::new(),
@@ -302,6 +305,11 @@ impl Oracle {
             .require(earlier.is_none(), || format!("{id:?} was given to two proposals"))
     }
 
+    /// A proposer of a membership change was told that it has this place.
+    pub(super) fn observe_proposed_change(&mut self, id: EntryId) {
+        self.placed_changes.insert(id);
+    }
+
     /// A proposer was told that these will not be in the log.
     pub(super) fn observe_refusal(&mut self, payloads: &[Bytes]) {
         self.places.extend(payloads.iter().filter_map(|data| Some((token(data)?, None))));
@@ -317,7 +325,9 @@ impl Oracle {
         let data = self.proposals.get(&entry.id);
         Invariant::ProposalIdentity.require(data.is_none_or(|data| *data == entry.data), || {
             format!("{entry:?} is not what was proposed")
-        })
+        })?;
+        let is_lost = self.placed_changes.contains(&entry.id) && !entry.is_conf_change();
+        Invariant::ProposalIdentity.require(!is_lost, || format!("{entry:?} was proposed as a change"))
     }
 
     /// A node requests a read.

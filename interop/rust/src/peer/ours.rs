@@ -28,6 +28,7 @@ fn tolerate<T>(result: Result<T, Error>) -> Outcome {
         | Err(
             Error::PeerNotFound(_)
             | Error::ProposalDropped(_)
+            | Error::ConfChange(_)
             | Error::NoLeader
             | Error::InvalidTransferee(_),
         ) => Ok(()),
