@@ -72,6 +72,13 @@ pub(crate) struct Losses {
     pub(crate) machine: bool,
 }
 
+/// Everything that a node knows.
+fn state(mut node: RawNode<MemoryStorage>) -> String {
+    // Has no effect but that ticks which were only counted become known.
+    node.report_unreachable(NO_NODE);
+    format!("{node:?}")
+}
+
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) node: RawNode<MemoryStorage>,
@@ -132,6 +139,19 @@ impl Host {
             assert!(!blames_storage, "node {} blames an honest storage: {error}", self.id());
         }
         self.check();
+        result
+    }
+
+    /// Steps a message by `step`. An error changes nothing at all.
+    pub(crate) fn step(
+        &mut self,
+        step: impl FnOnce(&mut RawNode<MemoryStorage>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let before = self.node.clone();
+        let result = self.call(step);
+        if let Err(error) = &result {
+            assert_eq!(state(self.node.clone()), state(before), "the answer was: {error}");
+        }
         result
     }
 

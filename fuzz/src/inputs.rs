@@ -75,7 +75,7 @@ fn happen(world: &mut World, source: &mut Source<'_>, stolen: &mut VecDeque<Box<
             if world.explain {
                 println!("{message:?}");
             }
-            let _ = world.hosts[place].call(|node| node.step(message));
+            let _ = world.hosts[place].step(|node| node.step(message));
             if world.trust == Trust::Nobody {
                 cheat(world, source, place, stolen);
             }

@@ -18,7 +18,8 @@ const STEP_LIMIT: usize = 1 << 20;
 ///
 /// The first byte chooses the node's state ([`state_names`]), the second its configuration; then
 /// come frames ([`frame`]). What can be decoded is what prost reads, is the same after encoding and
-/// decoding again, and is of a type that peers may send. Memory is bounded by the input's length.
+/// decoding again, and is of a type that peers may send. Memory is bounded by the input's length. A message
+/// that is answered by an error changes nothing.
 pub fn step_bytes(data: &[u8]) {
     let mut source = Source::new(data);
     let (_, make) = STATES[usize::from(source.byte()) % STATES.len()];
@@ -29,7 +30,7 @@ pub fn step_bytes(data: &[u8]) {
         if let Some(message) = decode(&bytes) {
             let limit = limit::for_decoding(bytes.len()) + STEP_LIMIT;
             // An error is an answer; what matters is how the node looks afterwards.
-            let _ = limit::within(limit, "step", || host.call(|node| node.step(message)));
+            let _ = host.step(|node| limit::within(limit, "step", || node.step(message)));
         }
         for _ in 0..(head >> 12 & 3) * 3 {
             let _ = host.call(RawNode::tick);

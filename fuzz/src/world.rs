@@ -96,7 +96,7 @@ impl World {
         if side(message.from) != side(message.to) {
             return;
         }
-        let result = self.hosts[place].call(|node| node.step(message));
+        let result = self.hosts[place].step(|node| node.step(message));
         if let (Trust::All, Err(error)) = (self.trust, result) {
             use raftcore::Error::{CommitBeyondLog, CommittedConflict};
             let tells_of_loss = matches!(error, CommitBeyondLog { .. } | CommittedConflict { .. });
