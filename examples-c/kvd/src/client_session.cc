@@ -96,8 +96,29 @@ void ClientSession::execute_received() {
   }
 }
 
+// There are no transactions. What a client sends as a part of one must not be executed by itself:
+// the client is told that all of it failed.
+bool ClientSession::refuse_transaction(const Args &args) {
+  const bool is_exec = equals_ignoring_case(args[0], "exec");
+  const bool is_end = is_exec || equals_ignoring_case(args[0], "discard");
+  if (equals_ignoring_case(args[0], "multi")) {
+    in_refused_transaction_ = true;
+    reply_error_now("ERR MULTI is not supported: nothing up to EXEC or DISCARD is executed");
+  } else if (!in_refused_transaction_) {
+    if (!is_end) return false;
+    reply_error_now("ERR " + std::string(is_exec ? "EXEC" : "DISCARD") + " without MULTI");
+  } else if (!is_end) {
+    if (equals_ignoring_case(args[0], "quit")) return false;
+    reply_error_now("ERR not executed: it stands behind a MULTI that was refused");
+  } else {
+    in_refused_transaction_ = false;
+    reply_error_now("EXECABORT nothing of the transaction was executed: MULTI is not supported");
+  }
+  return true;
+}
+
 bool ClientSession::execute(const Args &args) {
-  if (args.empty()) return true;
+  if (args.empty() || refuse_transaction(args)) return true;
   const CommandSpec *spec = find_command(args[0]);
   std::string error =
       spec == nullptr

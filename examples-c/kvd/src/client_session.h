@@ -55,6 +55,8 @@ class ClientSession : public ReplySink, public std::enable_shared_from_this<Clie
   void execute_received();
   // False if the command must wait.
   bool execute(const Args &args);
+  // Answers what belongs to a transaction; false for any other command.
+  bool refuse_transaction(const Args &args);
   bool execute_on_region(const CommandSpec &spec, const Args &args);
   bool must_wait(const CommandSpec &spec, Peer &peer);
   uint64_t open_slot();
@@ -74,6 +76,7 @@ class ClientSession : public ReplySink, public std::enable_shared_from_this<Clie
   uint64_t first_slot_ = 0;  // number of slots_.front()
   size_t pending_ = 0;       // slots that are not done
   bool pending_are_writes_ = false;
+  bool in_refused_transaction_ = false;  // between MULTI and EXEC or DISCARD
   bool holds_command_ = false;  // parser_.args() is a command that must wait
   bool held_up_ = false;        // nothing is executed or received until a later turn
   bool ending_ = false;         // no more requests: close when all replies are sent

@@ -133,3 +133,21 @@ def test_reply_after_half_close(leader, shared):
         connection.sendall(b"SET half closed\r\nGET half\r\n")
         connection.shutdown(socket.SHUT_WR)
         assert receive_all(connection) == b"+OK\r\n$6\r\nclosed\r\n"
+
+
+def test_nothing_of_a_refused_transaction_is_executed(leader, shared):
+    address = shared.addresses[shared.leader()]
+    for opening in (b"MULTI", b"multi", b"MULTI now"):
+        for closing in (b"EXEC", b"DISCARD"):
+            request = b"\r\n".join([opening, b"SET part 1", b"INCR n", b"MULTI", b"DEL kept", closing, b"GET part", b""])
+            leader.set("kept", "v")
+            replies = ask(address, request, 7).split(b"\r\n")
+            assert all(reply.startswith(b"-") for reply in replies[:6]), replies
+            assert replies[6] == b"$-1", "the transaction is over, and nothing of it was executed"
+            assert leader.mget("part", "n", "kept") == [None, None, "v"]
+    for lonely in (b"EXEC", b"DISCARD"):
+        assert b"without MULTI" in ask(address, lonely + b"\r\n", 1)
+    with pytest.raises(redis.RedisError):
+        pipeline = leader.pipeline(transaction=True)
+        pipeline.set("part", "1").execute()
+    assert leader.get("part") is None
