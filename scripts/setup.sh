@@ -58,6 +58,7 @@ cmake           has_command cmake
 ninja-build     has_command ninja
 pkg-config      has_command pkg-config
 librocksdb-dev  has_header rocksdb/db.h
+libssl-dev      has_header openssl/hmac.h
 libasio-dev     has_header asio.hpp
 libcli11-dev    has_header CLI/CLI.hpp
 libgtest-dev    has_header gtest/gtest.h

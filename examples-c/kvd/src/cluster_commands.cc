@@ -30,7 +30,8 @@ std::vector<const Member *> leader_first(const Store &store, const Peer &peer) {
 }
 
 bool all_regions_led(const Store &store) {
-  return std::all_of(store.peers().begin(), store.peers().end(),
+  return !store.peers().empty() &&
+         std::all_of(store.peers().begin(), store.peers().end(),
                      [](const auto &item) { return item.second->leader() != 0; });
 }
 

@@ -4,9 +4,10 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
+#include <fstream>
 #include <iostream>
 
-#include "frame.h"
+#include "handshake.h"
 #include "version.h"
 
 namespace kvd {
@@ -53,15 +54,37 @@ std::string check_together(const Config &config) {
   return "";
 }
 
-void add_options(CLI::App &app, Config &config, std::string &members, std::string &log_level) {
+// Reads the secret that the stores share: a line of at least 16 characters.
+std::string read_secret(const std::string &path, std::string &secret) {
+  if (path.empty()) return "";
+  std::ifstream file(path);
+  std::getline(file, secret);
+  if (file.bad() || secret.empty()) return "--peer-secret-file: cannot read a secret from " + path;
+  if (secret.size() < 16) return "--peer-secret-file: a secret has at least 16 characters";
+  return "";
+}
+
+// What the command line has before it is checked.
+struct Words {
+  std::string members;
+  std::string secret_file;
+  std::string log_level = "info";
+};
+
+void add_options(CLI::App &app, Config &config, Words &words) {
   const auto positive = CLI::Range(1u, 1u << 30);
   app.add_option("--id", config.id, "This store's id, one of --cluster")->required();
   app.add_option("--data", config.data_directory, "Directory of the data; made if missing")
       ->required();
-  app.add_option("--cluster", members,
+  app.add_option("--cluster", words.members,
                  "All stores: id=PEER/CLIENT,... with two addresses host:port each, the one for "
                  "other stores and the one for clients")
       ->required();
+  app.add_flag("--bootstrap", config.bootstrap,
+               "An empty directory becomes a store of a new cluster, together with those of all "
+               "other stores of --cluster; does nothing if there is data");
+  app.add_option("--peer-secret-file", words.secret_file,
+                 "A file whose first line all stores must have: others are refused");
   app.option_defaults()->always_capture_default();
   app.add_option("--bind", config.bind_host,
                  "Listen on this host instead of the hosts of the own addresses");
@@ -93,7 +116,7 @@ void add_options(CLI::App &app, Config &config, std::string &members, std::strin
   app.add_option("--request-timeout-ms", config.request_timeout_ms,
                  "A request that is not decided by then is answered with an error")
       ->check(positive);
-  app.add_option("--log-level", log_level, "debug, info, warn or error")
+  app.add_option("--log-level", words.log_level, "debug, info, warn or error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
 }
 
@@ -150,13 +173,12 @@ std::vector<Member> parse_members(std::string_view text, std::string &error) {
 
 std::optional<Config> parse_command_line(int argc, char **argv, int &exit_code) {
   Config config;
-  std::string members;
-  std::string log_level = "info";
+  Words words;
   CLI::App app{
       "kvd: a replicated key-value store that speaks the Redis protocol.\n"
       "Each process is one store; the stores of --cluster keep the same data by Raft."};
   app.set_version_flag("--version", version_text());
-  add_options(app, config, members, log_level);
+  add_options(app, config, words);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &problem) {
@@ -164,9 +186,10 @@ std::optional<Config> parse_command_line(int argc, char **argv, int &exit_code) 
     return std::nullopt;
   }
   std::string error;
-  config.members = parse_members(members, error);
-  config.log_level = parse_log_level(log_level).value();
+  config.members = parse_members(words.members, error);
+  config.log_level = parse_log_level(words.log_level).value();
   if (error.empty()) error = check_together(config);
+  if (error.empty()) error = read_secret(words.secret_file, config.peer_secret);
   if (!error.empty()) {
     std::cerr << error << "\nRun with --help for more information.\n";
     exit_code = 2;

@@ -34,6 +34,8 @@ struct Config {
   std::vector<Member> members;  // sorted by id
   std::string bind_host;        // empty: the hosts of the own addresses
   std::string cluster_id = "kvd";
+  bool bootstrap = false;   // an empty directory may become a store of a new cluster
+  std::string peer_secret;  // what all stores have to know; empty: nothing
   uint32_t tick_ms = 50;
   uint32_t election_ticks = 10;
   uint32_t heartbeat_ticks = 2;
@@ -52,6 +54,11 @@ struct Config {
   const Member *member(uint64_t member_id) const;
   const Member &self() const { return *member(id); }
 };
+
+// The largest payload of a frame that a store takes: a snapshot, and what the library adds to it.
+inline uint64_t max_message_bytes(const Config &config) {
+  return config.max_snapshot_bytes + (64 << 10);
+}
 
 // "host:port" or "[host]:port".
 std::optional<Address> parse_address(std::string_view text);

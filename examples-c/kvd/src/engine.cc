@@ -14,11 +14,15 @@
 
 #include "bytes.h"
 #include "log.h"
+#include "random_bytes.h"
+#include "witness.h"
 
 namespace kvd {
 namespace {
 
 constexpr std::string_view identity_key = "i";
+constexpr std::string_view given_up_key = "x";
+constexpr char known_store_kind = 'k';
 constexpr size_t slot_prefix_bytes = 3;  // 'd' and the slot
 
 std::string region_key(char kind, uint64_t region_id) {
@@ -35,6 +39,10 @@ rocksdb::DBOptions database_options() {
   rocksdb::DBOptions options;
   options.create_if_missing = true;
   options.create_missing_column_families = true;
+  // What is damaged is not taken for the end of the log: a store that starts with half of it has lost
+  // what it acknowledged. Only a last record that is not all there was never acknowledged.
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  options.track_and_verify_wals_in_manifest = true;
   options.max_background_jobs = 2;
   options.max_total_wal_size = 512 << 20;
   // Large files go to the disk while they are written: a burst of them at the end would hold up
@@ -58,6 +66,21 @@ rocksdb::ColumnFamilyOptions family_options(const std::shared_ptr<rocksdb::Cache
   options.compression = rocksdb::kNoCompression;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return options;
+}
+
+// An empty directory is where a cluster begins, and what is left of a store that lost its data.
+void refuse_to_begin(const std::string &directory, bool may_begin) {
+  if (Witness::exists_in(directory)) {
+    fatal(
+        "the database in %s is gone, and was there: this store lost data that it had acknowledged, "
+        "and must not come back under its id",
+        directory.c_str());
+  }
+  if (may_begin) return;
+  fatal(
+      "there is no data in %s: a new cluster begins with --bootstrap on all of its stores; a store "
+      "that lost its data must not come back under its id (see the README)",
+      directory.c_str());
 }
 
 bool supports(rocksdb::CompressionType type) {
@@ -92,12 +115,13 @@ std::string data_key_bound(uint32_t slot) {
 std::string_view user_key_of(std::string_view data_key) { return data_key.substr(3); }
 
 std::unique_ptr<Engine> Engine::open(const std::string &directory, const std::string &cluster_id,
-                                     uint64_t store_id) {
+                                     uint64_t store_id, bool may_begin) {
   std::error_code problem;
   std::filesystem::create_directories(directory, problem);
   if (problem) {
     fatal("cannot make the data directory %s: %s", directory.c_str(), problem.message().c_str());
   }
+  if (!std::filesystem::exists(directory + "/CURRENT")) refuse_to_begin(directory, may_begin);
   const auto cache = rocksdb::NewLRUCache(256 << 20);
   rocksdb::ColumnFamilyOptions data_options = family_options(cache);
   // Little is written here but whole files; adding one flushes what is in memory, and the log's writes
@@ -120,6 +144,7 @@ std::unique_ptr<Engine> Engine::open(const std::string &directory, const std::st
   std::vector<rocksdb::ColumnFamilyHandle *> handles;
   require(rocksdb::DB::Open(database_options(), directory, families, &handles, &db),
           ("cannot open the database in " + directory).c_str());
+  engine->directory_ = directory;
   engine->db_.reset(db);
   engine->default_ = handles[0];
   engine->raft_ = handles[1];
@@ -133,7 +158,7 @@ std::unique_ptr<Engine> Engine::open(const std::string &directory, const std::st
     fatal("cannot make the directory %s: %s", engine->incoming_directory_.c_str(),
           problem.message().c_str());
   }
-  engine->check_identity(cluster_id, store_id);
+  engine->load_identity(cluster_id, store_id, may_begin);
   return engine;
 }
 
@@ -143,24 +168,59 @@ Engine::~Engine() {
   }
 }
 
-void Engine::check_identity(const std::string &cluster_id, uint64_t store_id) {
-  std::string expected;
-  put_string(expected, cluster_id);
-  put_varint(expected, store_id);
+void Engine::load_identity(const std::string &cluster_id, uint64_t store_id, bool may_begin) {
   const auto stored = get(raft_, identity_key);
   if (!stored) {
+    refuse_to_begin(directory_, may_begin);
     rocksdb::WriteBatch batch;
-    batch.Put(raft_, slice_of(identity_key), expected);
-    write(batch, true);
+    set_identity({cluster_id, store_id, random_bytes(identity_bytes), ""}, batch);
     return;
   }
-  if (*stored == expected) return;
-  ByteReader reader(*stored);
-  const auto cluster = reader.string();
-  const auto id = reader.varint();
-  fatal("the data directory belongs to store %" PRIu64 " of cluster '%s', not to store %" PRIu64
-        " of cluster '%s'",
-        id.value_or(0), std::string(cluster.value_or("?")).c_str(), store_id, cluster_id.c_str());
+  const auto identity = StoreIdentity::decode(*stored);
+  if (!identity) fatal("the identity in %s cannot be read", directory_.c_str());
+  if (identity->cluster_id != cluster_id || identity->store_id != store_id) {
+    fatal("the data directory belongs to store %" PRIu64
+          " of cluster '%s', not to store %" PRIu64 " of cluster '%s'",
+          identity->store_id, identity->cluster_id.c_str(), store_id, cluster_id.c_str());
+  }
+  identity_ = *identity;
+  if (const auto reason = get(raft_, given_up_key)) {
+    fatal("%s It must not come back under its id.", reason->c_str());
+  }
+}
+
+void Engine::set_identity(const StoreIdentity &identity, rocksdb::WriteBatch &batch) {
+  batch.Put(raft_, slice_of(identity_key), identity.encode());
+  write(batch, true);
+  identity_ = identity;
+}
+
+std::map<uint64_t, KnownStore> Engine::known_stores() {
+  std::map<uint64_t, KnownStore> stores;
+  const std::string from(1, known_store_kind);
+  const std::string to(1, known_store_kind + 1);
+  const rocksdb::Slice end(to);
+  const auto iterator = scan(raft_, from, end);
+  for (; iterator->Valid(); iterator->Next()) {
+    const auto store = KnownStore::decode(view_of(iterator->value()));
+    if (!store || iterator->key().size() != 1 + sizeof(uint64_t)) {
+      fatal("what is stored of the other stores cannot be read");
+    }
+    stores.emplace(get_big_endian<uint64_t>(iterator->key().data() + 1), *store);
+  }
+  require(iterator->status(), "cannot read what is stored of the other stores");
+  return stores;
+}
+
+void Engine::put_known_store(rocksdb::WriteBatch &batch, rocksdb::ColumnFamilyHandle *family,
+                             uint64_t store_id, const KnownStore &store) {
+  batch.Put(family, region_key(known_store_kind, store_id), store.encode());
+}
+
+void Engine::give_up(const std::string &reason) {
+  rocksdb::WriteBatch batch;
+  batch.Put(raft_, slice_of(given_up_key), reason);
+  write(batch, true);
 }
 
 void Engine::write(rocksdb::WriteBatch &batch, bool sync) {

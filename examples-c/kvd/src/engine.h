@@ -6,7 +6,9 @@
 // written to both families at once.
 //
 // Column family `raft`:
-//   'i'                                  StoreIdent: cluster id, store id
+//   'i'                                  StoreIdentity (identity.h)
+//   'k' store(8)                         KnownStore (identity.h)
+//   'x'                                  why this store must not start again
 //   's' region(8)                        RaftLocalState: hard state, bounds of the log
 //   'l' region(8) index(8)               a log entry: term, kind, flags, payload
 // Column family `data`:
@@ -23,11 +25,13 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "identity.h"
 #include "slot.h"
 
 namespace kvd {
@@ -50,13 +54,24 @@ std::string_view user_key_of(std::string_view data_key);
 
 class Engine {
  public:
-  // Opens or creates the database; fatal() if that fails, or if it belongs to another store or
-  // cluster.
+  // Opens the database, or makes one if `may_begin`; fatal() if that fails, if it belongs to another
+  // store or cluster, or if it must not be opened again. A part of its log that cannot be read, but
+  // for an incomplete end, is no reason to go on without it.
   static std::unique_ptr<Engine> open(const std::string &directory, const std::string &cluster_id,
-                                      uint64_t store_id);
+                                      uint64_t store_id, bool may_begin = true);
   ~Engine();
   Engine(const Engine &) = delete;
   Engine &operator=(const Engine &) = delete;
+
+  const std::string &directory() const { return directory_; }
+  const StoreIdentity &identity() const { return identity_; }
+  // Writes the batch and the identity together, durably.
+  void set_identity(const StoreIdentity &identity, rocksdb::WriteBatch &batch);
+  std::map<uint64_t, KnownStore> known_stores();
+  static void put_known_store(rocksdb::WriteBatch &batch, rocksdb::ColumnFamilyHandle *family,
+                              uint64_t store_id, const KnownStore &store);
+  // This store must not start again under its id.
+  void give_up(const std::string &reason);
 
   rocksdb::DB &db() { return *db_; }
   rocksdb::ColumnFamilyHandle *raft() { return raft_; }
@@ -93,8 +108,10 @@ class Engine {
 
  private:
   Engine() = default;
-  void check_identity(const std::string &cluster_id, uint64_t store_id);
+  void load_identity(const std::string &cluster_id, uint64_t store_id, bool may_begin);
 
+  std::string directory_;
+  StoreIdentity identity_;
   std::unique_ptr<rocksdb::DB> db_;
   rocksdb::Options data_options_;
   std::string incoming_directory_;  // files that are not a part of the database yet

@@ -20,6 +20,8 @@ void copy(char *to, std::string_view from) {
 
 }  // namespace
 
+const SipKey KeyTable::hash_key = SipKey::random();
+
 void KeyTable::Record::Free::operator()(Record *record) const { ::operator delete(record); }
 
 std::unique_ptr<KeyTable::Record, KeyTable::Record::Free> KeyTable::Record::make(

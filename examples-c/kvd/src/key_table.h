@@ -3,12 +3,13 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "sip_hash.h"
 
 namespace kvd {
 
@@ -43,8 +44,9 @@ class KeyTable {
     size_t value_capacity_ = 0;
   };
 
-  // The hash of a key, for a search in several tables.
-  static size_t hash_of(std::string_view key) { return std::hash<std::string_view>()(key); }
+  // The hash of a key, for a search in several tables. Its key is the process's own: clients cannot
+  // choose keys that fall into one place.
+  static size_t hash_of(std::string_view key) { return sip_hash(hash_key, key); }
 
   // nullptr if the key is not here. Valid until the key is put again or taken out.
   const Record *find(std::string_view key) const { return find(key, hash_of(key)); }
@@ -67,6 +69,8 @@ class KeyTable {
     size_t hash = 0;
     std::unique_ptr<Record, Record::Free> record;  // nullptr: empty
   };
+
+  static const SipKey hash_key;
 
   size_t place_of(std::string_view key, size_t hash) const;
   void move_to(std::vector<Place> places);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "peer.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cinttypes>
 #include <random>
 
 #include "log.h"
+#include "message_check.h"
 #include "raft_view.h"
 #include "read_command.h"
 #include "resp.h"
@@ -57,9 +59,12 @@ Peer::Peer(const StoreParts &parts, const Region &region)
       snapshots_(parts.engine, parts.background, region.id, region.slots,
                  parts.config.max_snapshot_bytes),
       storage_(parts.engine, snapshots_, region.id),
+      witness_(parts.engine.directory(), region.id),
       keys_(parts.engine),
       checkpoints_(parts.engine, parts.checkpoints, region.id, keys_,
                    [this](uint64_t index) { storage_.note_durable(index); }) {
+  check_witness();
+  note_voters();
   const raft_config config = node_config(parts.config, storage_.applied_index());
   const raft_storage callbacks = storage_.callbacks();
   const raft_status status = raft_node_new(&config, &callbacks, &node_);
@@ -73,6 +78,36 @@ Peer::Peer(const StoreParts &parts, const Region &region)
 Peer::~Peer() {
   raft_node_free(node_);
   raft_ready_free(ready_);
+}
+
+// A log that lacks what it had must not vote: it may have voted otherwise, and acknowledged more.
+void Peer::check_witness() {
+  const auto &seen = witness_.record();
+  if (!seen && !parts_.witness_may_lack) {
+    fatal("region %" PRIu64 ": the witness of its log is gone from %s: it is not known whether the "
+          "log is whole",
+          region_.id, parts_.engine.directory().c_str());
+  }
+  const std::string lost = seen ? lost_since(*seen, storage_.position()) : "";
+  if (!lost.empty()) {
+    fatal("region %" PRIu64 ": this store lost data that it had acknowledged: %s. It must not come "
+          "back under its id.",
+          region_.id, lost.c_str());
+  }
+  witness_.write(storage_.position());
+  term_ = storage_.position().term;
+}
+
+void Peer::note_voters() {
+  raft_conf_state_buffer *buffer = nullptr;
+  raft_conf_state members{};
+  if (raft_conf_state_decode(raft_view(storage_.apply_state().conf_state), &buffer) != RAFT_OK ||
+      raft_conf_state_buffer_view(buffer, &members) != RAFT_OK) {
+    fatal("region %" PRIu64 ": its stored membership cannot be read", region_.id);
+  }
+  voters_.assign(members.voters, members.voters + members.voters_len);
+  std::sort(voters_.begin(), voters_.end());
+  raft_conf_state_buffer_free(buffer);
 }
 
 std::string Peer::last_error() const {
@@ -228,15 +263,13 @@ void Peer::send(const raft_ready_view &ready, bool after_write) {
 // what is applied from here on reads what the snapshot put there.
 void Peer::install(const raft_snapshot &snapshot, rocksdb::WriteBatch &batch) {
   if (snapshot.index <= storage_.applied_index()) return;
-  if (!install_snapshot(view_of(snapshot.data), region_.slots, parts_.engine, batch)) {
-    fatal("region %" PRIu64 ": the snapshot at index %" PRIu64 " is not one of this version",
-          region_.id, snapshot.index);
-  }
+  install_snapshot(view_of(snapshot.data), region_.slots, parts_.engine, batch);
   storage_.stage_applied(snapshot.index, snapshot.term);
   storage_.stage_apply_state(batch);
   // What was applied before must not come on top of it.
   checkpoints_.abandon();
   keys_.forget();
+  witness_.before_write(storage_.staged_position());
   parts_.engine.write(batch, true);
   batch.Clear();
   log_bytes_ = 0;
@@ -379,33 +412,45 @@ void Peer::expire() {
   }
 }
 
-bool Peer::step(std::string_view message) {
-  const raft_status status = raft_step(node_, raft_view(message));
-  if (status == RAFT_OK) return true;
-  if (status == RAFT_ERR_DECODE || status == RAFT_ERR_INVALID_MESSAGE) {
-    KVD_LOG(warn, "region %" PRIu64 ": bad message: %s", region_.id, last_error().c_str());
+bool Peer::step(const MessageOrigin &from, std::string_view message) {
+  MessageFields fields;
+  const MessageRules rules{from.store_id, parts_.config.id, term_, &voters_, region_.slots};
+  std::string problem = check_message(message, rules, fields);
+  const raft_status status = problem.empty() ? raft_step(node_, raft_view(message)) : RAFT_OK;
+  if (status == RAFT_ERR_DECODE || status == RAFT_ERR_INVALID_MESSAGE) problem = last_error();
+  if (!problem.empty()) {
+    if (bad_message_log_.passes()) {
+      KVD_LOG(warn, "region %" PRIu64 ": bad message on the connection of store %" PRIu64 ": %s%s",
+              region_.id, from.store_id, problem.c_str(), bad_message_log_.suffix());
+    }
+    return false;
+  }
+  if (status == RAFT_OK) {
+    if (fields.type == RAFT_MESSAGE_HEARTBEAT) loss_claims_.clear(from.store_id);
+    return true;
+  }
+  if (status == RAFT_ERR_COMMIT_BEYOND_LOG || status == RAFT_ERR_COMMITTED_CONFLICT) {
+    if (loss_claims_.note(from)) end_for_lost_data(from.store_id);
     return false;
   }
   if (status == RAFT_ERR_POISONED) require(status, "cannot take a message");
-  complain(status);
+  complain();
   return true;
 }
 
-// A message that was refused comes again and again: said once in a while.
-void Peer::complain(raft_status status) {
-  const auto now = Clock::now();
-  if (now - last_complaint_ < std::chrono::seconds(5)) return;
-  last_complaint_ = now;
-  if (status == RAFT_ERR_COMMIT_BEYOND_LOG || status == RAFT_ERR_COMMITTED_CONFLICT) {
-    KVD_LOG(error,
-            "region %" PRIu64
-            ": this store lost data that it had acknowledged, and must not come "
-            "back under its id: %s",
-            region_.id, last_error().c_str());
-  } else {
-    KVD_LOG(debug, "region %" PRIu64 ": a message was not taken: %s", region_.id,
-            last_error().c_str());
-  }
+void Peer::end_for_lost_data(uint64_t leader) {
+  const std::string reason = "region " + std::to_string(region_.id) +
+                             ": this store lost data that it had acknowledged: to store " +
+                             std::to_string(leader) + ", " + last_error() + ".";
+  parts_.engine.give_up(reason);
+  fatal("%s It must not come back under its id.", reason.c_str());
+}
+
+// A message that was refused comes again and again.
+void Peer::complain() {
+  if (!complaint_log_.passes()) return;
+  KVD_LOG(debug, "region %" PRIu64 ": a message was not taken: %s%s", region_.id,
+          last_error().c_str(), complaint_log_.suffix());
 }
 
 void Peer::report_unreachable(uint64_t store_id) {

@@ -12,12 +12,16 @@
 #include "checkpoint.h"
 #include "config.h"
 #include "key_space.h"
+#include "log_limit.h"
+#include "loss_claims.h"
 #include "proposals.h"
 #include "raft_storage.h"
 #include "read_queue.h"
 #include "region.h"
 #include "snapshot.h"
+#include "storage_thread.h"
 #include "transport.h"
+#include "witness.h"
 
 namespace kvd {
 
@@ -28,6 +32,8 @@ struct StoreParts {
   Transport &transport;
   Background &background;
   Background &checkpoints;
+  // The directory is of a version that kept no witness: there may be none yet.
+  bool witness_may_lack = false;
 };
 
 // All functions are called on the loop. A turn of the loop is: submit(), then, unless the last
@@ -43,6 +49,8 @@ class Peer {
   const Region &region() const { return region_; }
   bool is_leader() const { return role_ == RAFT_ROLE_LEADER; }
   uint64_t leader() const { return leader_; }
+  // The members of the group that vote, sorted.
+  const std::vector<uint64_t> &voters() const { return voters_; }
   // The error reply for a client that asked this Store although it does not lead the Region.
   std::string redirect_error(uint16_t slot) const;
 
@@ -56,6 +64,8 @@ class Peer {
   void begin();
   // Puts all that is to be stored into the batch (`sync` is set if that must be durable).
   void stage(rocksdb::WriteBatch &batch, bool &sync);
+  // Where the log is once the batch is written.
+  WitnessedLog staged_log() { return {&witness_, storage_.staged_position()}; }
   // Applies what is committed, in memory: the batch may be on its way already.
   void apply();
   // The batch is written: sends the rest, serves reads, hands the Ready back.
@@ -67,8 +77,8 @@ class Peer {
   void tick();
   // Answers requests that have waited too long.
   void expire();
-  // False if the bytes are no message.
-  bool step(std::string_view message);
+  // False if the bytes are no message that the store of this connection sends.
+  bool step(const MessageOrigin &from, std::string_view message);
   void report_unreachable(uint64_t store_id);
   void report_snapshot(uint64_t store_id, bool delivered);
   // The error reply, or "".
@@ -96,7 +106,10 @@ class Peer {
   void serve_reads();
   void serve(ReadQueue::Batch batch);
   void serve_in_background(std::string encoded, Waiter waiter);
-  void complain(raft_status status);
+  void complain();
+  void check_witness();
+  void note_voters();
+  [[noreturn]] void end_for_lost_data(uint64_t leader);
   std::string last_error() const;
   // fatal() for what no host can go on after; an error of the storage is only logged.
   void require(raft_status status, const char *what) const;
@@ -105,6 +118,7 @@ class Peer {
   Region region_;
   SnapshotCache snapshots_;
   RaftStorage storage_;
+  Witness witness_;
   KeySpace keys_;
   Checkpoints checkpoints_;
   raft_node *node_ = nullptr;
@@ -115,11 +129,15 @@ class Peer {
   raft_ready_view *ready_ = nullptr;  // between begin() and finish()
   uint64_t log_bytes_ = 0;            // about what the log has, of what this process wrote
 
+  std::vector<uint64_t> voters_;
+  LossClaims loss_claims_;
+
   ProposalBatch collected_writes_;
   PendingWrites pending_writes_;
   ReadQueue reads_;
   std::vector<ReadQueue::Batch> held_reads_;
-  Clock::time_point last_complaint_;
+  LogLimit bad_message_log_;
+  LogLimit complaint_log_;
 };
 
 }  // namespace kvd

@@ -12,6 +12,9 @@
 #include <cinttypes>
 
 #include "frame.h"
+#include "handshake.h"
+#include "log.h"
+#include "registry.h"
 
 namespace kvd {
 namespace {
@@ -22,13 +25,21 @@ using std::chrono::milliseconds;
 constexpr size_t max_queue_bytes = 64 << 20;
 constexpr milliseconds first_backoff{50};
 constexpr milliseconds longest_backoff{1000};
+// A connection that lasted this long was of use: the next one may follow at once.
+constexpr milliseconds useful_life{5000};
 constexpr milliseconds connect_timeout{2000};
+constexpr milliseconds handshake_timeout{5000};
 
 }  // namespace
 
 PeerLink::PeerLink(asio::io_context &loop, const Config &config, const Member &member,
-                   TransportEvents &events)
-    : loop_(loop), config_(config), member_(member), events_(events), backoff_(loop) {}
+                   Registry &registry, TransportEvents &events)
+    : loop_(loop),
+      config_(config),
+      member_(member),
+      registry_(registry),
+      events_(events),
+      backoff_(loop) {}
 
 void PeerLink::start() {
   asio::co_spawn(
@@ -37,62 +48,116 @@ void PeerLink::start() {
 
 void PeerLink::stop() {
   stopped_ = true;
+  reconnect();
+}
+
+void PeerLink::reconnect() {
   backoff_.cancel();
-  if (connection_) connection_->socket.close();
+  std::error_code ignored;
+  if (socket_) socket_->close(ignored);
 }
 
 asio::awaitable<void> PeerLink::run() {
   milliseconds backoff = first_backoff;
-  bool reported = false;
   while (!stopped_) {
-    auto socket = co_await connect();
+    const auto began = std::chrono::steady_clock::now();
+    socket_ = co_await connect();
     if (stopped_) break;
-    if (socket) {
-      auto connection = std::make_shared<Connection>(std::move(*socket));
-      connection->writer.on_error([connection = connection.get()] { connection->socket.close(); });
-      connection->writer.on_drained([this] { report_sent_snapshots(); });
-      connection->writer.buffer() = encode_handshake({config_.cluster_id, config_.id, member_.id});
-      connection_ = connection;
-      KVD_LOG(info, "connected to store %" PRIu64 " at %s", member_.id,
-              member_.peer.text().c_str());
-      flush();
-      co_await wait_for_end(connection);
-      lost(connection);
-      backoff = first_backoff;
-      reported = false;
-    } else if (!reported) {
-      KVD_LOG(info, "cannot connect to store %" PRIu64 " at %s, trying on", member_.id,
-              member_.peer.text().c_str());
-      reported = true;
+    if (socket_ == nullptr) {
+      complain("cannot connect, trying on", false);
+    } else {
+      const auto connection = co_await shake_hands(socket_);
+      if (connection != nullptr) co_await use(connection);
     }
-    if (stopped_) break;
-    backoff_.expires_after(backoff);
     std::error_code ignored;
+    if (socket_) socket_->close(ignored);
+    if (stopped_) break;
+    if (std::chrono::steady_clock::now() - began >= useful_life) backoff = first_backoff;
+    backoff_.expires_after(backoff);
     co_await backoff_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-    backoff = std::min(2 * backoff, longest_backoff);
+    backoff = ignored ? first_backoff : std::min(2 * backoff, longest_backoff);
   }
 }
 
-asio::awaitable<std::optional<tcp::socket>> PeerLink::connect() {
+void PeerLink::complain(const std::string &problem, bool is_error) {
+  if (!complaint_log_.passes()) return;
+  if (is_error) {
+    KVD_LOG(error, "store %" PRIu64 " at %s: %s%s", member_.id, member_.peer.text().c_str(),
+            problem.c_str(), complaint_log_.suffix());
+  } else {
+    KVD_LOG(info, "store %" PRIu64 " at %s: %s%s", member_.id, member_.peer.text().c_str(),
+            problem.c_str(), complaint_log_.suffix());
+  }
+}
+
+asio::awaitable<std::shared_ptr<PeerSocket>> PeerLink::connect() {
   std::error_code problem;
   tcp::resolver resolver(loop_);
   const auto found =
       co_await resolver.async_resolve(member_.peer.host, std::to_string(member_.peer.port),
                                       asio::redirect_error(asio::use_awaitable, problem));
-  if (problem) co_return std::nullopt;
-  // Shared with the deadline, whose handler may be queued when this coroutine ends.
-  const auto socket = std::make_shared<tcp::socket>(loop_);
-  asio::steady_timer deadline(loop_, connect_timeout);
-  deadline.async_wait([socket](std::error_code cancelled) {
-    std::error_code ignored;
-    if (!cancelled) socket->close(ignored);
-  });
+  if (problem) co_return nullptr;
+  const auto socket = std::make_shared<PeerSocket>(loop_);
+  const SocketDeadline deadline(socket, connect_timeout);
   co_await asio::async_connect(*socket, found, asio::redirect_error(asio::use_awaitable, problem));
-  if (deadline.cancel() == 0 || problem) co_return std::nullopt;
+  if (problem || !socket->is_open()) co_return nullptr;
   socket->non_blocking(true, problem);
-  if (!problem) socket->set_option(tcp::no_delay(true), problem);
-  if (problem) co_return std::nullopt;
-  co_return std::move(*socket);
+  if (problem) co_return nullptr;
+  tune_peer_socket(*socket, peer_patience(config_));
+  co_return socket;
+}
+
+asio::awaitable<std::shared_ptr<PeerLink::Connection>> PeerLink::shake_hands(
+    std::shared_ptr<PeerSocket> socket) {
+  const SocketDeadline deadline(socket, handshake_timeout);
+  ReceiveBuffer received;
+  Handshake handshake(config_.peer_secret);
+  const Hello hello{config_.cluster_id, config_.id, member_.id};
+  const std::string first = handshake.hello(hello);
+  if (!co_await write_all(*socket, first)) co_return nullptr;
+  const auto challenge = co_await read_line(*socket, received);
+  if (!challenge || !handshake.read_challenge(*challenge)) {
+    complain(challenge ? "it has another secret (--peer-secret-file)"
+                       : "it closed the connection at the handshake: another --cluster-id, or a "
+                         "--cluster without this store",
+             true);
+    co_return nullptr;
+  }
+  const StoreFacts own = registry_.facts();
+  const std::string third = handshake.facts(own);
+  if (!co_await write_all(*socket, third)) co_return nullptr;
+  const auto answer = co_await read_line(*socket, received);
+  if (!answer) co_return nullptr;
+  if (const auto refusal = read_refusal(*answer)) {
+    complain("it refuses this store: " + refusal->reason, !refusal->waits);
+    co_return nullptr;
+  }
+  const auto theirs = handshake.read_facts(*answer);
+  if (!theirs || !socket->is_open()) co_return nullptr;
+  const Verdict verdict = registry_.meet(member_.id, *theirs);
+  if (verdict.admission == Admission::refuse || verdict.admission == Admission::wait) {
+    complain(verdict.reason, verdict.admission == Admission::refuse);
+    co_return nullptr;
+  }
+  if (!socket->is_open()) co_return nullptr;
+  auto connection = std::make_shared<Connection>(socket);
+  connection->max_message_bytes = theirs->max_message_bytes;
+  connection->carries_frames = !own.birth.empty() && !theirs->birth.empty();
+  co_return connection;
+}
+
+asio::awaitable<void> PeerLink::use(std::shared_ptr<Connection> connection) {
+  connection->writer.on_error([connection = connection.get()] { connection->socket.close(); });
+  connection->writer.on_drained([this] { report_sent_snapshots(); });
+  if (connection->carries_frames) {
+    connection_ = connection;
+    if (link_log_.passes()) {
+      KVD_LOG(info, "connected to store %" PRIu64 " at %s%s", member_.id,
+              member_.peer.text().c_str(), link_log_.suffix());
+    }
+  }
+  co_await wait_for_end(connection);
+  lost(connection);
 }
 
 // The other side sends nothing: what can be read is the end of the connection.
@@ -110,7 +175,7 @@ void PeerLink::lost(const std::shared_ptr<Connection> &connection) {
   std::error_code ignored;
   connection->socket.close(ignored);
   if (stopped_) return;
-  KVD_LOG(info, "lost the connection to store %" PRIu64, member_.id);
+  if (connection->carries_frames) complain("lost the connection", false);
   for (const auto &mark : connection->snapshots) {
     events_.on_snapshot_sent(mark.region_id, member_.id, false);
   }

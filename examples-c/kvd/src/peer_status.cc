@@ -52,8 +52,8 @@ std::string Peer::status_text() const {
   line(text, "last", status.last_index);
   line(text, "pending_entries", pending_writes_.entries());
   std::string peers;
-  for (const Member &member : parts_.config.members) {
-    peers.append(peers.empty() ? "" : ",").append(std::to_string(member.id));
+  for (const uint64_t voter : voters_) {
+    peers.append(peers.empty() ? "" : ",").append(std::to_string(voter));
   }
   line(text, "peers", peers);
   std::array<raft_progress, 64> progress{};

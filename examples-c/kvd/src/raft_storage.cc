@@ -127,6 +127,10 @@ void RaftStorage::bootstrap(Engine &engine, uint64_t region_id, const std::vecto
   batch.Put(engine.raft(), raft_state_key(region_id), log.encode());
 }
 
+WitnessRecord RaftStorage::first_position() {
+  return {first_snapshot_term, 0, first_snapshot_index};
+}
+
 void RaftStorage::load() {
   const auto log =
       LogState::decode(engine_.get(engine_.raft(), raft_state_key(region_id_)).value_or(""));

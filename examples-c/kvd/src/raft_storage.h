@@ -11,6 +11,7 @@
 
 #include "engine.h"
 #include "snapshot.h"
+#include "witness.h"
 
 namespace kvd {
 
@@ -30,6 +31,8 @@ class RaftStorage {
   static bool exists(Engine &engine, uint64_t region_id);
   static void bootstrap(Engine &engine, uint64_t region_id, const std::vector<uint64_t> &voters,
                         rocksdb::WriteBatch &batch);
+  // Where the log is then.
+  static WitnessRecord first_position();
 
   // The callbacks for raft_node_new. This object must outlive the node.
   raft_storage callbacks();
@@ -54,6 +57,10 @@ class RaftStorage {
   void stage_compaction(uint64_t index, rocksdb::WriteBatch &batch);
   void finish();
 
+  // Where the log is, and where it will be after finish().
+  WitnessRecord position() const { return log_.position(); }
+  WitnessRecord staged_position() const { return staged_log_.position(); }
+
   uint64_t first_index() const { return log_.truncated_index + 1; }
   uint64_t last_index() const { return log_.last_index; }
   const ApplyState &apply_state() const { return applied_; }
@@ -75,6 +82,8 @@ class RaftStorage {
     uint64_t truncated_index = 0;  // the last compacted entry
     uint64_t truncated_term = 0;
     uint64_t last_index = 0;
+
+    WitnessRecord position() const { return {hard_state.term, hard_state.vote, last_index}; }
 
     std::string encode() const;
     static std::optional<LogState> decode(std::string_view bytes);

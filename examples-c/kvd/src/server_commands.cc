@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 
@@ -108,7 +109,9 @@ constexpr Section sections[] = {
     {"stats", "Stats", info_stats},
     {"replication", "Replication",
      [](std::string &text, Store &store) {
-       line(text, "role", store.peers().begin()->second->is_leader() ? "master" : "slave");
+       const auto leads = [](const auto &item) { return item.second->is_leader(); };
+       const bool is_leader = std::any_of(store.peers().begin(), store.peers().end(), leads);
+       line(text, "role", is_leader ? "master" : "slave");
      }},
     {"cluster", "Cluster", [](std::string &text, Store &) { line(text, "cluster_enabled", 1); }},
     {"raft", "Raft", info_raft},
@@ -193,6 +196,11 @@ void run_raft_status(LocalCommand &context, const Args &, std::string &reply) {
   for (const auto &[id, peer] : context.store.peers()) {
     if (!text.empty()) text.append("\r\n");
     text.append(peer->status_text());
+  }
+  if (text.empty()) {
+    line(text, "id", context.store.config().id);
+    line(text, "role", "waiting");
+    for (const char *const name : {"term", "leader", "commit", "applied"}) line(text, name, 0);
   }
   append_bulk(reply, text);
 }

@@ -74,14 +74,16 @@ std::optional<Snapshot> build_snapshot(Engine &engine, uint64_t region_id, SlotR
   return snapshot;
 }
 
-bool install_snapshot(std::string_view bytes, SlotRange slots, Engine &engine,
-                      rocksdb::WriteBatch &batch) {
-  const bool fits = for_each_item(
+bool is_snapshot_of(std::string_view bytes, SlotRange slots) {
+  return for_each_item(
       bytes, [&](std::string_view key, std::string_view) { return slots.contains(slot_of(key)); });
-  if (!fits) return false;
+}
+
+void install_snapshot(std::string_view bytes, SlotRange slots, Engine &engine,
+                      rocksdb::WriteBatch &batch) {
   batch.DeleteRange(engine.data(), data_key_bound(slots.first), data_key_bound(slots.last + 1u));
   std::string data_key;
-  return for_each_item(bytes, [&](std::string_view key, std::string_view value) {
+  for_each_item(bytes, [&](std::string_view key, std::string_view value) {
     make_data_key(data_key, slot_of(key), key);
     batch.Put(engine.data(), data_key, slice_of(value));
     return true;

@@ -38,9 +38,11 @@ struct Snapshot {
 std::optional<Snapshot> build_snapshot(Engine &engine, uint64_t region_id, SlotRange slots,
                                        uint64_t max_bytes);
 
-// Replaces the Region's keys in the database by those of a snapshot. False, and nothing put into
-// the batch, if the bytes are not a snapshot of these slots.
-bool install_snapshot(std::string_view bytes, SlotRange slots, Engine &engine,
+// Whether the bytes are a snapshot of these slots.
+bool is_snapshot_of(std::string_view bytes, SlotRange slots);
+
+// Replaces the Region's keys in the database by those of a snapshot of its slots.
+void install_snapshot(std::string_view bytes, SlotRange slots, Engine &engine,
                       rocksdb::WriteBatch &batch);
 
 // Makes snapshots in the background and keeps the last one for as long as it is of use.

@@ -13,6 +13,9 @@ namespace {
 // Heartbeats wait for writes: a disk that often takes this long will cost the store its leadership.
 constexpr auto slow_write = std::chrono::milliseconds(200);
 
+// After a second without writes the witnesses are brought up to date.
+constexpr auto idle_time = std::chrono::seconds(1);
+
 }  // namespace
 
 StorageThread::StorageThread(Engine &engine, asio::io_context &loop, std::function<void()> done)
@@ -27,11 +30,13 @@ StorageThread::~StorageThread() {
   thread_.join();
 }
 
-void StorageThread::write(rocksdb::WriteBatch &batch, bool sync) {
+void StorageThread::write(rocksdb::WriteBatch &batch, bool sync,
+                          std::vector<WitnessedLog> logs) {
   {
     const std::lock_guard lock(mutex_);
     batch_ = &batch;
     sync_ = sync;
+    logs_ = std::move(logs);
   }
   changed_.notify_one();
 }
@@ -39,13 +44,21 @@ void StorageThread::write(rocksdb::WriteBatch &batch, bool sync) {
 void StorageThread::run() {
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return batch_ != nullptr || stopping_; });
+    const auto has_work = [this] { return batch_ != nullptr || stopping_; };
+    if (!changed_.wait_for(lock, idle_time, has_work)) {
+      for (const WitnessedLog &log : logs_) log.witness->catch_up();
+      logs_.clear();
+      changed_.wait(lock, has_work);
+    }
     if (batch_ == nullptr) return;
     rocksdb::WriteBatch &batch = *std::exchange(batch_, nullptr);
     const bool sync = sync_;
+    const std::vector<WitnessedLog> logs = logs_;
     lock.unlock();
     const auto start = std::chrono::steady_clock::now();
+    for (const WitnessedLog &log : logs) log.witness->before_write(log.next);
     engine_.write(batch, sync);
+    for (const WitnessedLog &log : logs) log.witness->after_write(log.next);
     const auto took = std::chrono::steady_clock::now() - start;
     if (took >= slow_write) {
       KVD_LOG(warn, "slow disk: a write of %zu bytes took %lld ms", batch.GetDataSize(),

@@ -9,10 +9,18 @@
 #include <functional>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "engine.h"
+#include "witness.h"
 
 namespace kvd {
+
+// Where the log of a Region is after a write.
+struct WitnessedLog {
+  Witness *witness = nullptr;
+  WitnessRecord next;
+};
 
 class StorageThread {
  public:
@@ -21,8 +29,9 @@ class StorageThread {
   // Waits for the write that is under way.
   ~StorageThread();
 
-  // Starts to write the batch, which must stay as it is until `done` is called. One at a time.
-  void write(rocksdb::WriteBatch &batch, bool sync);
+  // Starts to write the batch, which must stay as it is until `done` is called. One at a time. The
+  // witnesses of the logs that it changes go along.
+  void write(rocksdb::WriteBatch &batch, bool sync, std::vector<WitnessedLog> logs);
 
  private:
   void run();
@@ -34,6 +43,7 @@ class StorageThread {
   std::condition_variable changed_;
   rocksdb::WriteBatch *batch_ = nullptr;  // what is to be written
   bool sync_ = false;
+  std::vector<WitnessedLog> logs_;
   bool stopping_ = false;
   std::thread thread_;
 };

@@ -29,35 +29,57 @@ const std::string region_state_end = "s";
 
 Store::Store(const Config &config)
     : config_(config),
-      engine_(Engine::open(config.data_directory, config.cluster_id, config.id)),
-      transport_(loop_, config_, *this),
+      engine_(Engine::open(config.data_directory, config.cluster_id, config.id, config.bootstrap)),
+      registry_(
+          *engine_, config_, [this](rocksdb::WriteBatch &batch) { stage_first_region(batch); },
+          [this] { begin(); }),
+      transport_(loop_, config_, registry_, *this),
       acceptor_(loop_),
       signals_(loop_, SIGINT, SIGTERM),
       tick_timer_(loop_),
       background_(loop_),
       checkpoint_thread_(loop_),
       storage_thread_(*engine_, loop_, [this] { finish_batch(); }) {
-  bootstrap();
-  open_regions();
+  const bool is_of_old_version = engine_->identity().disk.empty();
+  const bool has_region = RaftStorage::exists(*engine_, first_region_id);
+  if (is_of_old_version && has_region) {
+    open_regions();
+    registry_.take_over_old_cluster(peers_.begin()->second->voters());
+  } else if (registry_.is_member()) {
+    if (!has_region) fatal("the log is gone from %s", config.data_directory.c_str());
+    open_regions();
+  } else if (config.bootstrap) {
+    registry_.begin_alone();
+    if (!registry_.is_member()) {
+      KVD_LOG(info, "waiting for the other %zu stores of a new cluster", config_.members.size() - 1);
+    }
+  } else {
+    fatal("this store has not begun: a new cluster begins with --bootstrap on all of its stores");
+  }
 }
 
 Store::~Store() = default;
 
-void Store::bootstrap() {
-  if (RaftStorage::exists(*engine_, first_region_id)) return;
+void Store::stage_first_region(rocksdb::WriteBatch &batch) {
   std::vector<uint64_t> voters;
   for (const Member &member : config_.members) voters.push_back(member.id);
-  rocksdb::WriteBatch batch;
   const Region region{first_region_id, SlotRange{}};
   batch.Put(engine_->data(), region_state_key(region.id), region.encode());
   RaftStorage::bootstrap(*engine_, region.id, voters, batch);
-  engine_->write(batch, true);
-  KVD_LOG(info, "new store with region %" PRIu64 " of %zu members", region.id, voters.size());
+  // Before the batch is written: a database that lost it is recognised, too.
+  Witness(config_.data_directory, region.id).write(RaftStorage::first_position());
+}
+
+// This store is part of a cluster, as of now or as it was before.
+void Store::begin() {
+  open_regions();
+  transport_.reconnect();
 }
 
 void Store::open_regions() {
   peer_of_slot_.assign(slot_count, nullptr);
-  const StoreParts parts{config_, *engine_, transport_, background_, checkpoint_thread_};
+  const StoreParts parts{config_,     *engine_,           transport_,
+                         background_, checkpoint_thread_, engine_->identity().disk.empty()};
   const rocksdb::Slice end(region_state_end);
   const auto iterator = engine_->scan(engine_->data(), slice_of(region_state_prefix), end);
   for (; iterator->Valid(); iterator->Next()) {
@@ -80,6 +102,10 @@ void Store::open_regions() {
 Peer &Store::peer_of_slot(uint16_t slot) const { return *peer_of_slot_[slot]; }
 
 Peer *Store::route(const CommandSpec &spec, const Args &args, std::string &error) const {
+  if (peers_.empty()) {
+    error = "CLUSTERDOWN this store waits for the other stores of a new cluster";
+    return nullptr;
+  }
   Peer *peer = nullptr;
   uint16_t slot = 0;
   for_each_key_argument(spec, args, [&](std::string_view key) {
@@ -208,7 +234,11 @@ bool Store::begin_batch() {
   bool sync = false;
   for (Peer *peer : in_batch_) peer->stage(batch_, sync);
   const bool writes = batch_.Count() > 0;
-  if (writes) storage_thread_.write(batch_, sync);
+  if (writes) {
+    std::vector<WitnessedLog> logs;
+    for (Peer *peer : in_batch_) logs.push_back(peer->staged_log());
+    storage_thread_.write(batch_, sync, std::move(logs));
+  }
   for (Peer *peer : in_batch_) peer->apply();
   if (!writes) finish_batch();
   return !writes;
@@ -242,9 +272,9 @@ void Store::touch_after_submit(std::shared_ptr<ClientSession> session) {
 
 void Store::forget(const ClientSession &session) { sessions_.erase(session.id()); }
 
-bool Store::on_message(uint64_t region_id, std::string_view message) {
+bool Store::on_message(const MessageOrigin &from, uint64_t region_id, std::string_view message) {
   const auto peer = peers_.find(region_id);
-  if (peer != peers_.end()) return peer->second->step(message);
+  if (peer != peers_.end()) return peer->second->step(from, message);
   KVD_LOG(debug, "a message for region %" PRIu64 ", which is not here", region_id);
   return true;
 }

@@ -18,6 +18,7 @@
 #include "config.h"
 #include "engine.h"
 #include "peer.h"
+#include "registry.h"
 #include "storage_thread.h"
 #include "transport.h"
 
@@ -31,7 +32,7 @@ class ClientSession;
 // for each connection. While a batch is on its way to the disk, turns go on without a new one.
 class Store : private TransportEvents {
  public:
-  // Opens the disk and puts the Regions there if it is new; fatal() if that fails.
+  // Opens the disk; fatal() if that fails.
   explicit Store(const Config &config);
   ~Store();
 
@@ -41,7 +42,7 @@ class Store : private TransportEvents {
   const Config &config() const { return config_; }
   Engine &engine() { return *engine_; }
   const Transport &transport() const { return transport_; }
-  // All Peers, by Region id.
+  // All Peers, by Region id; none while a new cluster waits for its stores.
   const std::map<uint64_t, std::unique_ptr<Peer>> &peers() const { return peers_; }
   Peer &peer_of_slot(uint16_t slot) const;
   // The Peer that a command is for, or nullptr and the error reply.
@@ -59,12 +60,13 @@ class Store : private TransportEvents {
   Clock::time_point started() const { return started_; }
 
  private:
-  bool on_message(uint64_t region_id, std::string_view message) override;
+  bool on_message(const MessageOrigin &from, uint64_t region_id, std::string_view message) override;
   void on_unreachable(uint64_t region_id, uint64_t store_id) override;
   void on_snapshot_sent(uint64_t region_id, uint64_t store_id, bool delivered) override;
 
   void open_regions();
-  void bootstrap();
+  void stage_first_region(rocksdb::WriteBatch &batch);
+  void begin();
   void listen();
   asio::awaitable<void> accept_clients();
   asio::awaitable<void> tick_loop();
@@ -80,6 +82,7 @@ class Store : private TransportEvents {
   const Config config_;
   asio::io_context loop_{1};
   std::unique_ptr<Engine> engine_;
+  Registry registry_;
   Transport transport_;
   std::map<uint64_t, std::unique_ptr<Peer>> peers_;
   std::vector<Peer *> peer_of_slot_;

@@ -11,30 +11,20 @@
 #include <cinttypes>
 
 #include "frame.h"
+#include "handshake.h"
 #include "peer_link.h"
-#include "receive_buffer.h"
+#include "registry.h"
 
 namespace kvd {
 namespace {
 
 using asio::ip::tcp;
+using std::chrono::milliseconds;
 
-constexpr size_t read_bytes = 256 << 10;
 constexpr size_t kept_capacity = 4 << 20;
-constexpr auto handshake_timeout = std::chrono::seconds(10);
-
-// Reads more bytes behind those in `received`, `wanted` if that many are known to be on their way.
-// False at the end of the connection.
-asio::awaitable<bool> read_more(tcp::socket &socket, ReceiveBuffer &received, size_t wanted) {
-  // A size that a header claims is not made room for at once: memory follows what really comes.
-  const size_t most = std::max(read_bytes, received.view().size());
-  const auto room = received.prepare(std::clamp(wanted, read_bytes, most));
-  std::error_code problem;
-  const size_t got =
-      co_await socket.async_read_some(room, asio::redirect_error(asio::use_awaitable, problem));
-  received.commit(got);
-  co_return !problem;
-}
+constexpr auto handshake_timeout = std::chrono::seconds(5);
+// Connections that have not proved yet whose they are. Beyond, the oldest is closed.
+constexpr size_t max_strangers = 32;
 
 }  // namespace
 
@@ -53,8 +43,14 @@ tcp::acceptor listen_on(asio::io_context &loop, const std::string &bind_host,
   return acceptor;
 }
 
-Transport::Transport(asio::io_context &loop, const Config &config, TransportEvents &events)
-    : loop_(loop), config_(config), events_(events), acceptor_(loop) {}
+milliseconds peer_patience(const Config &config) {
+  const milliseconds election(uint64_t{config.tick_ms} * config.election_ticks);
+  return std::clamp(4 * election, milliseconds(1000), milliseconds(10000));
+}
+
+Transport::Transport(asio::io_context &loop, const Config &config, Registry &registry,
+                     TransportEvents &events)
+    : loop_(loop), config_(config), registry_(registry), events_(events), acceptor_(loop) {}
 
 Transport::~Transport() = default;
 
@@ -63,7 +59,7 @@ void Transport::start() {
   asio::co_spawn(loop_, accept_loop(), asio::detached);
   for (const Member &member : config_.members) {
     if (member.id == config_.id) continue;
-    const auto link = std::make_shared<PeerLink>(loop_, config_, member, events_);
+    const auto link = std::make_shared<PeerLink>(loop_, config_, member, registry_, events_);
     links_.emplace(member.id, link);
     link->start();
   }
@@ -73,6 +69,19 @@ void Transport::stop() {
   std::error_code ignored;
   acceptor_.close(ignored);
   for (const auto &[id, link] : links_) link->stop();
+  close_inbound();
+}
+
+void Transport::reconnect() {
+  for (const auto &[id, link] : links_) link->reconnect();
+  close_inbound();
+}
+
+void Transport::close_inbound() {
+  std::error_code ignored;
+  for (const auto &inbound : strangers_) inbound->socket->close(ignored);
+  for (const auto &[id, inbound] : inbound_) inbound->socket->close(ignored);
+  inbound_.clear();
 }
 
 void Transport::send(uint64_t store_id, uint64_t region_id, bool carries_snapshot,
@@ -90,84 +99,145 @@ size_t Transport::connected() const {
       links_.begin(), links_.end(), [](const auto &item) { return item.second->connected(); }));
 }
 
+bool Transport::connected(uint64_t store_id) const {
+  const auto link = links_.find(store_id);
+  return link != links_.end() && link->second->connected();
+}
+
 asio::awaitable<void> Transport::accept_loop() {
   while (acceptor_.is_open()) {
     std::error_code problem;
     tcp::socket socket =
         co_await acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, problem));
     if (!problem) {
-      asio::co_spawn(loop_, receive(std::move(socket)), asio::detached);
+      const auto inbound = std::make_shared<Inbound>(
+          std::make_shared<PeerSocket>(std::move(socket)), ++connections_made_);
+      tune_peer_socket(*inbound->socket, peer_patience(config_));
+      strangers_.push_back(inbound);
+      limit_strangers();
+      asio::co_spawn(loop_, serve(inbound), asio::detached);
     } else if (acceptor_.is_open()) {
       // Out of file descriptors, most likely: accepting goes on when there are some again.
-      KVD_LOG(warn, "cannot accept a store's connection: %s", problem.message().c_str());
-      asio::steady_timer pause(loop_, std::chrono::milliseconds(100));
+      if (stranger_log_.passes()) {
+        KVD_LOG(warn, "cannot accept a store's connection: %s%s", problem.message().c_str(),
+                stranger_log_.suffix());
+      }
+      asio::steady_timer pause(loop_, milliseconds(100));
       co_await pause.async_wait(asio::use_awaitable);
     }
   }
 }
 
-asio::awaitable<void> Transport::receive(tcp::socket accepted) {
-  // Shared with the deadline, whose handler may be queued when this coroutine ends.
-  const auto socket = std::make_shared<tcp::socket>(std::move(accepted));
-  asio::steady_timer deadline(loop_, handshake_timeout);
-  deadline.async_wait([socket](std::error_code cancelled) {
-    std::error_code ignored;
-    if (!cancelled) socket->close(ignored);
-  });
-  ReceiveBuffer received;
-  size_t line_end = std::string_view::npos;
-  while (line_end == std::string_view::npos && received.view().size() <= max_handshake_bytes) {
-    if (!co_await read_more(*socket, received, 0)) break;
-    line_end = received.view().find('\n');
-  }
-  deadline.cancel();
-  uint64_t from = 0;
-  if (line_end >= max_handshake_bytes ||
-      !accept_handshake(received.view().substr(0, line_end), from)) {
-    KVD_LOG(warn, "closing a connection to the stores' port: no valid handshake");
-    co_return;
-  }
-  KVD_LOG(info, "store %" PRIu64 " connected", from);
-  received.consume(line_end + 1);
-  size_t expected = 0;
-  while (receive_frames(received, expected)) {
-    const size_t queued = received.view().size();
-    if (!co_await read_more(*socket, received, expected > queued ? expected - queued : 0)) {
-      KVD_LOG(info, "store %" PRIu64 " closed its connection", from);
-      co_return;
-    }
-  }
-  KVD_LOG(warn, "closing the connection from store %" PRIu64, from);
+void Transport::limit_strangers() {
+  if (strangers_.size() <= max_strangers) return;
+  std::error_code ignored;
+  strangers_.front()->socket->close(ignored);
+  strangers_.pop_front();
 }
 
-bool Transport::accept_handshake(std::string_view line, uint64_t &from) const {
-  const auto handshake = parse_handshake(line);
-  if (!handshake || handshake->cluster_id != config_.cluster_id || handshake->to != config_.id ||
-      handshake->from == config_.id || config_.member(handshake->from) == nullptr) {
-    return false;
+asio::awaitable<void> Transport::serve(std::shared_ptr<Inbound> inbound) {
+  ReceiveBuffer received;
+  const bool known = co_await shake_hands(*inbound, received);
+  strangers_.remove(inbound);
+  std::error_code ignored;
+  if (!known || !inbound->socket->is_open()) {
+    inbound->socket->close(ignored);
+    co_return;
   }
-  from = handshake->from;
-  return true;
+  // A store has one connection: it opened this one because the one before is of no use to it.
+  auto &current = inbound_[inbound->from];
+  if (current != nullptr) current->socket->close(ignored);
+  current = inbound;
+  co_await receive(*inbound, received);
+  inbound->socket->close(ignored);
+  const auto left = inbound_.find(inbound->from);
+  if (left != inbound_.end() && left->second == inbound) inbound_.erase(left);
+}
+
+// What is said to whom: nothing to a stranger, the reason to a store that has the secret.
+asio::awaitable<bool> Transport::shake_hands(Inbound &inbound, ReceiveBuffer &received) {
+  const SocketDeadline deadline(inbound.socket, handshake_timeout);
+  Handshake handshake(config_.peer_secret);
+  const auto first = co_await read_line(*inbound.socket, received);
+  const auto hello = first ? handshake.read_hello(*first) : std::nullopt;
+  if (!hello || hello->cluster_id != config_.cluster_id || hello->to != config_.id ||
+      hello->from == config_.id || config_.member(hello->from) == nullptr) {
+    if (stranger_log_.passes()) {
+      KVD_LOG(warn, "closing a connection to the stores' port: no valid handshake%s",
+              stranger_log_.suffix());
+    }
+    co_return false;
+  }
+  const std::string challenge = handshake.challenge();
+  if (!co_await write_all(*inbound.socket, challenge)) co_return false;
+  const auto third = co_await read_line(*inbound.socket, received);
+  if (!third) co_return false;
+  const auto theirs = handshake.read_facts(*third);
+  if (!theirs) {
+    if (store_logs_[hello->from].refused.passes()) {
+      KVD_LOG(error, "store %" PRIu64 " has another secret (--peer-secret-file)%s", hello->from,
+              store_logs_[hello->from].refused.suffix());
+    }
+    co_return false;
+  }
+  const Verdict verdict = registry_.meet(hello->from, *theirs);
+  if (verdict.admission == Admission::refuse || verdict.admission == Admission::wait) {
+    if (verdict.admission == Admission::refuse && store_logs_[hello->from].refused.passes()) {
+      KVD_LOG(error, "refusing store %" PRIu64 ": %s%s", hello->from, verdict.reason.c_str(),
+              store_logs_[hello->from].refused.suffix());
+    }
+    const Refusal refusal{verdict.admission == Admission::wait, verdict.reason};
+    const std::string answer = write_refusal(refusal);
+    co_await write_all(*inbound.socket, answer);
+    co_return false;
+  }
+  inbound.from = hello->from;
+  inbound.carries_frames = registry_.is_member() && !theirs->birth.empty();
+  const std::string answer = handshake.facts(registry_.facts());
+  const bool written = co_await write_all(*inbound.socket, answer);
+  co_return written;
+}
+
+asio::awaitable<void> Transport::receive(Inbound &inbound, ReceiveBuffer &received) {
+  if (store_logs_[inbound.from].connected.passes()) {
+    KVD_LOG(info, "store %" PRIu64 " connected%s", inbound.from, store_logs_[inbound.from].connected.suffix());
+  }
+  size_t expected = 0;
+  while (receive_frames(inbound, received, expected)) {
+    const size_t queued = received.view().size();
+    const size_t wanted = expected > queued ? expected - queued : 0;
+    if (!co_await read_more(*inbound.socket, received, wanted)) co_return;
+  }
+  if (store_logs_[inbound.from].bad_bytes.passes()) {
+    KVD_LOG(warn, "closing the connection from store %" PRIu64 "%s", inbound.from,
+            store_logs_[inbound.from].bad_bytes.suffix());
+  }
 }
 
 // Hands on all complete frames at the front of `received`; false if something else is there.
 // `expected`: how many bytes the frame that is left at the front will have, if known.
-bool Transport::receive_frames(ReceiveBuffer &received, size_t &expected) {
-  // Room for what the library adds to the payload of the largest message.
-  const size_t limit = config_.max_snapshot_bytes + (64 << 10);
+bool Transport::receive_frames(const Inbound &inbound, ReceiveBuffer &received, size_t &expected) {
+  const size_t limit = max_message_bytes(config_);
   while (true) {
     const FrameParse parse = parse_frame(received.view(), limit);
     if (parse.status == FrameParse::Status::error) {
-      KVD_LOG(warn, "bad bytes from a store: %s", parse.error);
+      if (store_logs_[inbound.from].bad_bytes.passes()) {
+        KVD_LOG(warn, "bad bytes from store %" PRIu64 ": %s%s", inbound.from, parse.error,
+                store_logs_[inbound.from].bad_bytes.suffix());
+      }
       return false;
     }
     expected = parse.frame_bytes;
     if (parse.status == FrameParse::Status::incomplete) break;
-    if (!events_.on_message(parse.frame.region_id, parse.frame.payload)) return false;
+    const MessageOrigin origin{inbound.from, inbound.number};
+    if (!inbound.carries_frames ||
+        !events_.on_message(origin, parse.frame.region_id, parse.frame.payload)) {
+      return false;
+    }
     received.consume(parse.frame_bytes);
   }
   received.shrink(kept_capacity);
-  return true;
+  return inbound.socket->is_open();
 }
 
 }  // namespace kvd

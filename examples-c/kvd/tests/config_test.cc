@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <fstream>
+
 namespace kvd {
 namespace {
 
@@ -44,6 +47,33 @@ TEST(Config, FlagsCanBeTurnedOff) {
   EXPECT_EQ(config->log_level, LogLevel::debug);
 }
 
+TEST(Config, NothingBeginsUnlessToldTo) {
+  int exit_code = -1;
+  const auto config = parse({"--id", "1", "--data", "/d", "--cluster", two}, exit_code);
+  ASSERT_TRUE(config);
+  EXPECT_FALSE(config->bootstrap);
+  EXPECT_EQ(config->peer_secret, "");
+  EXPECT_TRUE(
+      parse({"--id", "1", "--data", "/d", "--cluster", two, "--bootstrap"}, exit_code)->bootstrap);
+}
+
+TEST(Config, TheSecretIsTheFirstLineOfItsFile) {
+  const std::string path = testing::TempDir() + "/kvd-secret";
+  const auto read = [&](const char *content) {
+    std::ofstream(path) << content;
+    int exit_code = -1;
+    const auto config =
+        parse({"--id", "1", "--data", "/d", "--cluster", two, "--peer-secret-file", path.c_str()},
+              exit_code);
+    return config ? config->peer_secret : "";
+  };
+  EXPECT_EQ(read("0123456789abcdef\n"), "0123456789abcdef");
+  EXPECT_EQ(read("0123456789abcdef"), "0123456789abcdef");
+  EXPECT_EQ(read("too short\n"), "");
+  EXPECT_EQ(read(""), "");
+  std::remove(path.c_str());
+}
+
 TEST(Config, WrongCommandLinesEndWithAnError) {
   const std::vector<std::vector<const char *>> wrong = {
       {},
@@ -56,6 +86,7 @@ TEST(Config, WrongCommandLinesEndWithAnError) {
       {"--id", "1", "--data", "/d", "--cluster", two, "--tick-ms", "0"},
       {"--id", "1", "--data", "/d", "--cluster", two, "--log-level", "loud"},
       {"--id", "1", "--data", "/d", "--cluster", two, "--max-value-bytes", "99999999"},
+      {"--id", "1", "--data", "/d", "--cluster", two, "--peer-secret-file", "/no/such/file"},
       {"--id", "1", "--data", "/d", "--cluster", two, "--nonsense"},
   };
   for (size_t i = 0; i < wrong.size(); ++i) {

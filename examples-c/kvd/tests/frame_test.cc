@@ -75,23 +75,6 @@ TEST(Frame, SizesOutsideTheLimitAreRefusedAtOnce) {
   EXPECT_EQ(parse_frame(empty, limit).status, Status::error);
 }
 
-TEST(Handshake, RoundTrips) {
-  const Handshake handshake{"test-cluster_1.x", 3, 12};
-  const std::string line = encode_handshake(handshake);
-  EXPECT_EQ(line, "kvd-peer 1 test-cluster_1.x 3 12\n");
-  EXPECT_EQ(parse_handshake(line.substr(0, line.size() - 1)), handshake);
-}
-
-TEST(Handshake, AnythingElseIsRefused) {
-  for (const char *line :
-       {"", "kvd-peer", "kvd-peer 1 c 1", "kvd-peer 2 c 1 2", "kvd-peer 1 c 1 2 3",
-        "kvd-peer 1 c x 2", "kvd-peer 1 c 1 -2", "kvd-peer 1 c! 1 2", "kvd-peer  1 c 1 2",
-        "kvd-peer 1 c 1 2 ", "kvd-peer 1 c 1 2\r", "GET / HTTP/1.1",
-        "kvd-peer 1 c 1 99999999999999999999"}) {
-    EXPECT_EQ(parse_handshake(line), std::nullopt) << line;
-  }
-}
-
 TEST(ByteReader, FailsOnceAndForAll) {
   ByteReader reader(
       std::string_view("\x05"

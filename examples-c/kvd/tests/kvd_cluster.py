@@ -138,6 +138,7 @@ class Cluster:
         self.peer_addresses = {node: (host, ports[node - 1]) for node in self.ids}
         self.addresses = {node: (host, ports[n + node - 1]) for node in self.ids}
         self.processes = {}
+        self.begun = set()  # nodes that were started once: only the first start may begin a new cluster
         if start:
             try:
                 for node in self.ids:
@@ -173,14 +174,15 @@ class Cluster:
             for node in self.ids
         )
 
-    def command(self, node):
-        """The node's command line."""
+    def command(self, node, bootstrap=False):
+        """The node's command line; `bootstrap` lets its empty directory become one of a new cluster."""
         return [
             *self.prefix,
             self.kvd,
             "--id", str(node),
             "--data", str(self.data_directory(node)),
             "--cluster", self.cluster_argument(),
+            *(["--bootstrap"] if bootstrap else []),
             *self.options,
         ]  # fmt: skip
 
@@ -188,13 +190,17 @@ class Cluster:
         process = self.processes.get(node)
         return process is not None and process.poll() is None
 
-    def start(self, node, timeout=PATIENCE, wait=True, **popen):
-        """Starts the node and waits until it answers PING (unless `wait` is false)."""
+    def start(self, node, timeout=PATIENCE, wait=True, bootstrap=None, **popen):
+        """Starts the node and waits until it answers PING (unless `wait` is false). The cluster begins when
+        all nodes were started once; `bootstrap` is whether the node may begin one, by default at its first
+        start."""
         if self.running(node):
             raise ClusterError(f"node {node} runs already")
+        bootstrap = node not in self.begun if bootstrap is None else bootstrap
+        self.begun.add(node)
         with open(self.log_path(node), "ab") as log:
             self.processes[node] = subprocess.Popen(
-                self.command(node), stdin=subprocess.DEVNULL, stdout=log, stderr=log, **popen
+                self.command(node, bootstrap), stdin=subprocess.DEVNULL, stdout=log, stderr=log, **popen
             )
         if wait:
             self.wait_for_ping(node, timeout)

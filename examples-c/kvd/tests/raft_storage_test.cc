@@ -124,7 +124,8 @@ class Node {
   }
 
   void install(const raft_snapshot &snapshot, rocksdb::WriteBatch &batch) {
-    ASSERT_TRUE(install_snapshot(view_of(snapshot.data), SlotRange{}, *engine_, batch));
+    ASSERT_TRUE(is_snapshot_of(view_of(snapshot.data), SlotRange{}));
+    install_snapshot(view_of(snapshot.data), SlotRange{}, *engine_, batch);
     storage_->stage_applied(snapshot.index, snapshot.term);
     storage_->stage_apply_state(batch);
     snapshot_index_ = snapshot.index;
@@ -392,15 +393,6 @@ TEST(RaftStorage, DamageIsFoundWhenItIsLoaded) {
   engine->write(batch, true);
   EXPECT_EXIT(RaftStorage(*engine, snapshots, region_id), testing::ExitedWithCode(1),
               "applied index 5 is not in the log");
-}
-
-TEST(Engine, BelongsToOneStoreOfOneCluster) {
-  TestEngine engine;
-  const std::string directory = engine.directory() + "/other";
-  Engine::open(directory, "test", 1).reset();
-  EXPECT_EXIT(Engine::open(directory, "test", 2), testing::ExitedWithCode(1), "belongs to store 1");
-  EXPECT_EXIT(Engine::open(directory, "else", 1), testing::ExitedWithCode(1), "cluster 'test'");
-  EXPECT_NE(Engine::open(directory, "test", 1), nullptr);
 }
 
 }  // namespace

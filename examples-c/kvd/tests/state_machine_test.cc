@@ -341,7 +341,8 @@ TEST_F(StateMachine, SnapshotsCarryAllKeysToAnotherStore) {
 
   write_all({{"flushall"}, {"mset", "a", "other", "old", "1"}});
   rocksdb::WriteBatch install;
-  ASSERT_TRUE(install_snapshot(snapshot->data, SlotRange{}, *engine_, install));
+  ASSERT_TRUE(is_snapshot_of(snapshot->data, SlotRange{}));
+  install_snapshot(snapshot->data, SlotRange{}, *engine_, install);
   keys_->forget();
   engine_->write(install, true);
   EXPECT_EQ(read({"mget", "a", "old", "", "c"}),
@@ -356,10 +357,10 @@ TEST_F(StateMachine, BrokenSnapshotsAreRefused) {
   const std::string bytes = build_snapshot(*engine_, 1, SlotRange{}, 1 << 20)->data;
   rocksdb::WriteBatch install;
   for (size_t cut = 0; cut < bytes.size(); ++cut) {
-    EXPECT_FALSE(install_snapshot(bytes.substr(0, cut), SlotRange{}, *engine_, install)) << cut;
+    EXPECT_FALSE(is_snapshot_of(bytes.substr(0, cut), SlotRange{})) << cut;
   }
-  EXPECT_FALSE(install_snapshot(bytes + "x", SlotRange{}, *engine_, install));
-  EXPECT_FALSE(install_snapshot(bytes, SlotRange{0, 1}, *engine_, install))
+  EXPECT_FALSE(is_snapshot_of(bytes + "x", SlotRange{}));
+  EXPECT_FALSE(is_snapshot_of(bytes, SlotRange{0, 1}))
       << "keys of other slots";
   EXPECT_EQ(install.Count(), 0u);
 }

@@ -4,7 +4,6 @@
 import contextlib
 import random
 import resource
-import shutil
 import signal
 import threading
 import time
@@ -137,20 +136,6 @@ def test_a_follower_away_past_compaction_gets_a_snapshot(make_cluster):
         cluster.kill(away)
         cluster.start(away)
         cluster.wait_applied()
-
-
-def test_a_store_that_lost_its_data_is_noticed(make_cluster):
-    with make_cluster() as cluster:
-        with cluster.leader_client() as client:
-            client.set("k", "v")
-        cluster.wait_applied()
-        lost = cluster.followers()[0]
-        cluster.kill(lost)
-        shutil.rmtree(cluster.data_directory(lost))
-        cluster.start(lost)
-        wait_until(lambda: "lost data" in cluster.log(lost), what="the complaint")
-        with cluster.leader_client() as client:
-            assert client.set("k", "w") and client.get("k") == "w"
 
 
 def test_without_a_majority_nothing_is_acknowledged(make_cluster):

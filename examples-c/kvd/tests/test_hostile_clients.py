@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from kvd_cluster import wait_until
-from raw_bytes import connect, frame, handshake, receive_all
+from raw_bytes import PeerConnection, connect, facts_of_callers, frame, receive_all
 
 
 def assert_still_serves(cluster):
@@ -57,35 +57,60 @@ def test_garbage_to_the_stores_port(shared):
     target, pretended = followers[0], followers[1]
     address = shared.peer_addresses[target]
     term = shared.status(target)["term"]
-    hello = handshake(pretended, target)
+    nonce = b"0" * 32
     for request in [
         b"GET / HTTP/1.1\r\n\r\n",
-        b"\x00" * 1000,
-        b"kvd-peer" * 100,
-        handshake(pretended, target, cluster_id="another"),
-        handshake(pretended, pretended),  # meant for another store
-        handshake(target, target),  # from itself
-        handshake(77, target),  # from a stranger
-        hello + frame(b"not a message"),
-        hello + frame(b""),
-        hello + frame(b"\x08\x05\x10\x02\x18\x03", checksum=1),
-        hello + frame(b"x", size=0xFFFFFFFF),
-        hello + frame(generator.randbytes(200)),
-        hello + generator.randbytes(5000),
+        b"\x00" * 5000,
+        b"kvd-peer" * 1000,
+        b"kvd-peer 1 kvd %d %d\n" % (pretended, target),  # of the version before
+        b"kvd-peer 2 another %d %d %s\n" % (pretended, target, nonce),
+        b"kvd-peer 2 kvd %d %d %s\n" % (pretended, pretended, nonce),  # meant for another store
+        b"kvd-peer 2 kvd %d %d %s\n" % (target, target, nonce),  # from itself
+        b"kvd-peer 2 kvd 77 %d %s\n" % (target, nonce),  # from a stranger
+        frame(b"not a handshake"),
+        generator.randbytes(5000),
     ]:
         with connect(address) as connection, contextlib.suppress(OSError):
             connection.sendall(request)
             assert receive_all(connection) == b"", request[:50]
-    # A message for a Region that is not here is not garbage: it is dropped.
-    with connect(address) as connection:
-        connection.sendall(hello + frame(b"whatever", region=99))
-    for _ in range(100):
-        payload = bytearray(generator.randbytes(generator.randrange(1, 60)))
-        payload[0] = generator.choice([0x08, 0x10, 0x18, 0x20, 0x28, 0x32, 0x3A, 0x42])
+    for answer in (b"", b"\n", b"kvd-store\n", b"x" * 5000, b"kvd-store - " + nonce + b" 1 1 1 " + nonce * 2 + b"\n"):
         with connect(address) as connection, contextlib.suppress(OSError):
-            connection.sendall(hello + frame(bytes(payload)))
+            connection.sendall(b"kvd-peer 2 kvd %d %d %s\n" % (pretended, target, nonce) + answer)
+            connection.shutdown(socket.SHUT_WR)
+            assert receive_all(connection).count(b"\n") == 1, answer
     assert shared.status(target)["term"] >= term
     assert_still_serves(shared)
+
+
+def test_garbage_after_a_handshake(make_cluster):
+    generator = random.Random(3)
+    with make_cluster() as cluster:
+        cluster.leader()
+        cluster.kill(3)
+        facts = facts_of_callers(cluster.peer_addresses[3], 3, [1, 2])
+        cluster.start(3)
+        address = cluster.peer_addresses[1]
+        for frames in [
+            frame(b"not a message"),
+            frame(b""),
+            frame(b"\x08\x05\x10\x02\x18\x03", checksum=1),
+            frame(b"x", size=0xFFFFFFFF),
+            frame(generator.randbytes(200)),
+            generator.randbytes(5000),
+        ]:
+            with PeerConnection(address, 2, 1, facts[2]) as connection:
+                assert connection.accepted
+                connection.send(frames)
+                assert connection.closed() == b"", frames[:50]
+        # A message for a Region that is not here is not garbage: it is dropped.
+        with PeerConnection(address, 2, 1, facts[2]) as connection:
+            connection.send(frame(b"whatever", region=99))
+        for _ in range(100):
+            payload = bytearray(generator.randbytes(generator.randrange(1, 60)))
+            payload[0] = generator.choice([0x08, 0x10, 0x18, 0x20, 0x28, 0x32, 0x3A, 0x42])
+            with PeerConnection(address, 2, 1, facts[2]) as connection:
+                connection.send(frame(bytes(payload)))
+        assert_still_serves(cluster)
 
 
 def test_a_slow_client_is_not_buffered_without_end(shared, leader):
