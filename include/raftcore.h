@@ -144,6 +144,9 @@ extern "C" {
 /// and nothing has changed. Take a ready view, or try again later. docs/limits.md has all of them.
 #define RAFT_ERR_LIMIT (-26)
 
+/// A recovery or a restore would be unsafe or makes no sense (raft_node_last_error(NULL, ..) says why).
+#define RAFT_ERR_RECOVERY (-27)
+
 /// An error for which this version of the interface has no code. raft_node_last_error explains it.
 #define RAFT_ERR_OTHER (-39)
 
@@ -363,6 +366,9 @@ typedef struct raft_message_buffer raft_message_buffer;
 /// RAFT_ERR_FORKED, and raft_node_free does nothing: what the node has stays where it is, and no release
 /// callback is called. The child may make nodes of its own.
 typedef struct raft_node raft_node;
+
+/// What raft_recover or raft_restore has found to be written. Does not change; any thread may read it.
+typedef struct raft_recovery raft_recovery;
 
 /// A snapshot that the library owns, its data perhaps lent by the host. Does not change; any thread
 /// may read it.
@@ -1042,6 +1048,59 @@ typedef struct raft_storage_finding {
   /// If broken: what came. If not checked: why not. Empty otherwise.
   const char *got;
 } raft_storage_finding;
+
+/// How far a survivor's log reaches. The survivor whose `last` is the greatest, by term and then by index,
+/// is the one to recover from.
+typedef struct raft_log_position {
+  /// The node.
+  uint64_t node;
+  /// The latest term it has seen.
+  uint64_t term;
+  /// The last entry of its log.
+  raft_entry_id last;
+  /// Highest index that it knows to be committed.
+  uint64_t commit;
+} raft_log_position;
+
+/// What is to become of a survivor: for raft_recover. Set unused bytes to zero.
+typedef struct raft_recovery_request {
+  /// sizeof(raft_recovery_request).
+  size_t struct_size;
+  /// The survivor whose storage is read.
+  uint64_t node;
+  /// As raft_config.applied when the node was last made from this storage.
+  uint64_t applied;
+  /// The new membership: this node as a voter, best alone. Others have new ids and an empty storage, or
+  /// are among `survivors`.
+  const raft_conf_state *members;
+  /// The positions of all other survivors; may be NULL if there are none.
+  const raft_log_position *survivors;
+  /// How many there are.
+  size_t survivors_len;
+  /// As raft_config.dialect.
+  int32_t dialect;
+} raft_recovery_request;
+
+/// What is to be written, and what that means: see raft_recovery_view. All of it is borrowed from the
+/// raft_recovery.
+typedef struct raft_recovery_plan {
+  /// sizeof(raft_recovery_plan), set by the caller.
+  size_t struct_size;
+  /// What to store, in one batch, exactly as raft_host.persist does it.
+  const raft_persist *persist;
+  /// The membership at the end of the log as it is now; of a backup, the one in it.
+  raft_conf_state before;
+  /// The last entry that is kept: all of the log; of a backup, the last entry that it covers.
+  raft_entry_id last;
+  /// The highest index known to be committed until now. Entries from here to `last` become committed
+  /// although nobody may have been told that they are: clients may see writes that they gave up.
+  uint64_t committed;
+  /// Membership changes of the log behind the applied entry: they take effect before the new ones.
+  uint64_t changes;
+  /// Whether entries may be missing that were committed and acknowledged: the members that are neither
+  /// this node nor among the survivors are enough to commit by themselves.
+  bool may_miss_committed;
+} raft_recovery_plan;
 
 /// Says in English what `status` means. Any integer is allowed. Never NULL; the text is static.
 /// Any thread.
@@ -2089,6 +2148,82 @@ RAFT_NODISCARD
 raft_status raft_storage_check(const raft_checked_storage *storage,
                                void (*report)(void *context, const raft_storage_finding *finding),
                                void *context);
+
+/// Tells how far the log of `node` reaches, for choosing the survivor to recover from.
+///
+/// `storage` is read during the call, and its release is not called. Neither pointer is NULL. Any thread.
+/// Errors: RAFT_ERR_INCONSISTENT_STORAGE, RAFT_ERR_STORAGE, RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_recovery_position(const raft_storage *storage,
+                                   uint64_t node,
+                                   raft_log_position *out);
+
+/// Says what has to be written into a survivor's storage so that it goes on with a new membership,
+/// although a quorum of the old one is lost for good. Offline: no node runs on the storage. The log stays;
+/// membership changes behind its end, committed, lead to the new membership, and the term is raised.
+///
+/// The lost members must not come back: give the group a new id in the hosts' handshake, and every machine
+/// that joins a new node id and an empty storage. docs/operations.md goes through it.
+///
+/// `storage` is read during the call, and its release is not called. No pointer is NULL;
+/// request->struct_size is set. On success `*out` is to be freed with raft_recovery_free. Any thread.
+/// Errors: RAFT_ERR_RECOVERY (it is refused; raft_node_last_error(NULL, ..) says why),
+/// RAFT_ERR_CONF_CHANGE (the membership contradicts itself), RAFT_ERR_INCONSISTENT_STORAGE,
+/// RAFT_ERR_STORAGE, RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_recover(const raft_storage *storage,
+                         const raft_recovery_request *request,
+                         raft_recovery **out);
+
+/// Says what each first member of a new group has to write into its empty storage to start from a backup:
+/// the same on all of them. raft_config.applied is then the backup's index. The new group has an id of
+/// its own in the hosts' handshake, and its nodes have ids that the old group never had.
+///
+/// `backup` is borrowed during the call. Neither pointer is NULL. On success `*out` is to be freed with
+/// raft_recovery_free. Any thread. Errors: RAFT_ERR_DECODE (damaged, or no backup), RAFT_ERR_RECOVERY and
+/// RAFT_ERR_CONF_CHANGE (nobody can begin with such members), RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_restore(raft_slice backup,
+                         const raft_conf_state *members,
+                         raft_recovery **out);
+
+/// Shows what is to be written. `buffer` and `out` are not NULL; out->struct_size is set. What `*out`
+/// points to lives as long as the recovery.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_recovery_view(const raft_recovery *buffer,
+                               raft_recovery_plan *out);
+
+/// Frees a recovery. NULL is allowed. Any thread.
+RAFT_API void raft_recovery_free(raft_recovery *buffer);
+
+/// Encodes a backup of a snapshot: the latest one of a storage, or one that the host makes of its state
+/// for this, with the last applied entry and the membership there. The bytes say what they are and notice
+/// damage. As raft_conf_state_encode.
+///
+/// Any thread. Errors: RAFT_ERR_TOO_LARGE (nothing but `*needed` was written),
+/// RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_backup_encode(const raft_snapshot *snapshot,
+                               uint8_t *buffer,
+                               size_t capacity,
+                               size_t *needed);
+
+/// Decodes a backup: the state, the last entry that it covers, and the old group's membership. `backup` is
+/// borrowed during the call. `out` is not NULL; on success `*out` is to be freed with
+/// raft_snapshot_buffer_free.
+///
+/// Any thread. Errors: RAFT_ERR_DECODE (damaged, or no backup), RAFT_ERR_INVALID_ARGUMENT.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_backup_decode(raft_slice backup,
+                               raft_snapshot_buffer **out);
 
 /// Borrows `len` bytes at `data`.
 static inline raft_slice raft_slice_of(const void *data, size_t len) {

@@ -22,6 +22,7 @@
 #include "raftcore/observer.hpp"
 #include "raftcore/owned.hpp"
 #include "raftcore/ready.hpp"
+#include "raftcore/recovery.hpp"
 #include "raftcore/storage.hpp"
 #include "raftcore/storage_check.hpp"
 #include "raftcore/view.hpp"

@@ -76,6 +76,9 @@ pub enum Error {
     /// The node knows no leader to pass the request to.
     #[error("no leader known")]
     NoLeader,
+    /// A recovery would be unsafe or make no sense; nothing was planned.
+    #[error("recovery refused: {0}")]
+    Recovery(#[from] RecoveryError),
     /// A limit of the configuration is reached: the message or request was not taken. Try again later.
     #[error("{0}")]
     LimitReached(#[from] Limit),
@@ -94,6 +97,37 @@ pub enum Limit {
     /// [`crate::Config::max_waiting_bytes`]: the host has to take a `Ready` first.
     #[error("too many bytes wait for the next Ready (max_waiting_bytes)")]
     WaitingBytes,
+}
+
+/// Why a group is not recovered from a survivor's storage, or restored.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecoveryError {
+    /// Another survivor's log has more: recover from that one.
+    #[error("node {0} survived with a log that has more: recover from that one")]
+    BetterSurvivor(NodeId),
+    /// The survivor is no member of the group, by its own log.
+    #[error("node {0} is no member of the group, by its own log")]
+    NotMember(NodeId),
+    /// The survivor is no voter of the new membership.
+    #[error("node {0} is no voter of the new membership")]
+    NotVoter(NodeId),
+    /// A lost member is in the new membership: its disk is gone, and it may have voted. It may join later
+    /// under a new id.
+    #[error("node {0} is lost, and may come back only under a new id")]
+    LostMember(NodeId),
+    /// The new membership is joint.
+    #[error("the new membership is joint")]
+    JointMembership,
+    /// The log ends with this very membership.
+    #[error("the log ends with this membership: there is nothing to change")]
+    NothingToChange,
+    /// There is no later term to go on in.
+    #[error("there is no later term than {0} to go on in")]
+    TermTooHigh(u64),
+    /// The log has no further index.
+    #[error("the log is full")]
+    LogFull,
 }
 
 /// Why a proposal was not taken.

@@ -41,9 +41,11 @@
 //! - [`Storage`], [`MemoryStorage`]: what the node reads from its host. [`storage::check`] tries a
 //!   host's own.
 //! - [`ConfState`], [`ConfChangeV2`]: membership.
+//! - [`recovery`], [`backup`]: what an operator does when a quorum is lost.
 //! - [`trace`]: what a node does, for etcd/raft's TLA+ specification.
 #![forbid(unsafe_code)]
 
+pub mod backup;
 mod config;
 mod entry;
 mod error;
@@ -57,6 +59,7 @@ mod quorum;
 mod raft;
 mod raw_node;
 mod ready;
+pub mod recovery;
 mod status;
 pub mod storage;
 pub mod trace;
@@ -67,7 +70,9 @@ pub use bytes::Bytes;
 
 pub use config::{Config, HANDSHAKE_BYTES, NO_LIMIT, ReadMode};
 pub use entry::{Entries, Entry, EntryKind, EntryRuns, EntryRunsIter, encoded_len, fitting, payload_len};
-pub use error::{ConfChangeError, ConfigError, DecodeError, DropReason, Error, Limit, StorageError};
+pub use error::{
+    ConfChangeError, ConfigError, DecodeError, DropReason, Error, Limit, RecoveryError, StorageError,
+};
 pub use input::{Ack, Proposed, SnapshotStatus};
 pub use membership::{
     ConfChange, ConfChangeKind, ConfChangeOp, ConfChangeV2, ConfState, Configuration, MAX_MEMBERS, Transition,

@@ -265,4 +265,28 @@ AT(raft_storage_finding, outcome, 24);
 AT(raft_storage_finding, expected, 32);
 AT(raft_storage_finding, got, 40);
 
+SIZE(raft_log_position, 40);
+AT(raft_log_position, node, 0);
+AT(raft_log_position, term, 8);
+AT(raft_log_position, last, 16);
+AT(raft_log_position, commit, 32);
+
+SIZE(raft_recovery_request, 56);
+AT(raft_recovery_request, struct_size, 0);
+AT(raft_recovery_request, node, 8);
+AT(raft_recovery_request, applied, 16);
+AT(raft_recovery_request, members, 24);
+AT(raft_recovery_request, survivors, 32);
+AT(raft_recovery_request, survivors_len, 40);
+AT(raft_recovery_request, dialect, 48);
+
+SIZE(raft_recovery_plan, 128);
+AT(raft_recovery_plan, struct_size, 0);
+AT(raft_recovery_plan, persist, 8);
+AT(raft_recovery_plan, before, 16);
+AT(raft_recovery_plan, last, 88);
+AT(raft_recovery_plan, committed, 104);
+AT(raft_recovery_plan, changes, 112);
+AT(raft_recovery_plan, may_miss_committed, 120);
+
 #endif

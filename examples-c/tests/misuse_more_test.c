@@ -9,6 +9,7 @@ static void freeing_nothing_is_allowed(void) {
   raft_ready_free(NULL);
   raft_conf_state_buffer_free(NULL);
   raft_conf_change_buffer_free(NULL);
+  raft_recovery_free(NULL);
   raft_snapshot_buffer_free(NULL);
   raft_message_buffer_free(NULL);
   raft_memory_storage_free(NULL);

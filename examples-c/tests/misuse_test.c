@@ -41,6 +41,8 @@ typedef struct Fixture {
   _Alignas(64) uint64_t zeros[256];  // could be anything
   raft_conf_change_buffer *shown_change;
   raft_message_buffer *shown_message;
+  raft_recovery *shown_recovery;
+  raft_recovery_request request;
   bool expect_len;  // the call tells how much room it needs
   size_t released;
   // Results.
@@ -51,6 +53,9 @@ typedef struct Fixture {
   raft_snapshot_buffer *snapshots;
   raft_message_buffer *messages;
   raft_memory_storage *storages;
+  raft_recovery *recoveries;
+  raft_recovery_plan plan;
+  raft_log_position position;
   raft_entry_id id;
   raft_status statuses[2];
   raft_config config;
@@ -64,6 +69,15 @@ typedef struct Fixture {
 } Fixture;
 
 static void release(void *context) { ++*(size_t *)context; }
+
+static void make_recovery(const raft_conf_state *members, raft_recovery **out) {
+  raft_snapshot snapshot = {0};
+  uint8_t backup[64];
+  size_t len = 0;
+  snapshot.term = snapshot.index = 1;
+  OK(raft_backup_encode(&snapshot, backup, sizeof backup, &len));
+  OK(raft_restore(raft_slice_of(backup, len), members, out));
+}
 
 static void fixture_make(Fixture *f) {
   raft_config config = good_config();
@@ -107,6 +121,12 @@ static void fixture_make(Fixture *f) {
   f->checked.struct_size = sizeof f->checked;
   OK(raft_conf_change_decode(&f->change_entry, RAFT_DIALECT_ETCD, &f->shown_change));
   OK(raft_message_decode(text("\x08\x0e\x10\x01\x18\x02\x20\x03"), &f->shown_message));
+  f->request.struct_size = sizeof f->request;
+  f->request.node = 1;
+  f->request.members = &f->state;
+  f->plan.struct_size = sizeof f->plan;
+  f->plan.committed = f->position.node = 77;
+  make_recovery(&f->state, &f->shown_recovery);
   f->id.index = f->len = f->config.id = f->hard_state.term = f->soft_state.leader = 77;
   f->statuses[0] = f->statuses[1] = 77;
   f->progress.id = f->info.id = f->message_info.from = f->memory_info.last_term = 77;
@@ -117,6 +137,7 @@ static void fixture_make(Fixture *f) {
 static void fixture_check_results(const Fixture *f) {
   CHECK(f->other == NULL && f->view == NULL && f->members == NULL && f->changes == NULL);
   CHECK(f->snapshots == NULL && f->messages == NULL && f->storages == NULL);
+  CHECK(f->recoveries == NULL && f->plan.committed == 77 && f->position.node == 77);
   CHECK(f->storage.context == NULL && f->memory_info.last_term == 77);
   CHECK(f->id.index == 77 && f->config.id == 77 && f->hard_state.term == 77);
   CHECK(f->soft_state.leader == 77 && f->statuses[0] == 77 && f->statuses[1] == 77);
@@ -134,6 +155,7 @@ static void fixture_free(Fixture *f) {
   raft_memory_storage_free(f->memory);
   raft_conf_change_buffer_free(f->shown_change);
   raft_message_buffer_free(f->shown_message);
+  raft_recovery_free(f->shown_recovery);
 }
 
 #define X text("x")

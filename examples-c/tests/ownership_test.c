@@ -324,6 +324,40 @@ static void observers(void) {
   CHECK(lent == 0);
 }
 
+static void recoveries(void) {
+  static const uint64_t ids[] = {1, 2, 3};
+  const raft_conf_state alone = {.voters = ids, .voters_len = 1};
+  raft_recovery_request request = {.struct_size = sizeof request, .node = 1, .members = &alone};
+  raft_snapshot snapshot = {.term = 2, .index = 7, .conf_state = alone};
+  raft_recovery *recovery = NULL;
+  raft_snapshot_buffer *decoded = NULL;
+  raft_recovery_plan plan = {.struct_size = sizeof plan};
+  uint8_t backup[128];
+  size_t len = 0;
+  Disk disk = {0};
+  disk_format(&disk, ids, 3);
+  const raft_storage storage = disk_storage(&disk);
+  OK(raft_recover(&storage, &request, &recovery));
+  OK(raft_recovery_view(recovery, &plan));
+  raft_recovery_free(recovery);
+  CHECK(!disk.released);
+  request.node = 9;
+  EXPECT(raft_recover(&storage, &request, &recovery), RAFT_ERR_RECOVERY);
+  disk_free(&disk);
+  snapshot.data = text("state");
+  OK(raft_backup_encode(&snapshot, backup, sizeof backup, &len));
+  OK(raft_restore(raft_slice_of(backup, len), &alone, &recovery));
+  OK(raft_recovery_view(recovery, &plan));
+  OK(raft_snapshot_buffer_share(plan.persist->snapshot_buffer, &decoded));
+  raft_recovery_free(recovery);
+  raft_snapshot_buffer_free(decoded);
+  OK(raft_backup_decode(raft_slice_of(backup, len), &decoded));
+  raft_snapshot_buffer_free(decoded);
+  backup[len - 1] ^= 1;
+  EXPECT(raft_backup_decode(raft_slice_of(backup, len), &decoded), RAFT_ERR_DECODE);
+  EXPECT(raft_restore(raft_slice_of(backup, len), &alone, &recovery), RAFT_ERR_DECODE);
+}
+
 static void errors(void) {
   char detail[64];
   raft_node *node = make(false, false);
@@ -350,6 +384,7 @@ int main(void) {
       {"lent snapshots", lent_snapshots},
       {"memory storages", memory_storages},
       {"observers", observers},
+      {"recoveries", recoveries},
       {"errors", errors},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

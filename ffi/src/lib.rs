@@ -65,6 +65,8 @@ mod observe;
 
 mod storage_check;
 
+mod recovery;
+
 pub use ack::*;
 pub use codec::*;
 pub use conf_change::*;
@@ -82,6 +84,7 @@ pub use node::*;
 pub use observe::*;
 pub use propose::*;
 pub use ready::*;
+pub use recovery::*;
 pub use sink::*;
 pub use snapshot::*;
 pub use status::*;

@@ -73,6 +73,8 @@ pub const RAFT_ERR_FORKED: i32 = -25;
 /// A limit of raft_config is reached (raft_node_last_error names it): the message or request was not taken,
 /// and nothing has changed. Take a ready view, or try again later. docs/limits.md has all of them.
 pub const RAFT_ERR_LIMIT: i32 = -26;
+/// A recovery or a restore would be unsafe or makes no sense (raft_node_last_error(NULL, ..) says why).
+pub const RAFT_ERR_RECOVERY: i32 = -27;
 /// An error for which this version of the interface has no code. raft_node_last_error explains it.
 pub const RAFT_ERR_OTHER: i32 = -39;
 
@@ -123,6 +125,7 @@ pub(crate) fn message(status: raft_status) -> &'static CStr {
         RAFT_ERR_INVARIANT => c"the node's state contradicts itself",
         RAFT_ERR_FORKED => c"it was inherited from another process by fork",
         RAFT_ERR_LIMIT => c"a limit of the configuration is reached",
+        RAFT_ERR_RECOVERY => c"the recovery is refused",
         RAFT_ERR_OTHER => c"an error without a code of its own",
         RAFT_ERR_COMPACTED => c"the entry was compacted",
         RAFT_ERR_UNAVAILABLE => c"the entry is not there",
@@ -195,6 +198,7 @@ fn status_of(error: &Error) -> raft_status {
         Error::InvalidTransferee(_) => RAFT_ERR_INVALID_TRANSFEREE,
         Error::NoLeader => RAFT_ERR_NO_LEADER,
         Error::LimitReached(_) => RAFT_ERR_LIMIT,
+        Error::Recovery(_) => RAFT_ERR_RECOVERY,
         _ => RAFT_ERR_OTHER,
     }
 }
@@ -261,7 +265,7 @@ impl fmt::Display for Failure {
 
 #[cfg(test)]
 mod tests {
-    use raftcore::{ConfChangeError, ConfigError, DropReason, Limit};
+    use raftcore::{ConfChangeError, ConfigError, DropReason, Limit, RecoveryError};
 
     use super::*;
 
@@ -285,6 +289,7 @@ mod tests {
             Error::InvalidTransferee(1),
             Error::NoLeader,
             Error::LimitReached(Limit::PendingReads),
+            Error::Recovery(RecoveryError::LogFull),
         ];
         let mut codes: Vec<_> = errors.iter().map(status_of).collect();
         assert!(!codes.contains(&RAFT_ERR_OTHER));
@@ -295,7 +300,7 @@ mod tests {
 
     #[test]
     fn each_code_has_words_of_its_own() {
-        let codes = (RAFT_ERR_LIMIT..=RAFT_OK).chain(RAFT_ERR_IO..=RAFT_ERR_OTHER);
+        let codes = (RAFT_ERR_RECOVERY..=RAFT_OK).chain(RAFT_ERR_IO..=RAFT_ERR_OTHER);
         let mut words: Vec<_> = codes.map(message).collect();
         let count = words.len();
         assert!(!words.contains(&message(i32::MIN)));

@@ -149,9 +149,9 @@ impl HostStorage {
     ///
     /// # Safety
     /// As `read`.
-    pub(crate) unsafe fn lent(storage: *const raft_storage) -> Result<Self, Failure> {
+    pub(crate) unsafe fn lent(storage: *const raft_storage, name: &'static str) -> Result<Self, Failure> {
         // SAFETY: the same contract.
-        let mut table = unsafe { sized::read(storage, NO_STORAGE, "storage.storage") }?;
+        let mut table = unsafe { sized::read(storage, NO_STORAGE, name) }?;
         table.release = None;
         // SAFETY: it was just read.
         unsafe { Self::read(&raw const table) }

@@ -203,14 +203,14 @@ impl CheckedHost {
             return Err(Failure::argument(*name, "is NULL"));
         }
         // SAFETY: the same contract.
-        let reads = unsafe { HostStorage::lent(table.storage) }?;
+        let reads = unsafe { HostStorage::lent(table.storage, "storage.storage") }?;
         Ok(Self { table, reads, lent: Vec::new() })
     }
 
     /// After the host may have changed it.
     fn read_again(&mut self) -> Result<(), StorageError> {
         // SAFETY: `read` relied on the same, and the header demands it until the call returns.
-        let reads = unsafe { HostStorage::lent(self.table.storage) };
+        let reads = unsafe { HostStorage::lent(self.table.storage, "storage.storage") };
         self.reads = reads.map_err(|failure| StorageError::Contract(failure.to_string()))?;
         Ok(())
     }

@@ -277,6 +277,30 @@ layouts! {
         expected: 32,
         got: 40,
     }
+    raft_log_position: 40 {
+        node: 0,
+        term: 8,
+        last: 16,
+        commit: 32,
+    }
+    raft_recovery_request: 56 {
+        struct_size: 0,
+        node: 8,
+        applied: 16,
+        members: 24,
+        survivors: 32,
+        survivors_len: 40,
+        dialect: 48,
+    }
+    raft_recovery_plan: 128 {
+        struct_size: 0,
+        persist: 8,
+        before: 16,
+        last: 88,
+        committed: 104,
+        changes: 112,
+        may_miss_committed: 120,
+    }
 }
 
 #[test]

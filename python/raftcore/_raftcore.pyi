@@ -32,10 +32,15 @@ __all__ = [
     "check_handshake",
     "check_storage",
     "config_defaults",
+    "decode_backup",
     "decode_conf_change",
+    "encode_backup",
     "encode_conf_change",
     "encode_conf_change_v1",
     "handshake",
+    "log_position",
+    "recover",
+    "restore",
 ]
 
 __version__: Final[str]
@@ -596,6 +601,30 @@ def handshake(config: Config) -> bytes:
 
 def check_handshake(config: Config, peer: bytes) -> None:
     """Raises ConfigError if the peer that sent this handshake does not fit the configuration."""
+
+def log_position(storage: Storage, node: int) -> tuple[int, int, EntryId, int]:
+    """How far the log of a node reaches: what `raftcore.recovery.log_position` returns."""
+
+def recover(
+    storage: Storage,
+    node: int,
+    applied: int,
+    members: ConfState,
+    survivors: list[tuple[int, int, EntryId, int]],
+    dialect: _Dialect,
+) -> tuple[tuple[Entry, ...], HardState, ConfState, EntryId, int, int, bool]:
+    """What `raftcore.recovery.recover` makes its answer of."""
+
+def encode_backup(snapshot: Snapshot) -> bytes:
+    """The bytes of a backup of the snapshot."""
+
+def decode_backup(backup: Buffer) -> Snapshot:
+    """What a backup holds. Raises DecodeError."""
+
+def restore(backup: Buffer, members: ConfState) -> tuple[Snapshot, HardState]:
+    """Snapshot and hard state of each first member of a new group. Raises DecodeError, RecoveryRefused or
+    ConfChangeError.
+    """
 
 def config_defaults() -> dict[str, Any]:
     """The core's own defaults, by name of the field."""

@@ -27,6 +27,7 @@ __all__ = [
     "ProposalDropped",
     "RaftError",
     "ReadyOutstanding",
+    "RecoveryRefused",
     "Reentrant",
     "SnapshotOutOfDate",
     "SnapshotUnavailable",
@@ -189,6 +190,11 @@ class NoLeader(RaftError):
 class LimitReached(RaftError):
     """A limit of ``Config`` is reached, which the message names: the message or request was not
     taken. Take a ``Ready``, or try again later."""
+
+
+class RecoveryRefused(RaftError):
+    """A recovery or a restore would be unsafe, or makes no sense; the message says why. Nothing was
+    written."""
 
 
 class Reentrant(RaftError):

@@ -88,6 +88,7 @@ fn of_kind(py: Python<'_>, error: &core::Error) -> PyErr {
         core::Error::UnknownAck => "UnknownAck",
         core::Error::NoLeader => "NoLeader",
         core::Error::LimitReached(_) => "LimitReached",
+        core::Error::Recovery(_) => "RecoveryRefused",
         _ => "RaftError",
     };
     raise(py, class, (error.to_string(),))

@@ -21,6 +21,7 @@ mod node;
 mod observe;
 mod payload;
 mod ready;
+mod recovery;
 mod snapshot;
 mod state;
 mod status;
@@ -47,6 +48,8 @@ mod _raftcore {
     use crate::node::RawNode;
     #[pymodule_export]
     use crate::ready::Ready;
+    #[pymodule_export]
+    use crate::recovery::{decode_backup, encode_backup, log_position, recover, restore};
     #[pymodule_export]
     use crate::snapshot::Snapshot;
     #[pymodule_export]

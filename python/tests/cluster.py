@@ -27,6 +27,7 @@ from raftcore import (
     Unavailable,
     rpc,
 )
+from raftcore.sqlite import SqliteStorage
 
 
 class ListStorage(raftcore.Storage):
@@ -99,7 +100,7 @@ class ListStorage(raftcore.Storage):
         self.offset = EntryId(term, index)
 
 
-AnyStorage = ListStorage | MemoryStorage
+AnyStorage = ListStorage | MemoryStorage | SqliteStorage
 MakeStorage = Callable[[ConfState | None], AnyStorage]
 
 
