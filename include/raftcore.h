@@ -298,7 +298,8 @@ extern "C" {
 /// Log level: data was lost, or the library has a defect.
 #define RAFT_LOG_ERROR 1
 
-/// Log level: a callback or the storage failed.
+/// Log level: a callback or the storage failed; a member cannot be sent what it needs (once for each
+/// member and cause, and again if the cause went away and came back).
 #define RAFT_LOG_WARN 2
 
 /// Log level: roles, leaders and memberships change.
@@ -568,7 +569,7 @@ typedef struct raft_hard_state {
 /// that called the node, never two at a time, with the node locked: any call on the same node in
 /// them answers RAFT_ERR_REENTRANT. They must not throw, and not longjmp.
 ///
-/// All callbacks but release are required. Set unused bytes to zero.
+/// All callbacks but release and snapshot_for are required. Set unused bytes to zero.
 typedef struct raft_storage {
   /// sizeof(raft_storage).
   size_t struct_size;
@@ -599,12 +600,18 @@ typedef struct raft_storage {
   /// Index of the last entry; 0 for an empty storage.
   raft_status (*last_index)(void *context, uint64_t *index);
   /// The latest snapshot, to be sent to a peer that needs compacted entries, given with
-  /// raft_snapshot_sink_set or _set_encoded. Its index is at least first_index - 1.
-  /// RAFT_ERR_SNAPSHOT_UNAVAILABLE to be asked again later.
+  /// raft_snapshot_sink_set or _set_encoded. Its index is at least first_index - 1, and its membership
+  /// lists the peer. RAFT_ERR_SNAPSHOT_UNAVAILABLE to be asked again later. (A snapshot that does not
+  /// help the peer is not sent, and the observer hears why: RAFT_LOG_WARN.)
   raft_status (*snapshot)(void *context, raft_snapshot_sink *out);
   /// Called once, when the node needs the context no more: in raft_node_free, or in raft_node_new
   /// if that fails. NULL: nothing is called.
   void (*release)(void *context);
+  /// As `snapshot`, for this peer: for hosts that make snapshots on demand. The snapshot's membership
+  /// lists the peer, as the host's own does by then. Its data may be made when it is sent, together with
+  /// an index and a membership that are newer: the leader goes on from the index that the peer reports.
+  /// NULL: `snapshot` is called.
+  raft_status (*snapshot_for)(void *context, uint64_t peer, raft_snapshot_sink *out);
 } raft_storage;
 
 /// The place of a log entry. Term and index together identify an entry and all before it.

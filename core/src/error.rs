@@ -192,6 +192,24 @@ pub enum StorageError {
     },
 }
 
+impl StorageError {
+    /// Whether both have one cause: their numbers, which may be indexes, may differ.
+    pub(crate) fn has_same_cause(&self, other: &Self) -> bool {
+        let is_alike = |a: &str, b: &str| {
+            let words =
+                |text: &str| text.chars().filter(|letter| !letter.is_ascii_digit()).collect::<String>();
+            words(a) == words(b)
+        };
+        match (self, other) {
+            (Self::Contract(a), Self::Contract(b)) => is_alike(a, b),
+            (Self::Host { code, message }, Self::Host { code: other, message: words }) => {
+                code == other && is_alike(message, words)
+            }
+            _ => self == other,
+        }
+    }
+}
+
 /// What is wrong with a configuration.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("{field} {problem}")]

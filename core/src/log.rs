@@ -19,7 +19,7 @@ use crate::entry::{Entries, Entry, EntryRuns, SHARED_RUN};
 use crate::error::{Error, StorageError};
 use crate::message::Snapshot;
 use crate::storage::Storage;
-use crate::types::{EntryId, Index, MAX_INDEX, MAX_TERM, Term};
+use crate::types::{EntryId, Index, MAX_INDEX, MAX_TERM, NodeId, Term};
 
 /// At most so much is read from the host's storage at a time, however much is to be applied.
 const PAGE_BYTES: u64 = 1 << 20;
@@ -340,10 +340,10 @@ impl<S: Storage> RaftLog<S> {
     }
 
     /// The snapshot to send to a peer.
-    pub(crate) fn snapshot_to_send(&self) -> Result<Snapshot, StorageError> {
+    pub(crate) fn snapshot_to_send(&self, peer: NodeId) -> Result<Snapshot, StorageError> {
         match &self.snapshot {
             Some(snapshot) => Ok((**snapshot).clone()),
-            None => self.storage.snapshot(),
+            None => self.storage.snapshot_for(peer),
         }
     }
 

@@ -5,6 +5,7 @@ mod inflights;
 pub(crate) use inflights::Inflights;
 
 use crate::config::Config;
+use crate::error::StorageError;
 use crate::types::Index;
 
 /// How a member is replicated to.
@@ -44,6 +45,8 @@ pub(crate) struct Progress {
     pub(crate) due: Due,
     /// Heard from since the last quorum check.
     pub(crate) is_active: bool,
+    /// Why it could not be sent what it needs, since it was last sent something.
+    failure: Option<Box<StorageError>>,
     /// An Append was sent as a probe, or the window is full: wait for an answer.
     is_paused: bool,
     pub(crate) is_learner: bool,
@@ -60,6 +63,7 @@ impl Progress {
             state: ProgressState::Probe,
             due: Due::Nothing,
             is_active: false,
+            failure: None,
             is_paused: false,
             is_learner,
         }
@@ -114,6 +118,22 @@ impl Progress {
         }
         self.become_probe();
         self.is_paused = true;
+    }
+
+    /// Notes that the storage could not give what the member needs. Whether that is news.
+    pub(crate) fn fails_anew(&mut self, error: &StorageError) -> bool {
+        let is_known = self.failure.as_ref().is_some_and(|known| known.has_same_cause(error));
+        if !is_known {
+            self.failure = Some(Box::new(error.clone()));
+        }
+        !is_known
+    }
+
+    /// The member was sent something: what was in the way is gone.
+    pub(crate) fn served(&mut self) {
+        if self.failure.is_some() {
+            self.failure = None;
+        }
     }
 
     pub(crate) fn is_paused(&self) -> bool {

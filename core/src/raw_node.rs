@@ -14,7 +14,7 @@ use crate::message::Message;
 use crate::raft::role::Role;
 use crate::raft::{invariants, membership};
 use crate::ready::Ready;
-use crate::status::{ProgressStatus, Status};
+use crate::status::{ProgressStatus, Status, Unserved};
 use crate::storage::Storage;
 use crate::types::{EntryId, HardState, NodeId, SoftState};
 use crate::wire;
@@ -185,6 +185,13 @@ impl<S: Storage> RawNode<S> {
     /// failure stops nothing else, and the read is tried again.
     pub fn take_storage_error(&mut self) -> Option<StorageError> {
         self.awake().raft.shared.storage_error.take().map(|error| *error)
+    }
+
+    /// The members that this leader cannot send what they need, and why, for the host's log: each member
+    /// once for a cause, and again if the cause went away and came back. Each such failure also comes from
+    /// [`Self::take_storage_error`], except [`StorageError::SnapshotUnavailable`].
+    pub fn take_unserved(&mut self) -> Vec<Unserved> {
+        std::mem::take(&mut self.node.raft.shared.unserved)
     }
 
     /// Whether there is work for the host.

@@ -1,8 +1,11 @@
 //! A node's state, for people and for metrics.
 
+use std::fmt::{self, Display, Formatter};
+
+use crate::error::StorageError;
 use crate::membership::ConfState;
 use crate::progress::ProgressState;
-use crate::types::{EntryId, HardState, Index, NodeId, RoleKind, SoftState};
+use crate::types::{EntryId, HardState, Index, NO_NODE, NodeId, RoleKind, SoftState};
 
 /// A node's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,4 +64,23 @@ pub struct ProgressStatus {
     pub inflight_bytes: u64,
     /// Whether the window of Appends is full.
     pub is_inflight_full: bool,
+}
+
+/// A member that a leader cannot send what it needs, because the storage does not give it: its snapshot is
+/// older than the member's membership, say, or cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unserved {
+    /// The member; [`crate::NO_NODE`]: all of them, after a change of the membership.
+    pub peer: NodeId,
+    /// Why. [`StorageError::SnapshotUnavailable`]: the host says that it comes later.
+    pub error: StorageError,
+}
+
+impl Display for Unserved {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.peer {
+            NO_NODE => write!(f, "members cannot be sent what they need: {}", self.error),
+            peer => write!(f, "node {peer} cannot be sent what it needs: {}", self.error),
+        }
+    }
 }

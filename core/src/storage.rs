@@ -9,7 +9,7 @@ use crate::entry::Entries;
 use crate::error::StorageError;
 use crate::membership::ConfState;
 use crate::message::Snapshot;
-use crate::types::{HardState, Index, Term};
+use crate::types::{HardState, Index, NodeId, Term};
 
 /// The host's durable log, as the node reads it. The node never writes: all that must be stored is
 /// in a `Ready`, and the host stores it.
@@ -57,6 +57,14 @@ pub trait Storage {
     /// `first_index() - 1`, and its membership lists the peer: one that is older than the change that
     /// added the peer is of no use to it. Best made when asked, of what is applied. [`StorageError::SnapshotUnavailable`] to be asked again later.
     fn snapshot(&self) -> Result<Snapshot, StorageError>;
+
+    /// The same for this peer: for hosts that make snapshots on demand. The answer's membership lists the
+    /// peer, as the host's own does by then. Its data may be made when it is sent, together with an index
+    /// and a membership that are newer: the leader goes on from the index that the peer reports.
+    fn snapshot_for(&self, peer: NodeId) -> Result<Snapshot, StorageError> {
+        let _ = peer;
+        self.snapshot()
+    }
 }
 
 impl<S: Storage + ?Sized> Storage for Box<S> {
@@ -82,5 +90,9 @@ impl<S: Storage + ?Sized> Storage for Box<S> {
 
     fn snapshot(&self) -> Result<Snapshot, StorageError> {
         (**self).snapshot()
+    }
+
+    fn snapshot_for(&self, peer: NodeId) -> Result<Snapshot, StorageError> {
+        (**self).snapshot_for(peer)
     }
 }

@@ -74,7 +74,7 @@ AT(raft_hard_state, term, 0);
 AT(raft_hard_state, vote, 8);
 AT(raft_hard_state, commit, 16);
 
-SIZE(raft_storage, 72);
+SIZE(raft_storage, 80);
 AT(raft_storage, struct_size, 0);
 AT(raft_storage, context, 8);
 AT(raft_storage, initial_state, 16);
@@ -84,6 +84,7 @@ AT(raft_storage, first_index, 40);
 AT(raft_storage, last_index, 48);
 AT(raft_storage, snapshot, 56);
 AT(raft_storage, release, 64);
+AT(raft_storage, snapshot_for, 72);
 
 SIZE(raft_entry_id, 16);
 AT(raft_entry_id, term, 0);

@@ -10,6 +10,7 @@ namespace {
 class TriedStorage final : public raftcore::CheckedStorage {
  public:
   bool forgets_boundary_term = false;
+  std::uint64_t made_for = 0;  // whom the last snapshot was made for
 
   void initial_state(raft_hard_state &hard_state, raftcore::ConfStateSink conf_state) override {
     hard_state = hard_state_;
@@ -31,6 +32,10 @@ class TriedStorage final : public raftcore::CheckedStorage {
   std::uint64_t first_index() override { return compacted_.index + 1; }
   std::uint64_t last_index() override { return compacted_.index + log_.size(); }
   void snapshot(raftcore::SnapshotSink out) override { out.set_encoded(snapshot_); }
+  void snapshot_for(std::uint64_t peer, raftcore::SnapshotSink out) override {
+    made_for = peer;
+    snapshot(out);
+  }
 
   void reset() override {
     log_.clear();
@@ -84,6 +89,7 @@ TEST(Wrapper, AStorageIsTriedAgainstItsContract) {
     kept += finding.outcome == RAFT_RULE_KEPT;
   }
   EXPECT_GT(kept, 38u);
+  EXPECT_NE(storage.made_for, 0u) << "the table has no snapshot_for";
   storage.forgets_boundary_term = true;
   for (const raftcore::Finding &finding : raftcore::check_storage(storage)) {
     if (finding.outcome != RAFT_RULE_BROKEN) continue;

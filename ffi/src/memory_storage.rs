@@ -126,6 +126,7 @@ fn table(share: *const Log) -> raft_storage {
         last_index: Some(last_index),
         snapshot: Some(snapshot),
         release: Some(release),
+        snapshot_for: None,
     }
 }
 

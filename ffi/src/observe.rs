@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 
 use raftcore::trace::{EtcdTracer, etcd_line};
-use raftcore::{ConfState, HardState, Message, Ready, Response, SoftState, Status};
+use raftcore::{ConfState, HardState, Message, Ready, Response, SoftState, Status, StorageError};
 
 use crate::handle::{State, call, raft_node};
 use crate::json::{ids, role_name, type_name};
@@ -19,7 +19,8 @@ use crate::storage::NodeStorage;
 pub const RAFT_LOG_NONE: i32 = 0;
 /// Log level: data was lost, or the library has a defect.
 pub const RAFT_LOG_ERROR: i32 = 1;
-/// Log level: a callback or the storage failed.
+/// Log level: a callback or the storage failed; a member cannot be sent what it needs (once for each
+/// member and cause, and again if the cause went away and came back).
 pub const RAFT_LOG_WARN: i32 = 2;
 /// Log level: roles, leaders and memberships change.
 pub const RAFT_LOG_INFO: i32 = 3;
@@ -256,6 +257,17 @@ impl State {
                 message.term,
                 type_name(&message.body),
             ));
+        }
+    }
+
+    /// Tells which members cannot be sent what they need, and why: each once for a cause.
+    pub(crate) fn tell_unserved(&mut self, observer: &Observer) {
+        for unserved in self.raw.take_unserved() {
+            let level = match unserved.error {
+                StorageError::SnapshotUnavailable => RAFT_LOG_INFO,
+                _ => RAFT_LOG_WARN,
+            };
+            observer.log(level, &format!("node {}: {unserved}", self.raw.id()));
         }
     }
 

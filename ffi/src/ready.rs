@@ -247,6 +247,7 @@ impl State {
             error.into_iter().for_each(|error| node.note(&Failure::Core(error.into())));
         }
         if let Some(observer) = node.watcher() {
+            self.tell_unserved(&observer);
             self.tell_ready(&observer, &ready);
         }
         let term = self.raw.hard_state().term;

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use raftcore::{ConfState, Entry, Index, Snapshot, wire};
+use raftcore::{ConfState, Entry, Index, Snapshot, StorageError, wire};
 
 use crate::args;
 use crate::handle;
@@ -18,16 +18,76 @@ pub struct raft_entry_sink {
     max_bytes: u64,
     bytes: u64,
     pub(crate) full: bool,
+    pub(crate) refusal: Refusal,
 }
 
 /// Takes the membership that raft_storage.initial_state answers. Valid during that callback only.
+#[derive(Default)]
 pub struct raft_conf_state_sink {
     pub(crate) state: ConfState,
+    pub(crate) refusal: Refusal,
 }
 
 /// Takes the snapshot that raft_storage.snapshot answers. Valid during that callback only.
+#[derive(Default)]
 pub struct raft_snapshot_sink {
     pub(crate) snapshot: Option<Snapshot>,
+    pub(crate) refusal: Refusal,
+}
+
+/// Why a sink did not take what it was given last. The callback that used it only passes a status on, and
+/// may forget that too.
+#[derive(Default)]
+pub(crate) struct Refusal(Option<String>);
+
+impl Refusal {
+    pub(crate) fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// `text`, and why the sink refused what it got.
+    pub(crate) fn appended_to(&self, text: String) -> String {
+        self.0.as_ref().map_or(text.clone(), |why| format!("{text}; the sink refused what it got: {why}"))
+    }
+
+    /// The host broke the contract, and why that may be.
+    pub(crate) fn explain(&self, problem: String) -> StorageError {
+        StorageError::Contract(self.appended_to(problem))
+    }
+}
+
+/// A sink that remembers what it refused.
+trait Sink {
+    fn refusal(&mut self) -> &mut Refusal;
+}
+
+macro_rules! remembers {
+    ($($sink:ident),*) => {
+        $(impl Sink for $sink {
+            fn refusal(&mut self) -> &mut Refusal {
+                &mut self.refusal
+            }
+        })*
+    };
+}
+
+remembers!(raft_entry_sink, raft_conf_state_sink, raft_snapshot_sink);
+
+/// Puts something into a sink. A sink that is full has refused nothing: that is how it says so.
+///
+/// # Safety
+/// `sink` is NULL or the one that the running callback got; nobody else uses it until that returns.
+unsafe fn put<S: Sink>(sink: *mut S, put: impl FnOnce(&mut S) -> Result<(), Failure>) -> raft_status {
+    handle::without_node(|| {
+        // SAFETY: the same contract.
+        let sink = unsafe { sink.as_mut() }.ok_or_else(|| Failure::argument("sink", "is NULL"))?;
+        let result = put(sink);
+        sink.refusal().0 = match &result {
+            Ok(()) | Err(Failure::TooLarge { .. }) => None,
+            Err(failure) => Some(failure.to_string()),
+        };
+        result
+    })
 }
 
 /// Hands one entry over; the sink copies it. For raft_storage.entries, which pushes entries from
@@ -42,21 +102,24 @@ pub unsafe extern "C" fn raft_entry_sink_push(
     sink: *mut raft_entry_sink,
     entry: *const raft_entry,
 ) -> raft_status {
-    handle::without_node(|| {
-        // SAFETY: the header demands that both are NULL or valid, and that the sink is the one that
-        // the running callback got; nobody else uses it until that callback returns.
-        let (sink, entry) = unsafe { (sink.as_mut(), args::reference(entry, "entry")?) };
-        let sink = sink.ok_or_else(|| Failure::argument("sink", "is NULL"))?;
-        // SAFETY: the header demands that the payload is as long as the entry says.
-        sink.push(unsafe { entry.to_entry() }.within("entry")?)
-    })
+    // SAFETY: the header demands that both are NULL or valid, that the sink is the one that the running
+    // callback got, and that the payload is as long as the entry says.
+    unsafe { put(sink, |sink| sink.push(args::reference(entry, "entry")?.to_entry().within("entry")?)) }
 }
 
 impl raft_entry_sink {
     /// For entries `low..high`.
     pub(crate) fn new(low: Index, high: Index, max_bytes: u64) -> Self {
         let room = high.saturating_sub(low).min(64) as usize;
-        Self { entries: Vec::with_capacity(room), low, high, max_bytes, bytes: 0, full: false }
+        Self {
+            entries: Vec::with_capacity(room),
+            low,
+            high,
+            max_bytes,
+            bytes: 0,
+            full: false,
+            refusal: Refusal::default(),
+        }
     }
 
     pub(crate) fn push(&mut self, entry: Entry) -> Result<(), Failure> {
@@ -85,12 +148,13 @@ pub unsafe extern "C" fn raft_conf_state_sink_set(
     sink: *mut raft_conf_state_sink,
     state: *const raft_conf_state,
 ) -> raft_status {
-    handle::without_node(|| {
-        // SAFETY: as in `raft_entry_sink_push`.
-        let (sink, state) = unsafe { (sink.as_mut(), types::conf_state(state).within("state")?) };
-        sink.ok_or_else(|| Failure::argument("sink", "is NULL"))?.state = state;
-        Ok(())
-    })
+    // SAFETY: as in `raft_entry_sink_push`.
+    unsafe {
+        put(sink, |sink| {
+            sink.state = types::conf_state(state).within("state")?;
+            Ok(())
+        })
+    }
 }
 
 /// Hands the membership over in the form that raft_conf_state_encode gave. For
@@ -104,13 +168,13 @@ pub unsafe extern "C" fn raft_conf_state_sink_set_encoded(
     sink: *mut raft_conf_state_sink,
     encoded: raft_slice,
 ) -> raft_status {
-    handle::without_node(|| {
-        // SAFETY: as in `raft_entry_sink_push`.
-        let (sink, encoded) = unsafe { (sink.as_mut(), args::bytes(encoded, "encoded")?) };
-        let sink = sink.ok_or_else(|| Failure::argument("sink", "is NULL"))?;
-        sink.state = wire::decode_conf_state(encoded)?;
-        Ok(())
-    })
+    // SAFETY: as in `raft_entry_sink_push`.
+    unsafe {
+        put(sink, |sink| {
+            sink.state = wire::decode_conf_state(args::bytes(encoded, "encoded")?)?;
+            Ok(())
+        })
+    }
 }
 
 /// Hands the snapshot over; the sink copies it. For raft_storage.snapshot.
@@ -122,12 +186,13 @@ pub unsafe extern "C" fn raft_snapshot_sink_set(
     sink: *mut raft_snapshot_sink,
     snapshot: *const raft_snapshot,
 ) -> raft_status {
-    handle::without_node(|| {
-        // SAFETY: as in `raft_entry_sink_push`.
-        let (sink, snapshot) = unsafe { (sink.as_mut(), types::snapshot(snapshot).within("snapshot")?) };
-        sink.ok_or_else(|| Failure::argument("sink", "is NULL"))?.snapshot = Some(snapshot);
-        Ok(())
-    })
+    // SAFETY: as in `raft_entry_sink_push`.
+    unsafe {
+        put(sink, |sink| {
+            sink.snapshot = Some(types::snapshot(snapshot).within("snapshot")?);
+            Ok(())
+        })
+    }
 }
 
 /// Hands the snapshot over without copying its data: snapshot->data must stay as it is until
@@ -145,14 +210,13 @@ pub unsafe extern "C" fn raft_snapshot_sink_set_owned(
     context: *mut c_void,
 ) -> raft_status {
     let release = Release::new(release, context);
-    handle::without_node(|| {
-        let release = release?;
-        // SAFETY: as in `raft_entry_sink_push`, and the data stays as it is until the release.
-        let (sink, snapshot) =
-            unsafe { (sink.as_mut(), types::snapshot_owned(snapshot, release).within("snapshot")?) };
-        sink.ok_or_else(|| Failure::argument("sink", "is NULL"))?.snapshot = Some(snapshot);
-        Ok(())
-    })
+    // SAFETY: as in `raft_entry_sink_push`, and the data stays as it is until the release.
+    unsafe {
+        put(sink, |sink| {
+            sink.snapshot = Some(types::snapshot_owned(snapshot, release?).within("snapshot")?);
+            Ok(())
+        })
+    }
 }
 
 /// Hands the snapshot over in its encoded form (raft_snapshot_encode, or
@@ -166,11 +230,11 @@ pub unsafe extern "C" fn raft_snapshot_sink_set_encoded(
     sink: *mut raft_snapshot_sink,
     encoded: raft_slice,
 ) -> raft_status {
-    handle::without_node(|| {
-        // SAFETY: as in `raft_entry_sink_push`.
-        let (sink, encoded) = unsafe { (sink.as_mut(), args::copy(encoded, "encoded")?) };
-        let sink = sink.ok_or_else(|| Failure::argument("sink", "is NULL"))?;
-        sink.snapshot = Some(wire::decode_snapshot(&encoded)?);
-        Ok(())
-    })
+    // SAFETY: as in `raft_entry_sink_push`.
+    unsafe {
+        put(sink, |sink| {
+            sink.snapshot = Some(wire::decode_snapshot(&args::copy(encoded, "encoded")?)?);
+            Ok(())
+        })
+    }
 }

@@ -1,11 +1,12 @@
 //! The storage that a node reads: the host's callbacks, or memory.
 
 use std::ffi::c_void;
+use std::mem::offset_of;
 
-use raftcore::{ConfState, Entries, HardState, Index, Snapshot, Storage, StorageError, Term};
+use raftcore::{ConfState, Entries, HardState, Index, NodeId, Snapshot, Storage, StorageError, Term};
 
 use crate::memory::Memory;
-use crate::sink::{raft_conf_state_sink, raft_entry_sink, raft_snapshot_sink};
+use crate::sink::{Refusal, raft_conf_state_sink, raft_entry_sink, raft_snapshot_sink};
 use crate::sized::{self, SizedStruct};
 use crate::status::{
     self, Failure, RAFT_ERR_COMPACTED, RAFT_ERR_SNAPSHOT_UNAVAILABLE, RAFT_ERR_TOO_LARGE,
@@ -42,7 +43,7 @@ use crate::types::raft_hard_state;
 /// that called the node, never two at a time, with the node locked: any call on the same node in
 /// them answers RAFT_ERR_REENTRANT. They must not throw, and not longjmp.
 ///
-/// All callbacks but release are required. Set unused bytes to zero.
+/// All callbacks but release and snapshot_for are required. Set unused bytes to zero.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct raft_storage {
@@ -83,18 +84,26 @@ pub struct raft_storage {
     /// Index of the last entry; 0 for an empty storage.
     pub last_index: Option<unsafe extern "C" fn(context: *mut c_void, index: *mut u64) -> raft_status>,
     /// The latest snapshot, to be sent to a peer that needs compacted entries, given with
-    /// raft_snapshot_sink_set or _set_encoded. Its index is at least first_index - 1.
-    /// RAFT_ERR_SNAPSHOT_UNAVAILABLE to be asked again later.
+    /// raft_snapshot_sink_set or _set_encoded. Its index is at least first_index - 1, and its membership
+    /// lists the peer. RAFT_ERR_SNAPSHOT_UNAVAILABLE to be asked again later. (A snapshot that does not
+    /// help the peer is not sent, and the observer hears why: RAFT_LOG_WARN.)
     pub snapshot:
         Option<unsafe extern "C" fn(context: *mut c_void, out: *mut raft_snapshot_sink) -> raft_status>,
     /// Called once, when the node needs the context no more: in raft_node_free, or in raft_node_new
     /// if that fails. NULL: nothing is called.
     pub release: Option<unsafe extern "C" fn(context: *mut c_void)>,
+    /// As `snapshot`, for this peer: for hosts that make snapshots on demand. The snapshot's membership
+    /// lists the peer, as the host's own does by then. Its data may be made when it is sent, together with
+    /// an index and a membership that are newer: the leader goes on from the index that the peer reports.
+    /// NULL: `snapshot` is called.
+    pub snapshot_for: Option<
+        unsafe extern "C" fn(context: *mut c_void, peer: u64, out: *mut raft_snapshot_sink) -> raft_status,
+    >,
 }
 
 // SAFETY: repr(C), the size comes first, there is no bool.
 unsafe impl SizedStruct for raft_storage {
-    const MIN_SIZE: usize = size_of::<Self>();
+    const MIN_SIZE: usize = offset_of!(Self, snapshot_for);
 }
 
 const NO_STORAGE: raft_storage = raft_storage {
@@ -107,6 +116,7 @@ const NO_STORAGE: raft_storage = raft_storage {
     last_index: None,
     snapshot: None,
     release: None,
+    snapshot_for: None,
 };
 
 /// Where a node's log is.
@@ -157,6 +167,16 @@ impl HostStorage {
         unsafe { Self::read(&raw const table) }
     }
 
+    fn snapshot_from(
+        &self,
+        callback: impl FnOnce(*mut raft_snapshot_sink) -> raft_status,
+    ) -> Result<Snapshot, StorageError> {
+        let mut sink = raft_snapshot_sink::default();
+        answer_of(callback(&raw mut sink), &sink.refusal)?;
+        let refusal = sink.refusal;
+        sink.snapshot.ok_or_else(|| refusal.explain("no snapshot set, and no error returned".to_owned()))
+    }
+
     fn number(
         &self,
         callback: Option<unsafe extern "C" fn(*mut c_void, *mut u64) -> raft_status>,
@@ -180,10 +200,14 @@ impl Drop for HostStorage {
 impl Storage for HostStorage {
     fn initial_state(&self) -> Result<(HardState, ConfState), StorageError> {
         let mut hard_state = raft_hard_state::default();
-        let mut sink = raft_conf_state_sink { state: ConfState::default() };
+        let mut sink = raft_conf_state_sink::default();
         let callback = present(self.0.initial_state)?;
         // SAFETY: the host's callback with the host's context; the outputs are on this stack.
-        answer(unsafe { callback(self.0.context, &raw mut hard_state, &raw mut sink) })?;
+        let status = unsafe { callback(self.0.context, &raw mut hard_state, &raw mut sink) };
+        answer_of(status, &sink.refusal)?;
+        if sink.refusal.is_some() {
+            return Err(sink.refusal.explain("no membership set, and no error returned".to_owned()));
+        }
         Ok((hard_state.into(), sink.state))
     }
 
@@ -194,11 +218,13 @@ impl Storage for HostStorage {
         let status = unsafe { callback(self.0.context, low, high, max_bytes, &raw mut sink) };
         // A host that passes on what the full sink said means well.
         if !(sink.full && status == RAFT_ERR_TOO_LARGE) {
-            answer(status)?;
+            answer_of(status, &sink.refusal)?;
         }
-        if sink.entries.is_empty() {
-            let problem = format!("no entry pushed of {low} to {high}, and no error returned");
-            return Err(StorageError::Contract(problem));
+        let is_complete = sink.entries.len() as u64 == high - low;
+        if sink.entries.is_empty() || (sink.refusal.is_some() && !is_complete) {
+            let count = sink.entries.len();
+            let problem = format!("{count} entries pushed of {low} to {high}, and no error returned");
+            return Err(sink.refusal.explain(problem));
         }
         Ok(sink.entries.into())
     }
@@ -219,18 +245,32 @@ impl Storage for HostStorage {
     }
 
     fn snapshot(&self) -> Result<Snapshot, StorageError> {
-        let mut sink = raft_snapshot_sink { snapshot: None };
         let callback = present(self.0.snapshot)?;
-        // SAFETY: the host's callback with the host's context; the sink is on this stack.
-        answer(unsafe { callback(self.0.context, &raw mut sink) })?;
-        let missing = || StorageError::Contract("no snapshot set, and no error returned".to_owned());
-        sink.snapshot.ok_or_else(missing)
+        // SAFETY: the host's callback with the host's context; the sink is valid for the call.
+        self.snapshot_from(|sink| unsafe { callback(self.0.context, sink) })
+    }
+
+    fn snapshot_for(&self, peer: NodeId) -> Result<Snapshot, StorageError> {
+        let Some(callback) = self.0.snapshot_for else { return self.snapshot() };
+        // SAFETY: the host's callback with the host's context; the sink is valid for the call.
+        self.snapshot_from(|sink| unsafe { callback(self.0.context, peer, sink) })
     }
 }
 
 /// `HostStorage::read` lets no incomplete table through; this says so without a panic.
 pub(crate) fn present<F>(callback: Option<F>) -> Result<F, StorageError> {
     callback.ok_or_else(|| StorageError::Contract("a callback is missing".to_owned()))
+}
+
+/// The answer of a callback that had a sink. What the sink refused is part of the host's error: the host
+/// only passes a status on.
+fn answer_of(status: raft_status, refusal: &Refusal) -> Result<(), StorageError> {
+    answer(status).map_err(|error| match error {
+        StorageError::Host { code, message } => {
+            StorageError::Host { code, message: refusal.appended_to(message) }
+        }
+        other => other,
+    })
 }
 
 pub(crate) fn answer(status: raft_status) -> Result<(), StorageError> {
@@ -281,5 +321,9 @@ impl Storage for NodeStorage {
 
     fn snapshot(&self) -> Result<Snapshot, StorageError> {
         delegate!(self, storage => storage.snapshot())
+    }
+
+    fn snapshot_for(&self, peer: NodeId) -> Result<Snapshot, StorageError> {
+        delegate!(self, storage => storage.snapshot_for(peer))
     }
 }

@@ -5,7 +5,7 @@ use std::ptr;
 
 use raftcore::storage::check::{self, CheckedStorage, Finding, Outcome, Reopen, Write};
 use raftcore::{
-    ConfState, Entries, Entry, Error, HardState, Index, Snapshot, Storage, StorageError, Term, wire,
+    ConfState, Entries, Entry, Error, HardState, Index, NodeId, Snapshot, Storage, StorageError, Term, wire,
 };
 
 use crate::drive::raft_persist;
@@ -307,5 +307,9 @@ impl Storage for CheckedHost {
 
     fn snapshot(&self) -> Result<Snapshot, StorageError> {
         self.reads.snapshot()
+    }
+
+    fn snapshot_for(&self, peer: NodeId) -> Result<Snapshot, StorageError> {
+        self.reads.snapshot_for(peer)
     }
 }

@@ -86,7 +86,7 @@ layouts! {
         vote: 8,
         commit: 16,
     }
-    raft_storage: 72 {
+    raft_storage: 80 {
         struct_size: 0,
         context: 8,
         initial_state: 16,
@@ -96,6 +96,7 @@ layouts! {
         last_index: 48,
         snapshot: 56,
         release: 64,
+        snapshot_for: 72,
     }
     raft_entry_id: 16 {
         term: 0,

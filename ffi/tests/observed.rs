@@ -6,8 +6,11 @@ use std::cell::{Cell, RefCell};
 use std::ffi::{c_char, c_void};
 use std::ptr;
 
-use common::{Node, Owned, bytes_of, ok};
-use raftcore::{Body, Heartbeat, Message};
+use common::{Node, Owned, bytes_of, config, ok};
+use raftcore::{
+    AppendReject, AppendReply, Body, Bytes, ConfState, Entry, EntryId, EntryKind, HardState, Heartbeat,
+    MemoryStorage, Message,
+};
 use raftcore_ffi::*;
 
 /// What an observer has heard, and what it is to try in its callbacks.
@@ -129,4 +132,38 @@ fn an_observer_is_released_when_another_takes_its_place() {
     let unknown = raft_observer { trace_format: 2, ..second };
     assert_eq!(watch(server.node, Some(&unknown)), RAFT_ERR_INVALID_ARGUMENT);
     assert_eq!(two.released.get(), 3);
+}
+
+#[test]
+fn a_member_that_cannot_be_served_is_warned_of_once() {
+    let ear = Ear::default();
+    let mut log = MemoryStorage::with_conf_state(ConfState::new([1], []));
+    let entries: Vec<_> =
+        (2..=5).map(|index| Entry::new(EntryId::new(1, index), EntryKind::Normal, Bytes::new())).collect();
+    log.append(&entries).unwrap();
+    log.set_hard_state(HardState { term: 1, vote: 0, commit: 5 });
+    log.create_snapshot(5, ConfState::new([1], []), "state").unwrap();
+    log.compact(5).unwrap();
+    let server = Owned::start(&raft_config { applied: 5, ..config(1) }, log);
+    ok(watch(server.node, Some(&observer(&ear, RAFT_LOG_WARN))));
+    server.node.campaign();
+    server.settle();
+    let learner = raft_conf_change_op { kind: RAFT_CONF_ADD_LEARNER, node: 4 };
+    // SAFETY: a live node, and one operation.
+    ok(unsafe {
+        raft_propose_conf_change_v1(server.node.0, &raw const learner, bytes_of(b""), ptr::null_mut())
+    });
+    server.settle();
+    for index in [7, 7, 6, 6, 5, 5, 5] {
+        let reject = Some(AppendReject { hint: EntryId::default() });
+        let body = Body::AppendReply(AppendReply { index, reject });
+        ok(server.step(&Message { from: 4, to: 1, term: 2, body }));
+        ok(server.node.tick());
+        server.settle();
+    }
+    let warnings = ear.words.borrow().clone();
+    let text =
+        "node 1: node 4 cannot be sent what it needs: the storage broke its contract: the snapshot is older";
+    assert!(warnings.len() == 1 && warnings[0].0 == RAFT_LOG_WARN, "{warnings:?}");
+    assert!(warnings[0].1.starts_with(text), "{warnings:?}");
 }

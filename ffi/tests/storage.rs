@@ -110,11 +110,8 @@ unsafe extern "C" fn snapshot(_: *mut c_void, _: *mut raft_snapshot_sink) -> raf
     RAFT_OK
 }
 
-/// What comes of a storage's answer in a node that must read its entries back: their number, or a
-/// status; and the detail.
-fn entries_answered_by(push: Push) -> (i32, String) {
-    PUSH.set(Some(push));
-    let table = raft_storage {
+fn table() -> raft_storage {
+    raft_storage {
         struct_size: size_of::<raft_storage>(),
         context: std::ptr::null_mut(),
         initial_state: Some(initial_state),
@@ -124,7 +121,15 @@ fn entries_answered_by(push: Push) -> (i32, String) {
         last_index: Some(last_index),
         snapshot: Some(snapshot),
         release: None,
-    };
+        snapshot_for: None,
+    }
+}
+
+/// What comes of a storage's answer in a node that must read its entries back: their number, or a
+/// status; and the detail.
+fn entries_answered_by(push: Push) -> (i32, String) {
+    PUSH.set(Some(push));
+    let table = table();
     let config = raft_config { max_committed_bytes_per_ready: 20, ..config(1) };
     let mut node = std::ptr::null_mut();
     // SAFETY: configuration, table and result are there during the call; the callbacks need no context.
@@ -148,7 +153,7 @@ fn entry(index: u64, data: &[u8]) -> raft_entry {
 fn entries_must_come_in_order_and_there_must_be_one() {
     let (status, detail) = entries_answered_by(|_, _| RAFT_OK);
     assert_eq!(status, RAFT_ERR_STORAGE);
-    assert!(detail.contains("no entry pushed"), "{detail}");
+    assert!(detail.contains("0 entries pushed"), "{detail}");
     let (status, detail) = entries_answered_by(|out, low| {
         assert_eq!(out.push(&entry(low + 1, b"")), RAFT_ERR_INVALID_ARGUMENT);
         assert!(thread_error().contains("expected"));
@@ -156,6 +161,60 @@ fn entries_must_come_in_order_and_there_must_be_one() {
     });
     assert_eq!(status, RAFT_ERR_STORAGE);
     assert!(detail.contains("-43"), "{detail}");
+}
+
+#[test]
+fn what_a_sink_refused_is_in_the_error_of_the_call() {
+    let reason = "the sink refused what it got: argument `entry.index` is 9, expected 2 (below 5)";
+    // Whether the callback passes the refusal on, answers something else, or forgets it.
+    let pushes: [Push; 4] = [
+        |out, _| out.push(&entry(9, b"")),
+        |out, _| {
+            assert_eq!(out.push(&entry(9, b"")), RAFT_ERR_INVALID_ARGUMENT);
+            RAFT_ERR_IO
+        },
+        |out, _| {
+            assert_eq!(out.push(&entry(9, b"")), RAFT_ERR_INVALID_ARGUMENT);
+            RAFT_OK
+        },
+        |out, low| {
+            ok(out.push(&entry(low, b"")));
+            assert_eq!(out.push(&raft_entry { kind: 7, ..entry(low + 1, b"") }), RAFT_ERR_INVALID_ARGUMENT);
+            RAFT_OK
+        },
+    ];
+    for (place, push) in pushes.into_iter().enumerate() {
+        let (status, detail) = entries_answered_by(push);
+        let reason = if place == 3 { "the sink refused what it got: argument `entry.kind`" } else { reason };
+        assert!(status == RAFT_ERR_STORAGE && detail.contains(reason), "{place}: {status} {detail}");
+    }
+    // What is refused beyond the range that was asked for takes nothing away.
+    let (found, detail) = entries_answered_by(|out, low| {
+        (low..5).for_each(|index| ok(out.push(&entry(index, b""))));
+        assert_eq!(out.push(&entry(5, b"")), RAFT_ERR_INVALID_ARGUMENT);
+        RAFT_OK
+    });
+    assert_eq!(found, 3, "{detail}");
+}
+
+unsafe extern "C" fn refused_members(
+    _: *mut c_void,
+    _: *mut raft_hard_state,
+    sink: *mut raft_conf_state_sink,
+) -> raft_status {
+    // SAFETY: the library lends the sink. What it answers is forgotten.
+    let _ = unsafe { raft_conf_state_sink_set_encoded(sink, bytes_of(b"\xff")) };
+    RAFT_OK
+}
+
+#[test]
+fn a_membership_that_the_sink_refused_is_not_taken_for_none() {
+    let table = raft_storage { initial_state: Some(refused_members), ..table() };
+    let (config, mut node) = (config(1), std::ptr::null_mut());
+    // SAFETY: configuration, table and result are there during the call; the callbacks need no context.
+    let status = unsafe { raft_node_new(&raw const config, &raw const table, &raw mut node) };
+    assert_eq!(status, RAFT_ERR_STORAGE);
+    assert!(thread_error().contains("the sink refused what it got: cannot decode"), "{}", thread_error());
 }
 
 #[test]

@@ -134,6 +134,7 @@ fn broken(copies: bool) -> Vec<String> {
         last_index: Some(last_index),
         snapshot: Some(snapshot),
         release: None,
+        snapshot_for: None,
     };
     let table = raft_checked_storage {
         struct_size: size_of::<raft_checked_storage>(),

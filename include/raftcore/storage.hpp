@@ -90,6 +90,11 @@ class Storage {
   virtual std::uint64_t last_index() = 0;
   /// The latest snapshot.
   virtual void snapshot(SnapshotSink out) = 0;
+  /// The same for this peer, for hosts that make snapshots on demand: see raft_storage.snapshot_for.
+  virtual void snapshot_for(std::uint64_t peer, SnapshotSink out) {
+    static_cast<void>(peer);
+    snapshot(out);
+  }
 };
 
 namespace detail {
@@ -119,6 +124,9 @@ inline raft_storage storage_table(Storage *context) noexcept {
   };
   table.snapshot = [](void *self, raft_snapshot_sink *out) noexcept {
     return guard([&] { storage(self).snapshot(SnapshotSink(out)); });
+  };
+  table.snapshot_for = [](void *self, std::uint64_t peer, raft_snapshot_sink *out) noexcept {
+    return guard([&] { storage(self).snapshot_for(peer, SnapshotSink(out)); });
   };
   table.release = [](void *self) noexcept { delete static_cast<Storage *>(self); };
   return table;

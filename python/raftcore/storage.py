@@ -79,7 +79,13 @@ class Storage(Protocol):
     @abstractmethod
     def snapshot(self) -> Snapshot:
         """The latest snapshot, for a peer that needs compacted entries. Its index is at least
-        ``first_index() - 1``. Raises ``SnapshotUnavailable`` to be asked again later."""
+        ``first_index() - 1``, and its membership lists the peer. Raises ``SnapshotUnavailable`` to be
+        asked again later. (A snapshot that does not help the peer is not sent, and logged as a warning.)
+
+        A storage that makes snapshots on demand may also have ``snapshot_for(peer: int) -> Snapshot``,
+        which is called instead: the same for this peer. Its membership lists the peer, as the host's own
+        does by then. Its data may be made when it is sent, together with an index and a membership that
+        are newer: the leader goes on from the index that the peer reports."""
         raise NotImplementedError
 
 

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use raftcore as core;
 use raftcore::storage::check::{self, CheckedStorage, Outcome, Reopen, Write};
-use raftcore::{Index, Storage as _, StorageError, Term};
+use raftcore::{Index, NodeId, Storage as _, StorageError, Term};
 
 use crate::entry::Entry;
 use crate::membership::ConfState;
@@ -164,5 +164,9 @@ impl core::Storage for CheckedHost {
 
     fn snapshot(&self) -> Result<core::Snapshot, StorageError> {
         self.reads.snapshot()
+    }
+
+    fn snapshot_for(&self, peer: NodeId) -> Result<core::Snapshot, StorageError> {
+        self.reads.snapshot_for(peer)
     }
 }

@@ -106,13 +106,7 @@ impl RawNode {
     /// Keeps for `take_storage_error` what the storage raised while a call succeeded all the same.
     /// What the node could deal with by itself is no failure, and forgotten.
     fn keep(&self, py: Python<'_>, cause: (core::StorageError, PyErr)) -> PyResult<()> {
-        let error = self.enter(py, |node| {
-            let error = node.raw.take_storage_error();
-            if let Some(error) = &error {
-                node.tell_failure(py, &error.clone().into());
-            }
-            error
-        })?;
+        let error = self.look(py, CoreNode::take_storage_error)?;
         if let Some(error) = error {
             let raised = storage_error(py, &error);
             raised.set_cause(py, (cause.0 == error).then_some(cause.1));
@@ -355,6 +349,7 @@ impl RawNode {
             self.call_watched(py, |node| {
                 if node.outgoing.is_none() {
                     let work = node.raw.ready()?;
+                    node.tell_unserved(py);
                     node.tell_sending(py, &work);
                     node.outgoing = Some(work);
                 }
@@ -394,7 +389,9 @@ impl RawNode {
     }
 
     /// The last StorageError that made no call fail, once; None if there was none. It kept the
-    /// leader from sending a member what it needs, and the leader tries again by itself.
+    /// leader from sending a member what it needs, and the leader tries again by itself. The observer's
+    /// `log`, or else the logger "raftcore", gets a warning too: once for each member and cause, and again
+    /// if the cause went away and came back.
     fn take_storage_error(&self, py: Python<'_>) -> PyResult<Option<Py<PyBaseException>>> {
         if let Some(kept) = self.kept.lock().take() {
             return Ok(Some(kept));

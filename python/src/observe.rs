@@ -24,6 +24,8 @@ pub(crate) struct Watched {
     /// A Ready on its way out: kept if an interrupt comes out of the call in its place.
     pub(crate) outgoing: Option<Box<core::Ready>>,
     observer: Option<Observer>,
+    /// What the `logging` module raised that shall come out of the call.
+    interrupt: Option<PyErr>,
 }
 
 /// What an observer is called by.
@@ -114,7 +116,7 @@ struct SendEvent {
 
 impl Watched {
     pub(crate) fn new(raw: CoreNode) -> Self {
-        Self { raw, outgoing: None, observer: None }
+        Self { raw, outgoing: None, observer: None, interrupt: None }
     }
 
     /// Puts an observer in the place of the one before. That one is to be dropped with nothing locked.
@@ -146,6 +148,22 @@ impl Watched {
             term: message.term,
             r#type: type_name(&message.body),
         });
+    }
+
+    /// Tells which members cannot be sent what they need, and why, each once for a cause: the observer that
+    /// logs or, if there is none, the logger "raftcore".
+    pub(crate) fn tell_unserved(&mut self, py: Python<'_>) {
+        for unserved in self.raw.take_unserved() {
+            let level = match unserved.error {
+                core::StorageError::SnapshotUnavailable => INFO,
+                _ => WARNING,
+            };
+            let text = format!("node {}: {unserved}", self.raw.id());
+            match &mut self.observer {
+                Some(observer) if observer.callbacks.log.is_some() => observer.log(py, level, || text),
+                _ => self.interrupt = log_by_module(py, level, &text).or(self.interrupt.take()),
+            }
+        }
     }
 
     /// Tells that messages go out: those of a Ready, and those that wait until it is stored.
@@ -199,7 +217,7 @@ impl Watched {
 
     /// What an observer raised that shall come out of the call.
     pub(crate) fn take_interrupt(&mut self) -> Option<PyErr> {
-        self.observer.as_mut()?.interrupt.take()
+        self.interrupt.take().or_else(|| self.observer.as_mut()?.interrupt.take())
     }
 
     pub(crate) fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -352,4 +370,20 @@ fn role_name(role: core::RoleKind) -> String {
 
 fn type_name(body: &core::Body) -> String {
     MessageType::of(body).name().to_lowercase()
+}
+
+/// Logs by the `logging` module. What it raises that is an interrupt or an exit is the answer.
+fn log_by_module(py: Python<'_>, level: u32, text: &str) -> Option<PyErr> {
+    let log = || {
+        py.import("logging")?
+            .call_method1("getLogger", ("raftcore",))?
+            .call_method1("log", (level, "%s", text))
+    };
+    match log() {
+        Err(raised) if !is_interrupt(py, &raised) => {
+            raised.write_unraisable(py, None);
+            None
+        }
+        result => result.err(),
+    }
 }

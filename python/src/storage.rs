@@ -8,7 +8,7 @@ use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use raftcore as core;
-use raftcore::{Index, StorageError, Term};
+use raftcore::{Index, NodeId, StorageError, Term};
 
 use crate::entry::from_iterable;
 use crate::membership::ConfState;
@@ -100,6 +100,12 @@ impl HostStorage {
         }
     }
 
+    /// Whether it makes snapshots for a peer: the method is optional.
+    fn has_snapshot_for(&self) -> bool {
+        let Self::Python { object, .. } = self else { return false };
+        Python::attach(|py| object.bind(py).hasattr("snapshot_for").unwrap_or(false))
+    }
+
     /// Answers from the storage in memory, or from a call of a Python method.
     fn ask<R, A>(
         &self,
@@ -156,6 +162,15 @@ impl core::Storage for HostStorage {
 
     fn snapshot(&self) -> Result<core::Snapshot, StorageError> {
         self.ask(core::MemoryStorage::snapshot, "snapshot", (), |answer| Ok(answer.extract::<Snapshot>()?.0))
+    }
+
+    fn snapshot_for(&self, peer: NodeId) -> Result<core::Snapshot, StorageError> {
+        if !self.has_snapshot_for() {
+            return self.snapshot();
+        }
+        self.ask(core::MemoryStorage::snapshot, "snapshot_for", (peer,), |answer| {
+            Ok(answer.extract::<Snapshot>()?.0)
+        })
     }
 }
 

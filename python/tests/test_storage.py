@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -110,6 +111,66 @@ def test_a_failing_read_for_a_member_stops_nobody_else() -> None:
     assert three.applied() == {id: [b"x", b"y"] for id in (1, 2, 3)}
     three[1].take_storage_error()
     assert three[1].take_storage_error() is None
+
+
+def group_behind() -> Cluster:
+    """A group whose leader, node 1, has entries that node 3 missed."""
+    three = Cluster([1, 2, 3], lambda state: ListStorage(state), log_cache_bytes=0)
+    three.elect(1)
+    three.cut = {3}
+    three[1].propose(b"x")
+    three.settle()
+    return three
+
+
+def broken_snapshot() -> Snapshot:
+    raise OSError("no such table")
+
+
+def test_a_member_that_cannot_be_served_is_logged_once_for_each_cause(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    three = group_behind()
+    storage = three.hosts[1].storage
+    index = storage.last_index()
+    storage.create_snapshot(index, ConfState([1, 2]), b"x")
+    storage.compact(index)
+    three.cut = set()
+    three.tick(30)
+    ((name, level, text),) = caplog.record_tuples
+    assert (name, level) == ("raftcore", logging.WARNING)
+    assert text.startswith("node 1: node 3 cannot be sent what it needs: ")
+    assert "older than the membership of node 3" in text
+    words: list[tuple[int, str]] = []
+    three[1].set_observer(log=lambda *said: words.append(said))
+    storage.snapshot = lambda: broken_snapshot()  # type: ignore[method-assign]
+    three.tick(30)
+    ((level, text),) = words
+    assert level == logging.WARNING
+    assert "no such table" in text
+
+
+def test_a_storage_that_makes_snapshots_on_demand_is_asked_for_the_peer() -> None:
+    class OnDemand(ListStorage):
+        asked: list[int]
+
+        def snapshot_for(self, peer: int) -> Snapshot:
+            self.asked.append(peer)
+            return self.create_snapshot(self.offset.index, ConfState([1, 2, peer]), b"x")
+
+    three = Cluster([1, 2, 3], lambda state: OnDemand(state), log_cache_bytes=0)
+    storage = three.hosts[1].storage
+    assert isinstance(storage, OnDemand)
+    storage.asked = []
+    three.elect(1)
+    three.cut = {3}
+    three[1].propose(b"x")
+    three.settle()
+    storage.compact(storage.last_index())
+    three.cut = set()
+    three.tick(20)
+    assert storage.asked == [3]
+    assert three.hosts[3].applied == [b"x"]
 
 
 def test_an_interrupt_is_not_dressed_up_as_a_failed_storage() -> None:

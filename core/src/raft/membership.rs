@@ -71,6 +71,7 @@ pub(crate) fn apply<S: Storage>(raft: &mut Raft<S>, change: &ConfChangeV2) -> Re
         // next acknowledgement comes.
         next = react(shared, leader).unwrap_or_else(|error| {
             if let Error::Storage(error) = error {
+                shared.note_unserved(NO_NODE, &error);
                 shared.storage_error = Some(Box::new(error));
             }
             Next::Stay

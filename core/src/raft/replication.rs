@@ -3,7 +3,7 @@
 use crate::entry::{Entries, Entry, payload_len};
 use crate::error::{DropReason, Error, StorageError};
 use crate::log::{Fit, LogSlice};
-use crate::message::{Append, AppendReject, AppendReply, Body};
+use crate::message::{Append, AppendReject, AppendReply, Body, Snapshot};
 use crate::progress::{Due, Progress, ProgressState};
 use crate::raft::role::Leader;
 use crate::raft::{Shared, dropped, membership, read_index, transfer};
@@ -124,10 +124,20 @@ fn send_append<S: Storage>(
         return false;
     }
     match try_send_append(shared, id, progress, if_empty) {
-        Ok(sent) => sent,
+        Ok(sent) => {
+            if sent {
+                progress.served();
+            }
+            sent
+        }
         Err(error) => {
             // The other members must not suffer; the next answer of this one leads here again.
-            shared.storage_error = Some(Box::new(error));
+            if progress.fails_anew(&error) {
+                shared.note_unserved(id, &error);
+            }
+            if error != StorageError::SnapshotUnavailable {
+                shared.storage_error = Some(Box::new(error));
+            }
             false
         }
     }
@@ -170,20 +180,8 @@ fn send_snapshot<S: Storage>(
     if !progress.is_active {
         return Ok(false);
     }
-    let snapshot = match shared.log.snapshot_to_send() {
-        Ok(snapshot) => snapshot,
-        Err(StorageError::SnapshotUnavailable) => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    if snapshot.id.index <= progress.matched {
-        let text = "entries are gone, and the snapshot is older than what the member has";
-        return Err(StorageError::Contract(text.into()));
-    }
-    if !snapshot.conf_state.contains(id) && !shared.config.eager_append {
-        // It would be refused, and sent again, for ever: wait for a newer one.
-        let text = format!("the snapshot is older than the membership of node {id}");
-        return Err(StorageError::Contract(text));
-    }
+    let snapshot = shared.log.snapshot_to_send(id)?;
+    check_snapshot(shared, id, progress.matched, &snapshot)?;
     progress.become_snapshot(snapshot.id.index);
     shared.send(id, Body::Snapshot(Box::new(snapshot)));
     Ok(true)
@@ -209,6 +207,34 @@ pub(crate) fn fit<S: Storage>(
         Ok(fit) => Ok(FittedAppend { slice, commit, fit }),
         Err(error) => Err(shared.contradiction(from, error)),
     }
+}
+
+/// Whether a snapshot helps a member that has the log up to `matched`. One that does not would be refused,
+/// or leave a gap, and would be sent again and again: wait for a newer one.
+fn check_snapshot<S: Storage>(
+    shared: &Shared<S>,
+    id: NodeId,
+    matched: Index,
+    snapshot: &Snapshot,
+) -> Result<(), StorageError> {
+    let index = snapshot.id.index;
+    if index <= matched {
+        let text = "entries are gone, and the snapshot is older than what the member has";
+        return Err(StorageError::Contract(text.into()));
+    }
+    if shared.config.eager_append {
+        return Ok(());
+    }
+    if !snapshot.conf_state.contains(id) {
+        let text = format!("the snapshot is older than the membership of node {id}");
+        return Err(StorageError::Contract(text));
+    }
+    let first = shared.log.first_index()?;
+    if index.saturating_add(1) < first {
+        let text = format!("the snapshot ends at {index}, but the log begins at {first}");
+        return Err(StorageError::Contract(text));
+    }
+    Ok(())
 }
 
 /// A follower's answer to an Append of its leader.

@@ -7,6 +7,7 @@ use crate::membership::{ConfState, Configuration};
 use crate::message::{Body, Message};
 use crate::raft::outbox::Outbox;
 use crate::ready::ReadState;
+use crate::status::Unserved;
 use crate::storage::Storage;
 use crate::types::{HardState, Index, MAX_TERM, NO_NODE, NodeId, Term};
 
@@ -35,6 +36,8 @@ pub(crate) struct Shared<S> {
     pub(crate) read_states: Vec<ReadState>,
     /// The last failure to read what was to be sent to a member.
     pub(crate) storage_error: Option<Box<StorageError>>,
+    /// Members that cannot be sent what they need, and why: the news of each.
+    pub(crate) unserved: Vec<Unserved>,
 }
 
 /// Whether the saved term can be that of the node which wrote the log. Without this a node that lost its
@@ -87,9 +90,16 @@ impl<S: Storage> Shared<S> {
             outbox: Outbox::default(),
             read_states: Vec::new(),
             storage_error: None,
+            unserved: Vec::new(),
         };
         shared.draw_election_timeout();
         Ok(shared)
+    }
+
+    /// Keeps for the host that `peer` cannot be sent what it needs: the latest cause of each.
+    pub(crate) fn note_unserved(&mut self, peer: NodeId, error: &StorageError) {
+        self.unserved.retain(|known| known.peer != peer);
+        self.unserved.push(Unserved { peer, error: error.clone() });
     }
 
     pub(crate) fn id(&self) -> NodeId {

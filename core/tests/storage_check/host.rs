@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use raftcore::storage::check::{CheckedStorage, Reopen, Write};
 use raftcore::{
-    ConfState, Entries, Entry, EntryId, EntryKind, HardState, Index, Snapshot, Storage, StorageError, Term,
+    ConfState, Entries, Entry, EntryId, EntryKind, HardState, Index, NodeId, Snapshot, Storage, StorageError,
+    Term,
 };
 
 /// What can be wrong with a storage.
@@ -45,6 +46,7 @@ pub(crate) enum Flaw {
     SnapshotWithoutMembers,
     OlderSnapshotAccepted,
     SendsStaleSnapshot,
+    SnapshotForForgetsPeer,
     Terms32,
     HardStateNotStored,
     KeepsVote,
@@ -268,6 +270,14 @@ impl Storage for Host {
     fn snapshot(&self) -> Result<Snapshot, StorageError> {
         self.check_reads()?;
         Ok(self.now.snapshot.clone())
+    }
+
+    fn snapshot_for(&self, _: NodeId) -> Result<Snapshot, StorageError> {
+        let mut snapshot = self.snapshot()?;
+        if self.is(Flaw::SnapshotForForgetsPeer) {
+            snapshot.conf_state = ConfState::default();
+        }
+        Ok(snapshot)
     }
 }
 

@@ -44,6 +44,7 @@ const BROKEN: &[(Flaw, &str)] = &[
     (Flaw::SnapshotWithoutMembers, "snapshot_membership"),
     (Flaw::OlderSnapshotAccepted, "snapshot_older"),
     (Flaw::SendsStaleSnapshot, "snapshot_covers"),
+    (Flaw::SnapshotForForgetsPeer, "snapshot_for_peer"),
     (Flaw::Terms32, "large_numbers"),
     (Flaw::HardStateNotStored, "hard_state"),
     (Flaw::KeepsVote, "hard_state_replaced"),

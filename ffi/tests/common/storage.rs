@@ -19,6 +19,7 @@ pub(super) fn table(server: *mut Server) -> raft_storage {
         last_index: Some(last_index),
         snapshot: Some(snapshot),
         release: Some(release),
+        snapshot_for: None,
     }
 }
 

@@ -26,6 +26,10 @@ static raft_status snapshot(void *context, raft_snapshot_sink *out) {
   return raftcoreGoSnapshot((uintptr_t)context, out);
 }
 
+static raft_status snapshot_for(void *context, uint64_t peer, raft_snapshot_sink *out) {
+  return raftcoreGoSnapshotFor((uintptr_t)context, peer, out);
+}
+
 /* No release callback: Go deletes the handle itself, after raft_node_free or a failed raft_node_new. */
 raft_status raftcore_go_node_new(const raft_config *config, uintptr_t handle, raft_node **out) {
   const raft_storage storage = {
@@ -37,6 +41,7 @@ raft_status raftcore_go_node_new(const raft_config *config, uintptr_t handle, ra
       .first_index = first_index,
       .last_index = last_index,
       .snapshot = snapshot,
+      .snapshot_for = snapshot_for,
   };
   return raft_node_new(config, &storage, out);
 }

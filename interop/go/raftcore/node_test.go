@@ -190,6 +190,58 @@ func TestANodeJoinsByASnapshot(t *testing.T) {
 	}
 }
 
+// onDemand makes its snapshots when it is asked for one; the last that it stored lists no new member.
+type onDemand struct {
+	*MemoryStorage
+	asked []uint64
+}
+
+func (s *onDemand) SnapshotFor(peer uint64) (Snapshot, error) {
+	s.asked = append(s.asked, peer)
+	snapshot, err := s.Snapshot()
+	snapshot.ConfState.Voters = append(slices.Clone(snapshot.ConfState.Voters), peer)
+	return snapshot, err
+}
+
+func TestASnapshotIsMadeForThePeer(t *testing.T) {
+	memory := NewMemoryStorage(ConfState{Voters: []uint64{1}})
+	storage := &onDemand{MemoryStorage: memory}
+	node, err := New(DefaultConfig(1), storage)
+	must(t, err)
+	t.Cleanup(func() { _ = node.Close() })
+	g := group{1: &member{Node: node, storage: memory}}
+	g.lead(t, 1)
+	_, err = node.ProposeConfChange(ConfChange{Ops: []ConfChangeOp{{Type: AddVoter, Node: 2}}})
+	must(t, err)
+	var sent []MessageType
+	for range 20 {
+		for {
+			ready, err := node.Ready()
+			must(t, err)
+			if ready == nil {
+				break
+			}
+			must(t, memory.Store(ready))
+			for _, message := range ready.Messages {
+				sent = append(sent, message.Type)
+			}
+			for _, entry := range ready.CommittedEntries {
+				if entry.Kind != EntryNormal {
+					_, err := node.ApplyConfChange(entry)
+					must(t, err)
+					must(t, memory.MakeSnapshot(entry.Index, nil))
+					must(t, memory.Compact(entry.Index))
+				}
+			}
+			must(t, node.Advance(ready))
+		}
+		must(t, node.Tick())
+	}
+	if !slices.Contains(storage.asked, 2) || !slices.Contains(sent, MessageSnapshot) {
+		t.Fatalf("asked for %v, sent %v", storage.asked, sent)
+	}
+}
+
 func TestARestartGoesOnWhereItStopped(t *testing.T) {
 	g := newGroup(t, 1)
 	g.lead(t, 1)

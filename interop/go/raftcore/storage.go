@@ -55,6 +55,15 @@ type Storage interface {
 	Snapshot() (Snapshot, error)
 }
 
+// PeerStorage is a Storage that makes snapshots on demand.
+type PeerStorage interface {
+	Storage
+	// SnapshotFor is called instead of Snapshot. The membership lists the peer, as the host's own does by
+	// then. The data may be made when it is sent, together with an index and a membership that are newer:
+	// the leader goes on from the index that the peer reports.
+	SnapshotFor(peer uint64) (Snapshot, error)
+}
+
 // storageCalls is what C knows a Storage by: it is behind the cgo.Handle.
 type storageCalls struct {
 	storage Storage
@@ -171,8 +180,22 @@ func raftcoreGoLastIndex(handle C.uintptr_t, out *C.uint64_t) C.raft_status {
 
 //export raftcoreGoSnapshot
 func raftcoreGoSnapshot(handle C.uintptr_t, sink *C.raft_snapshot_sink) C.raft_status {
+	return answerSnapshot(handle, sink, Storage.Snapshot)
+}
+
+//export raftcoreGoSnapshotFor
+func raftcoreGoSnapshotFor(handle C.uintptr_t, peer C.uint64_t, sink *C.raft_snapshot_sink) C.raft_status {
+	return answerSnapshot(handle, sink, func(storage Storage) (Snapshot, error) {
+		if storage, ok := storage.(PeerStorage); ok {
+			return storage.SnapshotFor(uint64(peer))
+		}
+		return storage.Snapshot()
+	})
+}
+
+func answerSnapshot(handle C.uintptr_t, sink *C.raft_snapshot_sink, get func(Storage) (Snapshot, error)) C.raft_status {
 	return answer(handle, func(storage Storage) error {
-		snapshot, err := storage.Snapshot()
+		snapshot, err := get(storage)
 		if err != nil {
 			return err
 		}

@@ -39,6 +39,7 @@ pub(super) const RULES: &[Rule] = &[
     ("snapshot_membership", "an installed snapshot brings its membership", snapshot::membership),
     ("snapshot_older", "a snapshot older than the compacted prefix is refused or ignored", snapshot::older),
     ("snapshot_covers", "the snapshot to send covers what is compacted", snapshot::covers),
+    ("snapshot_for_peer", "a snapshot made for a peer covers what is compacted, and lists the peer", snapshot::for_peer),
     ("hard_state", "term, vote and commit index come back as they were", restart::hard_state),
     ("hard_state_replaced", "the hard state stored last is the one that counts", restart::hard_state_replaced),
     ("hard_state_kept", "compaction leaves the hard state as it is", restart::hard_state_kept),

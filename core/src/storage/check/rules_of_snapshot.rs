@@ -98,16 +98,31 @@ pub(super) fn covers(subject: &mut Subject<'_>) -> Checked {
     sendable("after compacting one more entry", &got, &log)
 }
 
-/// A snapshot to send, asked for a few times: one that is made aside may need that.
+pub(super) fn for_peer(subject: &mut Subject<'_>) -> Checked {
+    let log = installed_beyond(subject)?;
+    for peer in snapshot(log.boundary).conf_state.voters {
+        let got = made(&format!("snapshot_for({peer})"), || subject.storage.snapshot_for(peer))?;
+        sendable(BEYOND, &got, &log)?;
+        let what = format!("whether snapshot_for({peer}) lists the peer");
+        compare(BEYOND, &what, Ok(true), Ok(got.conf_state.contains(peer)))?;
+    }
+    Ok(())
+}
+
 fn to_send(subject: &Subject<'_>) -> Checked<Snapshot> {
+    made("snapshot()", || subject.storage.snapshot())
+}
+
+/// A snapshot to send, asked for a few times: one that is made aside may need that.
+fn made(what: &str, ask: impl Fn() -> Result<Snapshot, StorageError>) -> Checked<Snapshot> {
     const TIMES: usize = 10;
     for _ in 0..TIMES {
-        match subject.storage.snapshot() {
+        match ask() {
             Ok(snapshot) => return Ok(snapshot),
             Err(StorageError::SnapshotUnavailable) => {}
             Err(error) => {
-                let expected = "snapshot(): one, or that it is not available right now";
-                return Err(broken(expected, format_args!("snapshot(): {error}")));
+                let expected = format!("{what}: one, or that it is not available right now");
+                return Err(broken(expected, format_args!("{what}: {error}")));
             }
         }
     }
