@@ -330,7 +330,10 @@ impl<S: Storage> Raft<S> {
         }
         let max_bytes = self.shared.config.max_committed_bytes_per_ready;
         self.shared.log.applied_to(index, bytes, max_bytes);
-        membership::leave_joint_if_due(self)
+        if let Role::Leader(leader) = &mut self.role {
+            membership::leave_joint_if_due(&mut self.shared, leader);
+        }
+        Ok(())
     }
 
     /// Builds the messages that are due. Called when a `Ready` is taken.

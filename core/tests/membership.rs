@@ -211,6 +211,29 @@ fn a_joint_configuration_is_left_by_the_next_leader_too() {
 }
 
 #[test]
+fn a_joint_configuration_is_left_after_a_transfer_that_was_pending_then_though_the_group_is_idle() {
+    for ends_by_itself in [true, false] {
+        let mut group = Group::new(5);
+        group.elect(1);
+        group.isolate(2);
+        group
+            .node(1)
+            .propose_conf_change(&change(Transition::Auto, &[(Remove, 3), (AddLearner, 4)]))
+            .unwrap();
+        group.node(1).transfer_leader(2).unwrap();
+        group.settle();
+        assert!(group.nodes[&1].conf_state.auto_leave, "joint, and the transfer gets in the way");
+        if ends_by_itself {
+            group.tick_all(10);
+        } else {
+            group.node(1).transfer_leader(1).unwrap();
+            group.tick_all(1);
+        }
+        assert_eq!(group.nodes[&1].conf_state, ConfState::new([1, 2, 5], [4]));
+    }
+}
+
+#[test]
 fn a_withdrawn_operation_changes_nothing() {
     let mut group = Group::new(2);
     group.elect(1);

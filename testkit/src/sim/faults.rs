@@ -104,7 +104,7 @@ impl World {
 
     pub(super) fn tick_storm(&mut self, id: NodeId, count: u64) -> Check {
         self.meet(Situation::TickStorm);
-        (0..count).try_for_each(|_| self.input(id, |raft| raft.tick()).map(drop))
+        (0..count).try_for_each(|_| self.tick_node(id))
     }
 
     /// A state machine that was stalled goes on just when something comes that could overtake it.

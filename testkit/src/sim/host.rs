@@ -136,6 +136,19 @@ impl Host {
         }
     }
 
+    /// After a tick: a leader that has applied all of its log, and transfers its leadership to nobody, is not
+    /// in a joint membership that is to be left automatically.
+    pub(super) fn check_joint_is_left(&self) -> Check {
+        if !self.is_leader() || self.life.config.eager_append {
+            return Ok(());
+        }
+        let status = self.raft.status();
+        let stays = status.conf_state.auto_leave
+            && status.applied == status.last.index
+            && status.transferee.is_none();
+        Invariant::Liveness.require(!stays, || format!("{} does not leave {:?}", self.id, status.conf_state))
+    }
+
     /// Looks at the node after it was given something to do.
     fn observe(&mut self, oracle: &mut Oracle) -> Check {
         let (state, soft) = (self.raft.hard_state(), self.raft.soft_state());

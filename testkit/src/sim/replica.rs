@@ -158,6 +158,12 @@ impl World {
         Ok(value)
     }
 
+    /// Gives a node a tick.
+    pub(super) fn tick_node(&mut self, id: NodeId) -> Check {
+        self.input(id, |raft| raft.tick())?;
+        self.host(id).map_or(Ok(()), Host::check_joint_is_left)
+    }
+
     /// Schedules the node's next pieces of work.
     pub(super) fn wake(&mut self, node: NodeId) {
         for lane in [Lane::Ready, Lane::Append, Lane::Apply] {

@@ -196,7 +196,7 @@ impl World {
         }
         let stands_still = replica.clock_stopped_until > self.now;
         self.schedule(replica.tick, Event::Tick { node, incarnation });
-        if stands_still { Ok(()) } else { self.input(node, |raft| raft.tick()).map(drop) }
+        if stands_still { Ok(()) } else { self.tick_node(node) }
     }
 
     /// Tells the trace that something happens now.

@@ -9,7 +9,7 @@ use crate::progress::Due;
 use crate::quorum::VoteResult;
 use crate::raft::read_index::Reads;
 use crate::raft::role::Members;
-use crate::raft::{Next, Shared, heartbeat, replication, transfer};
+use crate::raft::{Next, Shared, heartbeat, membership, replication, transfer};
 use crate::storage::Storage;
 use crate::types::{EntryId, Index, NO_NODE, NodeId};
 
@@ -97,6 +97,9 @@ impl Leader {
             }
             // A transfer has to succeed within an election timeout.
             self.transferee = None;
+        }
+        if !shared.config.eager_append {
+            membership::leave_joint_if_due(shared, self);
         }
         if self.heartbeat_elapsed >= shared.config.heartbeat_ticks {
             self.heartbeat_elapsed = 0;
