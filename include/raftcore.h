@@ -1321,8 +1321,11 @@ raft_status raft_read_index(raft_node *node,
 RAFT_API RAFT_NODISCARD raft_status raft_report_unreachable(raft_node *node, uint64_t id);
 
 /// Reports what became of a snapshot message (RAFT_MESSAGE_SNAPSHOT) to node `id`: whether it was
-/// delivered. Required after each of them: the leader sends nothing more to the node until it hears
-/// from it or from this function. Unknown ids are ignored.
+/// delivered, that is whether the receiver's host has handed it to its node (raft_step answered RAFT_OK
+/// there). Bytes that were only written to a socket are not delivered; a transport that cannot know more
+/// reports true, and false for every failure that it sees. Required after each of them: the leader sends
+/// nothing more to the node until it hears from it or from this function. A report that is wrong or lost
+/// costs time only. Unknown ids are ignored.
 ///
 /// Any thread. Errors: RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
 RAFT_API

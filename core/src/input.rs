@@ -17,9 +17,9 @@ pub enum Proposed {
 /// What became of a snapshot that the host delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SnapshotStatus {
-    /// The receiver has it.
+    /// The receiver's host has handed it to its node, or the transport knows of no failure.
     Delivered,
-    /// It did not arrive.
+    /// It did not arrive, or was refused there.
     Failed,
 }
 

@@ -164,7 +164,8 @@ impl<S: Storage> RawNode<S> {
         self.awake().raft.forget_leader();
     }
 
-    /// Requests a linearizable read. A [`crate::ReadState`] with the same context comes in a later
+    /// Requests a linearizable read. No other life of this node may have used the context: an answer to
+    /// that one may still arrive. A [`crate::ReadState`] with the same context comes in a later
     /// `Ready`; it never comes if leadership or messages are lost: ask again after a while.
     /// [`Error::NoLeader`] if there is nobody to ask.
     pub fn read_index(&mut self, context: impl Into<Bytes>) -> Result<(), Error> {
@@ -176,7 +177,8 @@ impl<S: Storage> RawNode<S> {
         self.awake().raft.report_unreachable(id);
     }
 
-    /// What became of a snapshot that was sent to a peer. A leader waits for this.
+    /// What became of a snapshot that was sent to a peer. A leader waits for this, or for the peer's
+    /// answer, before it sends that peer anything else; a report that is wrong or lost costs time only.
     pub fn report_snapshot(&mut self, id: NodeId, status: SnapshotStatus) {
         self.awake().raft.report_snapshot(id, status);
     }

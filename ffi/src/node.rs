@@ -244,8 +244,11 @@ pub unsafe extern "C" fn raft_report_unreachable(node: *mut raft_node, id: u64) 
 }
 
 /// Reports what became of a snapshot message (RAFT_MESSAGE_SNAPSHOT) to node `id`: whether it was
-/// delivered. Required after each of them: the leader sends nothing more to the node until it hears
-/// from it or from this function. Unknown ids are ignored.
+/// delivered, that is whether the receiver's host has handed it to its node (raft_step answered RAFT_OK
+/// there). Bytes that were only written to a socket are not delivered; a transport that cannot know more
+/// reports true, and false for every failure that it sees. Required after each of them: the leader sends
+/// nothing more to the node until it hears from it or from this function. A report that is wrong or lost
+/// costs time only. Unknown ids are ignored.
 ///
 /// Any thread. Errors: RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
 #[unsafe(no_mangle)]

@@ -513,15 +513,18 @@ class RawNode:
         """
     def read_index(self, context: Buffer) -> None:
         """Asks for the index at which a linearizable read may be served. The answer comes in
-        `Ready.read_states` with the same context, or never: ask again after a while.
+        `Ready.read_states` with the same context, or never: ask again after a while. Use contexts
+        that no earlier life of the node has used: an answer to it may still arrive.
 
         Raises NoLeader.
         """
     def report_unreachable(self, id: int) -> None:
         """Reports that a message to the given node could not be delivered."""
     def report_snapshot(self, id: int, delivered: bool) -> None:
-        """Reports how the delivery of a snapshot to the given node ended. A host must do so: until
-        then the leader sends that node nothing else.
+        """Reports how the delivery of a snapshot to the given node ended. It is delivered when the
+        receiver has handed it to its node; a transport that cannot know reports every failure that
+        it sees, and True otherwise. A host must do so: until then the leader sends that node nothing
+        else. A report that is wrong costs time only.
         """
     def has_ready(self) -> bool:
         """Whether there is work: then `ready` returns it."""

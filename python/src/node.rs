@@ -311,7 +311,8 @@ impl RawNode {
     }
 
     /// Asks for the index at which a linearizable read may be served. The answer comes in
-    /// `Ready.read_states` with the same context, or never: ask again after a while.
+    /// `Ready.read_states` with the same context, or never: ask again after a while. Use contexts
+    /// that no earlier life of the node has used: an answer to it may still arrive.
     ///
     /// Raises NoLeader.
     fn read_index(&self, py: Python<'_>, context: Payload) -> PyResult<()> {
@@ -323,8 +324,10 @@ impl RawNode {
         self.look(py, |node| node.report_unreachable(id))
     }
 
-    /// Reports how the delivery of a snapshot to the given node ended. A host must do so: until
-    /// then the leader sends that node nothing else.
+    /// Reports how the delivery of a snapshot to the given node ended. It is delivered when the
+    /// receiver has handed it to its node; a transport that cannot know reports every failure that
+    /// it sees, and True otherwise. A host must do so: until then the leader sends that node nothing
+    /// else. A report that is wrong costs time only.
     fn report_snapshot(&self, py: Python<'_>, id: u64, delivered: bool) -> PyResult<()> {
         let status = match delivered {
             true => core::SnapshotStatus::Delivered,

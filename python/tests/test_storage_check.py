@@ -91,7 +91,7 @@ def test_sqlite_keeps_every_rule(tmp_path: Path, members: ConfState | None) -> N
 def test_a_node_restarts_from_sqlite(tmp_path: Path) -> None:
     path = tmp_path / "node.db"
     storage = SqliteStorage(path, ConfState([1]))
-    host = Host(1, storage)  # type: ignore[arg-type]
+    host = Host(1, storage)
     host.node.campaign()
     while host.node.has_ready():
         host.cycle()
