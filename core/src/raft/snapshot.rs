@@ -32,15 +32,19 @@ pub(crate) fn judge<S: Storage>(
     term: Term,
     snapshot: Box<Snapshot>,
 ) -> Result<Judged, Error> {
-    let verdict = verdict(shared, &snapshot)?;
+    const IMPOSSIBLE: Error = Error::InvalidMessage("the snapshot's last entry is impossible");
     // Recorded scripts know senders that never heard of a term, and snapshots of theirs that are ignored.
     let (has_term, latest) = if term == 0 { (false, shared.term) } else { (true, term) };
     let is_possible = snapshot.id.index <= MAX_INDEX && (1..=latest).contains(&snapshot.id.term);
-    if !is_possible && (has_term || verdict != Verdict::Ignore) {
-        return Err(Error::InvalidMessage("the snapshot's last entry is impossible"));
+    if !is_possible && has_term {
+        return Err(IMPOSSIBLE);
     }
     if let Err(conflict) = shared.log.check_against_committed(snapshot.id) {
         return Err(shared.contradiction(from, conflict));
+    }
+    let verdict = verdict(shared, &snapshot)?;
+    if !is_possible && verdict != Verdict::Ignore {
+        return Err(IMPOSSIBLE);
     }
     Ok(Judged { snapshot, verdict })
 }

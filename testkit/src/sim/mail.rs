@@ -84,8 +84,10 @@ impl World {
         if let Body::ReadIndex(read) = &message.body {
             self.note_shortcut(to, from, &read.context);
         }
+        let stranger = self.stranger_comes(&message);
         self.input(to, |raft| raft.step(message))?;
-        checks::nothing_changed(self, to, before)
+        checks::nothing_changed(self, to, before)?;
+        stranger.map_or(Ok(()), |message| self.stranger_speaks(message))
     }
 }
 

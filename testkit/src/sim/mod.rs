@@ -2,7 +2,7 @@
 //!
 //! The nodes are real; time, network, disks and hosts are simulated. Messages are lost, duplicated,
 //! delayed, reordered, corrupted and repeated much later, links are cut one way or both, flap or are slow,
-//! clocks differ, stop and leap, disks are full, fail to read and tear writes, state machines stall, nodes pause, and crash
+//! strangers interfere, clocks differ, stop and leap, disks are full, fail to read and tear writes, state machines stall, nodes pause, and crash
 //! between any two pieces of their hosts' work, losing what was not synced. Clients write and read,
 //! operators change the membership, compact logs and move leadership meanwhile. After every event the invariants in
 //! [`Invariant`] are checked against the whole group's history. In the end the faults stop, and the
@@ -35,6 +35,7 @@ mod replica;
 mod scenario;
 mod shrink;
 mod situations;
+mod strangers;
 mod tally;
 mod trace;
 mod violation;

@@ -68,6 +68,12 @@ situations! {
     MessageFromEarlierLife,
     /// A message arrives at a node that it is not for.
     Misdelivered,
+    /// A node gets a message that nobody sends.
+    ImpossibleMessage,
+    /// A node that is no member contradicts what is committed.
+    StrangerContradicts,
+    /// Another group's member, which has a member's id, contradicts what is committed.
+    MemberContradicts,
     /// A corrupted message is no message.
     CorruptedIsRefused,
     /// A corrupted message is another message.

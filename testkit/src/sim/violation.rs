@@ -34,6 +34,9 @@ pub enum Invariant {
     SnapshotAheadOfApplied,
     /// Messages of older terms, and requests for a PreVote, change neither term nor vote nor log.
     TermDiscipline,
+    /// A stranger's message that is refused changes nothing, and says that data was lost only if the stranger
+    /// has a member's id.
+    StrangersChangeNothing,
     /// Any quorum of a membership meets any quorum of the next one.
     QuorumOverlap,
     /// A leader appends a membership change only when it has applied all that were before it.

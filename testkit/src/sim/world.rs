@@ -34,6 +34,8 @@ pub(super) struct World {
     /// less changes as little else as possible.
     pub(super) rng: Rng,
     pub(super) seed: u64,
+    /// Decides what strangers do.
+    pub(super) strangers: Rng,
     /// What is still to be done, if that is written down.
     script: VecDeque<(u64, Action)>,
     /// What was done, if somebody wants to know.
@@ -74,6 +76,7 @@ impl World {
             driver,
             rng: course.rng.clone(),
             seed,
+            strangers: Rng::derived(seed, 998),
             script: course.script.iter().flatten().cloned().collect(),
             journal: None,
             mark: (0, plan.first_index),
