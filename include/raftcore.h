@@ -78,15 +78,18 @@ extern "C" {
 /// A reply came from a node that is not a member. It was ignored.
 #define RAFT_ERR_PEER_NOT_FOUND (-6)
 
-/// A message breaks the protocol. It was ignored.
+/// A message breaks the protocol, is of a term or an index that no honest group reaches, or comes from a
+/// node that is no member and contradicts what is committed here. It was refused, and changed nothing.
 #define RAFT_ERR_INVALID_MESSAGE (-7)
 
-/// A leader says that an entry is committed which this node acknowledged and no longer has: its
-/// storage lost data. Such a node must not go on as if nothing had happened.
+/// A member that leads says that an entry is committed which this node acknowledged and no longer has: its
+/// storage lost data. Nothing was changed. Stop the node, keep its storage to look for the cause, and
+/// replace it by a member with a new id (docs/abi.md). No message of another node causes this.
 #define RAFT_ERR_COMMIT_BEYOND_LOG (-8)
 
-/// A leader sent an entry that contradicts a committed one: two groups were mixed up, or a storage
-/// lost data.
+/// A member that leads lacks an entry that is committed here: two groups whose members have the same ids were
+/// mixed up, or a storage lost data. Nothing was changed. Stop the node and find out which before it goes on
+/// (docs/abi.md). No message of another node causes this.
 #define RAFT_ERR_COMMITTED_CONFLICT (-9)
 
 /// A membership change cannot be carried out. Proposed, it was not taken; committed, it changes nothing,
@@ -435,8 +438,8 @@ typedef struct raft_config {
   bool validate_conf_changes;
   /// Whether a leader steps down when it applies its own removal or demotion. Default true.
   bool step_down_on_removal;
-  /// Send entries at each proposal instead of once per ready view: message for message as
-  /// etcd/raft does it. Default false.
+  /// Message for message as etcd/raft does it: entries are sent at each proposal instead of once per ready
+  /// view, and without this library's own precautions. For comparison, not for use. Default false.
   bool eager_append;
   /// A voter refuses candidates of lower priority whose log is no newer than its own: among equally
   /// good ones the highest priority wins. It is no veto: a voter that has heard from no leader for
@@ -454,8 +457,9 @@ typedef struct raft_config {
   /// with an encoding of its metadata only. For snapshots that are large. Default false.
   bool lend_snapshots;
   /// The group that the node belongs to, if the host has several; the same on all its members. With
-  /// seed 0 it keeps groups from electing the same node in the same tick. Hosts can compare it when
-  /// they connect; the library sends it nowhere. Default 0.
+  /// seed 0 it keeps groups from electing the same node in the same tick. Hosts compare it when they
+  /// connect (raft_config_handshake): groups whose nodes have the same ids destroy each other when they
+  /// get each other's messages, which do not name the group. Default 0: of no group in particular.
   uint64_t group_id;
   /// Bytes from peers and clients that wait for the next ready view: received entries, forwarded
   /// proposals, contexts. While so many wait, messages from peers are refused as a network loses them,
@@ -1398,8 +1402,13 @@ raft_status raft_propose_batch_owned(raft_node *node,
 
 /// Hands over a message from a peer: the bytes that the peer's raft_message had.
 ///
-/// The bytes may come from anybody: what is not a message of this group, or breaks the protocol, is
-/// refused and changes nothing. They are copied.
+/// The bytes may come from anybody: what is not a message, or breaks the protocol, is refused. An error
+/// changes nothing, whoever sent it: neither term nor vote nor leader, neither log nor timers. (A message
+/// is validated before its term counts.) The bytes are copied.
+///
+/// They are not authenticated: that is the transport's part, which also keeps out the nodes of other groups
+/// (raft_config_handshake). A well-formed message of a term up to 2^32 above the node's own is taken from a
+/// node that is no member, for a leader may not be in the receiver's membership yet (thesis section 4.1).
 ///
 /// Any thread. Errors: RAFT_ERR_DECODE, RAFT_ERR_INVALID_MESSAGE, RAFT_ERR_PEER_NOT_FOUND,
 /// RAFT_ERR_PROPOSAL_DROPPED and RAFT_ERR_CONF_CHANGE (a forwarded proposal), RAFT_ERR_LIMIT (so much
@@ -1407,7 +1416,8 @@ raft_status raft_propose_batch_owned(raft_node *node,
 /// RAFT_ERR_COMMIT_BEYOND_LOG,
 /// RAFT_ERR_COMMITTED_CONFLICT, RAFT_ERR_STORAGE, RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT,
 /// RAFT_ERR_POISONED. All of them may be logged and forgotten, except RAFT_ERR_COMMIT_BEYOND_LOG and
-/// RAFT_ERR_COMMITTED_CONFLICT (data was lost), RAFT_ERR_REENTRANT and RAFT_ERR_POISONED.
+/// RAFT_ERR_COMMITTED_CONFLICT (data was lost, says a member: stop the node), RAFT_ERR_REENTRANT and
+/// RAFT_ERR_POISONED.
 RAFT_API
 RAFT_NODISCARD
 raft_status raft_step(raft_node *node,

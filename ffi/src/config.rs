@@ -85,8 +85,8 @@ pub struct raft_config {
     pub validate_conf_changes: bool,
     /// Whether a leader steps down when it applies its own removal or demotion. Default true.
     pub step_down_on_removal: bool,
-    /// Send entries at each proposal instead of once per ready view: message for message as
-    /// etcd/raft does it. Default false.
+    /// Message for message as etcd/raft does it: entries are sent at each proposal instead of once per ready
+    /// view, and without this library's own precautions. For comparison, not for use. Default false.
     pub eager_append: bool,
     /// A voter refuses candidates of lower priority whose log is no newer than its own: among equally
     /// good ones the highest priority wins. It is no veto: a voter that has heard from no leader for
@@ -104,8 +104,9 @@ pub struct raft_config {
     /// with an encoding of its metadata only. For snapshots that are large. Default false.
     pub lend_snapshots: bool,
     /// The group that the node belongs to, if the host has several; the same on all its members. With
-    /// seed 0 it keeps groups from electing the same node in the same tick. Hosts can compare it when
-    /// they connect; the library sends it nowhere. Default 0.
+    /// seed 0 it keeps groups from electing the same node in the same tick. Hosts compare it when they
+    /// connect (raft_config_handshake): groups whose nodes have the same ids destroy each other when they
+    /// get each other's messages, which do not name the group. Default 0: of no group in particular.
     pub group_id: u64,
     /// Bytes from peers and clients that wait for the next ready view: received entries, forwarded
     /// proposals, contexts. While so many wait, messages from peers are refused as a network loses them,

@@ -27,13 +27,16 @@ pub const RAFT_ERR_INCONSISTENT_STORAGE: i32 = -4;
 pub const RAFT_ERR_PROPOSAL_DROPPED: i32 = -5;
 /// A reply came from a node that is not a member. It was ignored.
 pub const RAFT_ERR_PEER_NOT_FOUND: i32 = -6;
-/// A message breaks the protocol. It was ignored.
+/// A message breaks the protocol, is of a term or an index that no honest group reaches, or comes from a
+/// node that is no member and contradicts what is committed here. It was refused, and changed nothing.
 pub const RAFT_ERR_INVALID_MESSAGE: i32 = -7;
-/// A leader says that an entry is committed which this node acknowledged and no longer has: its
-/// storage lost data. Such a node must not go on as if nothing had happened.
+/// A member that leads says that an entry is committed which this node acknowledged and no longer has: its
+/// storage lost data. Nothing was changed. Stop the node, keep its storage to look for the cause, and
+/// replace it by a member with a new id (docs/abi.md). No message of another node causes this.
 pub const RAFT_ERR_COMMIT_BEYOND_LOG: i32 = -8;
-/// A leader sent an entry that contradicts a committed one: two groups were mixed up, or a storage
-/// lost data.
+/// A member that leads lacks an entry that is committed here: two groups whose members have the same ids were
+/// mixed up, or a storage lost data. Nothing was changed. Stop the node and find out which before it goes on
+/// (docs/abi.md). No message of another node causes this.
 pub const RAFT_ERR_COMMITTED_CONFLICT: i32 = -9;
 /// A membership change cannot be carried out. Proposed, it was not taken; committed, it changes nothing,
 /// here and on every other node. raft_node_last_error has the reason.

@@ -13,8 +13,13 @@ use crate::types::raft_slice;
 
 /// Hands over a message from a peer: the bytes that the peer's raft_message had.
 ///
-/// The bytes may come from anybody: what is not a message of this group, or breaks the protocol, is
-/// refused and changes nothing. They are copied.
+/// The bytes may come from anybody: what is not a message, or breaks the protocol, is refused. An error
+/// changes nothing, whoever sent it: neither term nor vote nor leader, neither log nor timers. (A message
+/// is validated before its term counts.) The bytes are copied.
+///
+/// They are not authenticated: that is the transport's part, which also keeps out the nodes of other groups
+/// (raft_config_handshake). A well-formed message of a term up to 2^32 above the node's own is taken from a
+/// node that is no member, for a leader may not be in the receiver's membership yet (thesis section 4.1).
 ///
 /// Any thread. Errors: RAFT_ERR_DECODE, RAFT_ERR_INVALID_MESSAGE, RAFT_ERR_PEER_NOT_FOUND,
 /// RAFT_ERR_PROPOSAL_DROPPED and RAFT_ERR_CONF_CHANGE (a forwarded proposal), RAFT_ERR_LIMIT (so much
@@ -22,7 +27,8 @@ use crate::types::raft_slice;
 /// RAFT_ERR_COMMIT_BEYOND_LOG,
 /// RAFT_ERR_COMMITTED_CONFLICT, RAFT_ERR_STORAGE, RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT,
 /// RAFT_ERR_POISONED. All of them may be logged and forgotten, except RAFT_ERR_COMMIT_BEYOND_LOG and
-/// RAFT_ERR_COMMITTED_CONFLICT (data was lost), RAFT_ERR_REENTRANT and RAFT_ERR_POISONED.
+/// RAFT_ERR_COMMITTED_CONFLICT (data was lost, says a member: stop the node), RAFT_ERR_REENTRANT and
+/// RAFT_ERR_POISONED.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn raft_step(node: *mut raft_node, message: raft_slice) -> raft_status {

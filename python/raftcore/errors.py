@@ -134,7 +134,9 @@ class PeerNotFound(RaftError):
 
 
 class InvalidMessage(RaftError):
-    """A message breaks the protocol. It was ignored."""
+    """A message breaks the protocol, is of a term or an index that no honest group reaches, or comes
+    from a node that is no member and contradicts what is committed here. It was refused, and changed
+    nothing."""
 
 
 class InvalidTransferee(RaftError):
@@ -149,13 +151,15 @@ class InvalidTransferee(RaftError):
 
 
 class CommitBeyondLog(RaftError):
-    """A leader says that an entry is committed which this node acknowledged and no longer has:
-    its storage lost data."""
+    """A member that leads says that an entry is committed which this node acknowledged and no longer
+    has: its storage lost data. Nothing was changed. Stop the node, keep its storage to look for the
+    cause, and replace it by a member with a new id. No message of another node causes this."""
 
 
 class CommittedConflict(RaftError):
-    """A leader sent an entry that contradicts a committed one: two groups were mixed up, or a
-    storage lost data."""
+    """A member that leads lacks an entry that is committed here: two groups whose members have the
+    same ids were mixed up, or a storage lost data. Nothing was changed. Stop the node and find out
+    which before it goes on. No message of another node causes this."""
 
 
 class ConfChangeError(RaftError):

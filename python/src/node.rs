@@ -209,8 +209,13 @@ impl RawNode {
 
     /// Takes a message from a peer: a Message, or its bytes.
     ///
-    /// Raises DecodeError, PeerNotFound, InvalidMessage, CommitBeyondLog, CommittedConflict,
-    /// ProposalDropped, NoLeader or StorageError. Nothing of that harms the node: log it and go on.
+    /// The bytes may come from anybody. An exception changes nothing, neither term nor leader nor log.
+    /// Raises DecodeError, PeerNotFound, InvalidMessage, ProposalDropped, ConfChangeError, LimitReached
+    /// or StorageError: log it and go on. Raises CommitBeyondLog or CommittedConflict if a member says
+    /// that data was lost: stop the node.
+    ///
+    /// Messages are not authenticated: the transport knows who speaks, and of which group
+    /// (Config.handshake).
     fn step(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<()> {
         let message = match message.cast::<Message>() {
             Ok(message) => message.get().0.clone(),

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -186,3 +187,66 @@ def test_three_servers_lose_nothing(programs, environment):
     finally:
         for server in servers:
             server.kill()
+
+
+def handshake(group):
+    """What each datagram begins with: of a node with the page's configuration, in this group."""
+    return struct.pack("<BBBBIIIQ", 1, 0, 0, 0, 10, 1, 0, group)
+
+
+def varint(number):
+    parts = []
+    while number >= 0x80:
+        parts.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*parts, number])
+
+
+def heartbeat(sender, receiver, term, commit):
+    """A raftpb.Message."""
+    fields = {1: 8, 2: receiver, 3: sender, 4: term, 8: commit}
+    return b"".join(varint(number << 3) + varint(value) for number, value in fields.items())
+
+
+def test_no_stranger_and_no_other_group_stops_a_server(programs, environment):
+    group = int(re.search(r"group_id = (0x[0-9a-f]+);", PAGE)[1], 16)
+    port = first_port()
+    servers = [Server(programs, environment, number, port) for number in (1, 2, 3)]
+    try:
+        agree_on("before", servers[0], servers)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            for number in (1, 2, 3):
+                for datagram in (
+                    b"",
+                    b"x",
+                    b"no handshake, and no message",
+                    handshake(group),
+                    handshake(group) + b"no message",
+                    # Of no member: commits what nobody has, or uses up all terms.
+                    handshake(group) + heartbeat(77, number, 1000, 1 << 30),
+                    handshake(group) + heartbeat(77, number, (1 << 64) - 1, 0),
+                    # Of a member of another group, whose ids are the same.
+                    handshake(group + 1) + heartbeat(number % 3 + 1, number, 1000, 1 << 30),
+                    handshake(group + 1) + heartbeat(number % 3 + 1, number, 1000, 0),
+                ):
+                    stranger.sendto(datagram, ("127.0.0.1", port + number))
+        agree_on("after", servers[0], servers)
+        terms = [int(line.split()[1]) for server in servers for line in server.printed if line.startswith("term ")]
+        assert all(server.process.poll() is None for server in servers)
+        assert max(terms) < 1000, "a refused message changed the term"
+    finally:
+        for server in servers:
+            server.kill()
+
+
+def test_a_server_that_lost_data_stops_and_says_so(programs, environment):
+    group = int(re.search(r"group_id = (0x[0-9a-f]+);", PAGE)[1], 16)
+    port = first_port()
+    server = Server(programs, environment, 1, port)
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as member:
+            wait_for(lambda: server.printed.count("end of snapshot") == 1, [server])
+            member.sendto(handshake(group) + heartbeat(2, 1, 1 << 20, 1 << 30), ("127.0.0.1", port + 1))
+        assert server.process.wait(timeout=PATIENCE_SECONDS) == 1
+    finally:
+        server.kill()

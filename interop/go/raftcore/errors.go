@@ -32,11 +32,18 @@ const (
 	ErrProposalDropped Status = C.RAFT_ERR_PROPOSAL_DROPPED
 	// ErrPeerNotFound: a reply came from a node that is not a member. It was ignored.
 	ErrPeerNotFound Status = C.RAFT_ERR_PEER_NOT_FOUND
-	// ErrInvalidMessage: a message breaks the protocol. It was ignored.
+	// ErrInvalidMessage: a message breaks the protocol, is of a term or an index that no honest group
+	// reaches, or comes from a node that is no member and contradicts what is committed here. It was
+	// refused, and changed nothing.
 	ErrInvalidMessage Status = C.RAFT_ERR_INVALID_MESSAGE
-	// ErrCommitBeyondLog: this node's storage lost entries that it had acknowledged.
+	// ErrCommitBeyondLog: a member that leads says that an entry is committed which this node
+	// acknowledged and no longer has: its storage lost data. Nothing was changed. Stop the node, keep its
+	// storage to look for the cause, and replace it by a member with a new ID. No message of another node
+	// causes this.
 	ErrCommitBeyondLog Status = C.RAFT_ERR_COMMIT_BEYOND_LOG
-	// ErrCommittedConflict: a leader contradicts a committed entry; data was lost or groups mixed up.
+	// ErrCommittedConflict: a member that leads lacks an entry that is committed here: two groups whose
+	// members have the same IDs were mixed up, or a storage lost data. Nothing was changed. Stop the node
+	// and find out which before it goes on. No message of another node causes this.
 	ErrCommittedConflict Status = C.RAFT_ERR_COMMITTED_CONFLICT
 	// ErrConfChange: a membership change cannot be carried out. Proposed, it was not taken; committed,
 	// it changes nothing, here and on every other node.

@@ -80,9 +80,11 @@ func (n *Node) Tick() error {
 	return n.call("Tick", func() C.raft_status { return C.raft_tick(n.node) })
 }
 
-// Step hands over a message from a peer, the Bytes of its [Message]. The bytes may come from
-// anybody: what is not a message of this group is refused and changes nothing. All errors but
-// ErrCommitBeyondLog, ErrCommittedConflict and ErrPoisoned may be logged and forgotten.
+// Step hands over a message from a peer, the Bytes of its [Message]. The bytes may come from anybody:
+// an error changes nothing, neither term nor leader nor log. All errors but ErrCommitBeyondLog and
+// ErrCommittedConflict (a member says that data was lost: stop the node) and ErrPoisoned may be logged
+// and forgotten. Messages are not authenticated: the transport knows who speaks, and of which group
+// ([Config.Handshake]).
 func (n *Node) Step(message []byte) error {
 	return n.call("Step", func() C.raft_status {
 		data, size := pointerTo(message)
