@@ -946,7 +946,7 @@ typedef struct raft_node_status_info {
   uint64_t applied;
   /// Last entry known to be stored.
   uint64_t stabled;
-  /// First entry that the storage has.
+  /// First entry that the storage has; 0: not asked (raft_node_basic_status).
   uint64_t first_index;
   /// Last entry of the log.
   uint64_t last_index;
@@ -1400,6 +1400,18 @@ raft_status raft_propose_batch_owned(raft_node *node,
                                      void *context,
                                      raft_entry_id *first);
 
+/// Proposes an entry of a kind, a RAFT_ENTRY_ constant, with the payload that the host has encoded itself:
+/// by raft_conf_change_encode, or by another implementation. `data` is copied; `placed` as in raft_propose.
+///
+/// Any thread. Errors: as raft_propose_conf_change; RAFT_ERR_PROPOSAL_DROPPED also if the bytes are no
+/// membership change, RAFT_ERR_INVALID_ARGUMENT for an unknown kind.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_propose_entry(raft_node *node,
+                               int32_t kind,
+                               raft_slice data,
+                               raft_entry_id *placed);
+
 /// Hands over a message from a peer: the bytes that the peer's raft_message had.
 ///
 /// The bytes may come from anybody: what is not a message, or breaks the protocol, is refused. An error
@@ -1546,9 +1558,23 @@ RAFT_NODISCARD
 raft_status raft_advance(raft_node *node,
                          raft_ready_view *view);
 
+/// Takes back the work of a view that was not begun, and frees the view: nothing of it was applied. The work
+/// is not lost. The next raft_ready (or raft_drive) has it, with what has come since: so a host that took a
+/// view too early takes a larger one. Messages that were sent are sent again, and entries that were stored
+/// are handed out again; both do no harm.
+///
+/// Neither argument is NULL. Any thread. Errors after which the view is as it was: RAFT_ERR_FOREIGN_READY
+/// (not the outstanding view of this node), RAFT_ERR_WRONG_WRITE_MODE (with
+/// raft_config.async_storage_writes), RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_ready_return(raft_node *node,
+                              raft_ready_view *view);
+
 /// Gives a view up without having finished it. NULL is allowed.
 ///
-/// The work is not lost: the next raft_ready (or raft_drive) hands the same view out again. If the
+/// The work is not lost: the next raft_ready (or raft_drive) hands the same view out again, without what has
+/// come since (raft_ready_return: with it). If the
 /// node is gone, this frees the view. Do not use the view afterwards.
 ///
 /// With raft_config.async_storage_writes a view that is freed is gone, and not handed out again: what
@@ -1961,6 +1987,18 @@ raft_status raft_propose_conf_change_v1(raft_node *node,
                                         raft_slice context,
                                         raft_entry_id *placed);
 
+/// The same with the host's own number for the change, which travels in the entry (etcd/raft's
+/// ConfChange.ID, by which its hosts know a committed change); 0: none.
+///
+/// Neither `node` nor `op` is NULL. Any thread. Errors: as raft_propose_conf_change.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_propose_conf_change_v1_with_id(raft_node *node,
+                                                uint64_t id,
+                                                const raft_conf_change_op *op,
+                                                raft_slice context,
+                                                raft_entry_id *placed);
+
 /// Applies a committed membership change: call it at each committed entry whose kind is not
 /// RAFT_ENTRY_NORMAL, in order, once. Not with raft_drive, which does it itself.
 ///
@@ -2092,6 +2130,15 @@ raft_status raft_node_take_storage_error(raft_node *node,
 /// Any thread. Errors: RAFT_ERR_STORAGE (raft_storage.first_index failed),
 /// RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
 RAFT_API RAFT_NODISCARD raft_status raft_node_status(raft_node *node, raft_node_status_info *out);
+
+/// Tells a node's state as far as it knows it by itself: as raft_node_status, but no storage callback is
+/// called, and out->first_index is 0. `out` is not NULL, and out->struct_size is set by the caller.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_node_basic_status(raft_node *node,
+                                   raft_node_status_info *out);
 
 /// Tells a node's state, membership and (on a leader) progress as one JSON object, for people and
 /// for metrics. Members may be added in later versions.

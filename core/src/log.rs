@@ -310,6 +310,16 @@ impl<S: Storage> RaftLog<S> {
         self.snapshot_handed = self.snapshot.is_some();
     }
 
+    /// What was handed out and is neither stored nor applied is to be handed out again; `bytes` of it are to
+    /// be applied.
+    pub(crate) fn put_back(&mut self, bytes: u64) {
+        self.handed = self.stabled;
+        self.snapshot_handed = false;
+        self.applying = self.applied;
+        self.applying_bytes = self.applying_bytes.saturating_sub(bytes);
+        self.applying_paused = false;
+    }
+
     /// The log is stored up to `id`, unless that part of it has been replaced since. Of what is stored,
     /// only the end stays in memory, up to `cache_bytes`.
     pub(crate) fn stored(&mut self, id: EntryId, cache_bytes: u64) {

@@ -171,6 +171,9 @@ pub struct ConfChangeOp {
 /// (thesis section 4.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfChange {
+    /// The host's own number for the change, which travels in the entry; 0: none. (etcd/raft's hosts know a
+    /// committed change by it.)
+    pub id: u64,
     /// The operation.
     pub op: ConfChangeOp,
     /// The host's own data.

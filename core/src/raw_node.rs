@@ -14,7 +14,7 @@ use crate::message::Message;
 use crate::raft::role::Role;
 use crate::raft::{invariants, membership};
 use crate::ready::Ready;
-use crate::status::{ProgressStatus, Status, Unserved};
+use crate::status::{BasicStatus, ProgressStatus, Status, Unserved};
 use crate::storage::Storage;
 use crate::types::{EntryId, HardState, NodeId, SoftState};
 use crate::wire;
@@ -128,6 +128,14 @@ impl<S: Storage> RawNode<S> {
         self.propose_kind(EntryKind::ConfChange, wire::encode_conf_change_v1(change, self.config().dialect))
     }
 
+    /// Proposes an entry of a kind whose payload the host has encoded itself: [`wire::encode_conf_change`]
+    /// and its like, or bytes of another implementation. A membership change that cannot be decoded is
+    /// refused ([`crate::DropReason::MalformedConfChange`]), and the others as by
+    /// [`Self::propose_conf_change`].
+    pub fn propose_entry(&mut self, kind: EntryKind, data: impl Into<Bytes>) -> Result<Proposed, Error> {
+        self.propose_kind(kind, data.into())
+    }
+
     fn propose_kind(&mut self, kind: EntryKind, data: Bytes) -> Result<Proposed, Error> {
         self.awake().raft.propose([Entry::new(EntryId::default(), kind, data)])
     }
@@ -214,6 +222,14 @@ impl<S: Storage> RawNode<S> {
         self.awake().advance(ready)
     }
 
+    /// Takes back work that has not been begun (synchronous writes): nothing of `ready` was applied, and
+    /// nothing was taken out of it. It is not lost: the next [`Self::ready`] has it, with what has come
+    /// since. Messages that were sent are sent again, and entries that were stored are handed out again;
+    /// both do no harm. Errors as [`Self::advance`].
+    pub fn give_back(&mut self, ready: Box<Ready>) -> Result<(), Error> {
+        self.awake().give_back(ready)
+    }
+
     /// Storage work is done (asynchronous writes): hands back the notice that came with it.
     /// [`Error::WrongWriteMode`] with synchronous writes; [`Error::PeerNotFound`] if the node is no
     /// member any more and its own acknowledgement does not count.
@@ -231,25 +247,42 @@ impl<S: Storage> RawNode<S> {
         self.node.raft.soft_state()
     }
 
-    /// The node's state, for people and for metrics.
-    pub fn status(&self) -> Status {
+    /// The node's state as far as its own fields tell: no storage call, no memory. For hosts that look
+    /// often.
+    pub fn basic_status(&self) -> BasicStatus {
         let shared = &self.node.raft.shared;
-        let (progress, transferee) = match &self.node.raft.role {
-            Role::Leader(leader) => {
-                (leader.progress.iter().map(progress_status).collect(), leader.transferee)
-            }
-            _ => (Vec::new(), None),
-        };
-        Status {
+        BasicStatus {
             id: self.id(),
             hard_state: shared.hard_state(),
             soft_state: self.node.raft.soft_state(),
             applied: shared.log.applied(),
             stabled: shared.log.stabled(),
             last: shared.log.last(),
-            conf_state: shared.configuration.to_conf_state(),
             is_voter: shared.configuration.is_voter(self.id()),
-            transferee,
+            transferee: match &self.node.raft.role {
+                Role::Leader(leader) => leader.transferee,
+                _ => None,
+            },
+        }
+    }
+
+    /// The node's state, for people and for metrics.
+    pub fn status(&self) -> Status {
+        let basic = self.basic_status();
+        let progress = match &self.node.raft.role {
+            Role::Leader(leader) => leader.progress.iter().map(progress_status).collect(),
+            _ => Vec::new(),
+        };
+        Status {
+            id: basic.id,
+            hard_state: basic.hard_state,
+            soft_state: basic.soft_state,
+            applied: basic.applied,
+            stabled: basic.stabled,
+            last: basic.last,
+            conf_state: self.node.raft.shared.configuration.to_conf_state(),
+            is_voter: basic.is_voter,
+            transferee: basic.transferee,
             progress,
         }
     }

@@ -7,6 +7,27 @@ use crate::membership::ConfState;
 use crate::progress::ProgressState;
 use crate::types::{EntryId, HardState, Index, NO_NODE, NodeId, RoleKind, SoftState};
 
+/// A node's state, without its membership and its peers: [`crate::RawNode::basic_status`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BasicStatus {
+    /// The node.
+    pub id: NodeId,
+    /// Term, vote and commit index (perhaps not stored yet).
+    pub hard_state: HardState,
+    /// Leader and role.
+    pub soft_state: SoftState,
+    /// Last entry known to be applied.
+    pub applied: Index,
+    /// Last entry known to be stored.
+    pub stabled: Index,
+    /// Last entry of the log.
+    pub last: EntryId,
+    /// Whether the node itself votes.
+    pub is_voter: bool,
+    /// Target of a pending leadership transfer.
+    pub transferee: Option<NodeId>,
+}
+
 /// A node's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {

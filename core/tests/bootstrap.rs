@@ -37,7 +37,7 @@ fn bootstrapped(ids: &[u64]) -> MemoryStorage {
     let mut storage = MemoryStorage::new();
     let entry = |(index, id): (u64, &u64)| {
         let op = ConfChangeOp { kind: ConfChangeKind::AddVoter, node: *id };
-        let change = ConfChange { op, context: "address".into() };
+        let change = ConfChange { id: 0, op, context: "address".into() };
         let data = wire::encode_conf_change_v1(&change, wire::Dialect::Etcd);
         Entry::new(EntryId::new(1, index), EntryKind::ConfChange, data)
     };

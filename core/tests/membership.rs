@@ -110,7 +110,7 @@ fn the_first_version_of_changes_works_too() {
     let mut group = Group::new(3);
     group.elect(1);
     let op = ConfChangeOp { kind: Remove, node: 3 };
-    group.node(1).propose_conf_change_v1(&ConfChange { op, context: "why".into() }).unwrap();
+    group.node(1).propose_conf_change_v1(&ConfChange { id: 0, op, context: "why".into() }).unwrap();
     group.settle();
     assert_eq!(group.nodes[&2].conf_state, ConfState::new([1, 2], []));
 }
@@ -286,7 +286,7 @@ fn a_change_that_would_come_to_nothing_is_refused_with_the_reason_and_leaves_no_
     ] {
         assert_eq!(group.node(1).propose_conf_change(&bad), refused(reason), "{bad:?}");
         if let ([op], Transition::Auto) = (&bad.ops[..], bad.transition) {
-            let first_version = ConfChange { op: *op, context: "why".into() };
+            let first_version = ConfChange { id: 0, op: *op, context: "why".into() };
             assert_eq!(group.node(1).propose_conf_change_v1(&first_version), refused(reason), "{bad:?}");
         }
     }

@@ -121,6 +121,23 @@ pub unsafe extern "C" fn raft_propose_conf_change_v1(
     context: raft_slice,
     placed: *mut raft_entry_id,
 ) -> raft_status {
+    // SAFETY: the same contract.
+    unsafe { raft_propose_conf_change_v1_with_id(node, 0, op, context, placed) }
+}
+
+/// The same with the host's own number for the change, which travels in the entry (etcd/raft's
+/// ConfChange.ID, by which its hosts know a committed change); 0: none.
+///
+/// Neither `node` nor `op` is NULL. Any thread. Errors: as raft_propose_conf_change.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_propose_conf_change_v1_with_id(
+    node: *mut raft_node,
+    id: u64,
+    op: *const raft_conf_change_op,
+    context: raft_slice,
+    placed: *mut raft_entry_id,
+) -> raft_status {
     // SAFETY: the header demands NULL or a live node, NULL or an operation, a context as long as it
     // says, and NULL or room for the result.
     unsafe {
@@ -128,7 +145,7 @@ pub unsafe extern "C" fn raft_propose_conf_change_v1(
             let placed = Output::optional(placed, "placed")?;
             let op = args::reference(op, "op")?.to_op().within("op")?;
             let context = args::copy(context, "context")?;
-            let change = ConfChange { op, context };
+            let change = ConfChange { id, op, context };
             let proposed = node.lock(|state| Ok(state.raw.propose_conf_change_v1(&change)?))?;
             placed.set(proposed.into());
             Ok(())
@@ -352,7 +369,7 @@ pub unsafe extern "C" fn raft_conf_change_encode(
 
 fn first_version(change: ConfChangeV2) -> Result<ConfChange, Failure> {
     match (change.ops.as_slice(), change.transition) {
-        ([op], Transition::Auto) => Ok(ConfChange { op: *op, context: change.context }),
+        ([op], Transition::Auto) => Ok(ConfChange { id: 0, op: *op, context: change.context }),
         _ => Err(Failure::argument("change", "does not fit the first version: one operation, no transition")),
     }
 }

@@ -32,7 +32,7 @@ pub struct raft_node_status_info {
     pub applied: u64,
     /// Last entry known to be stored.
     pub stabled: u64,
-    /// First entry that the storage has.
+    /// First entry that the storage has; 0: not asked (raft_node_basic_status).
     pub first_index: u64,
     /// Last entry of the log.
     pub last_index: u64,
@@ -271,11 +271,34 @@ pub unsafe extern "C" fn raft_node_status(
     }
 }
 
+/// Tells a node's state as far as it knows it by itself: as raft_node_status, but no storage callback is
+/// called, and out->first_index is 0. `out` is not NULL, and out->struct_size is set by the caller.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_node_basic_status(
+    node: *mut raft_node,
+    out: *mut raft_node_status_info,
+) -> raft_status {
+    // SAFETY: the header demands NULL or a live node, and a result with its size.
+    unsafe {
+        call(node, |node| {
+            let size = *args::reference(out.cast::<usize>(), "out")?;
+            sized::write(out, size, node.lock(|state| Ok(state.basic_info()))?, "out")
+        })
+    }
+}
+
 impl State {
     fn info(&self) -> Result<raft_node_status_info, Failure> {
-        let status = self.raw.status();
         let first_index = self.raw.storage().first_index().map_err(raftcore::Error::Storage)?;
-        Ok(raft_node_status_info {
+        Ok(raft_node_status_info { first_index, ..self.basic_info() })
+    }
+
+    fn basic_info(&self) -> raft_node_status_info {
+        let status = self.raw.basic_status();
+        raft_node_status_info {
             struct_size: size_of::<raft_node_status_info>(),
             id: status.id,
             term: status.hard_state.term,
@@ -283,14 +306,14 @@ impl State {
             commit: status.hard_state.commit,
             applied: status.applied,
             stabled: status.stabled,
-            first_index,
+            first_index: 0,
             last_index: status.last.index,
             last_term: status.last.term,
             leader: status.soft_state.leader,
             transferee: status.transferee.unwrap_or(NO_NODE),
             role: role_number(status.soft_state.role),
             is_voter: status.is_voter,
-        })
+        }
     }
 }
 

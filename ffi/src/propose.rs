@@ -9,7 +9,7 @@ use crate::copies::Payloads;
 use crate::handle::{State, call, raft_node};
 use crate::lend::Release;
 use crate::status::{Failure, raft_status};
-use crate::types::{raft_entry_id, raft_slice};
+use crate::types::{self, raft_entry_id, raft_slice};
 
 /// Proposes an entry. A follower passes it on to the leader (unless raft_config.forward_proposals
 /// is false).
@@ -155,6 +155,32 @@ pub unsafe extern "C" fn raft_propose_batch_owned(
             let batch = release.lend_all(args::array(data, len, "data")?, "data")?;
             let proposed = node.lock(|state| Ok(state.raw.propose_batch(batch)?))?;
             first.set(proposed.into());
+            Ok(())
+        })
+    }
+}
+
+/// Proposes an entry of a kind, a RAFT_ENTRY_ constant, with the payload that the host has encoded itself:
+/// by raft_conf_change_encode, or by another implementation. `data` is copied; `placed` as in raft_propose.
+///
+/// Any thread. Errors: as raft_propose_conf_change; RAFT_ERR_PROPOSAL_DROPPED also if the bytes are no
+/// membership change, RAFT_ERR_INVALID_ARGUMENT for an unknown kind.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_propose_entry(
+    node: *mut raft_node,
+    kind: i32,
+    data: raft_slice,
+    placed: *mut raft_entry_id,
+) -> raft_status {
+    // SAFETY: the header demands NULL or a live node, data as long as it says, and NULL or room for the
+    // result.
+    unsafe {
+        call(node, |node| {
+            let placed = Output::optional(placed, "placed")?;
+            let kind = types::entry_kind(kind)?;
+            let data = args::copy(data, "data")?;
+            placed.set(node.lock(|state| Ok(state.raw.propose_entry(kind, data)?))?.into());
             Ok(())
         })
     }

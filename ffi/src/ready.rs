@@ -2,7 +2,7 @@
 
 use std::ptr;
 
-use raftcore::{Ack, Error};
+use raftcore::{Ack, Error, Ready};
 
 use crate::ack::raft_ack;
 use crate::args::Output;
@@ -154,9 +154,33 @@ pub unsafe extern "C" fn raft_advance(node: *mut raft_node, view: *mut raft_read
     }
 }
 
+/// Takes back the work of a view that was not begun, and frees the view: nothing of it was applied. The work
+/// is not lost. The next raft_ready (or raft_drive) has it, with what has come since: so a host that took a
+/// view too early takes a larger one. Messages that were sent are sent again, and entries that were stored
+/// are handed out again; both do no harm.
+///
+/// Neither argument is NULL. Any thread. Errors after which the view is as it was: RAFT_ERR_FOREIGN_READY
+/// (not the outstanding view of this node), RAFT_ERR_WRONG_WRITE_MODE (with
+/// raft_config.async_storage_writes), RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn raft_ready_return(node: *mut raft_node, view: *mut raft_ready_view) -> raft_status {
+    // SAFETY: the header demands NULL or a live node. The view is only compared until it is known to be
+    // this node's own.
+    unsafe {
+        call(node, |node| {
+            if view.is_null() {
+                return Err(Failure::argument("view", "is NULL"));
+            }
+            node.lock(|state| state.return_view(node, view))
+        })
+    }
+}
+
 /// Gives a view up without having finished it. NULL is allowed.
 ///
-/// The work is not lost: the next raft_ready (or raft_drive) hands the same view out again. If the
+/// The work is not lost: the next raft_ready (or raft_drive) hands the same view out again, without what has
+/// come since (raft_ready_return: with it). If the
 /// node is gone, this frees the view. Do not use the view afterwards.
 ///
 /// With raft_config.async_storage_writes a view that is freed is gone, and not handed out again: what
@@ -261,7 +285,8 @@ impl State {
         Ok(Some(work))
     }
 
-    fn advance_view(&mut self, node: &raft_node, view: *mut raft_ready_view) -> Result<(), Failure> {
+    /// The outstanding view's work.
+    fn own_view(&self, node: &raft_node, view: *mut raft_ready_view) -> Result<WorkBox, Failure> {
         if self.raw.config().async_storage_writes {
             return Err(Failure::Core(Error::WrongWriteMode));
         }
@@ -269,12 +294,31 @@ impl State {
             return Err(Failure::ForeignReady);
         }
         // SAFETY: this is the pointer that `take_view` made, and it was not given back since.
-        let mut work = unsafe { WorkBox::from_view(view) }.ok_or(Failure::ForeignReady)?;
+        unsafe { WorkBox::from_view(view) }.ok_or(Failure::ForeignReady)
+    }
+
+    fn return_view(&mut self, node: &raft_node, view: *mut raft_ready_view) -> Result<(), Failure> {
+        let work = self.own_view(node, view)?;
+        let ready = self.put_away(work).ok_or(Failure::ForeignReady)?;
+        Ok(self.raw.give_back(ready)?)
+    }
+
+    fn advance_view(&mut self, node: &raft_node, view: *mut raft_ready_view) -> Result<(), Failure> {
+        let mut work = self.own_view(node, view)?;
         if let Err(failure) = self.store(&mut work) {
             work.into_view();
             return Err(failure);
         }
         self.finish(node, work)
+    }
+
+    /// Nobody has the work any more; what the core gave for it.
+    fn put_away(&mut self, mut work: WorkBox) -> Option<Box<Ready>> {
+        let ready = work.ready.take();
+        work.clear();
+        self.readies.spare.push(work);
+        self.readies.holder = Holder::Nobody;
+        ready
     }
 
     /// Gives the work back to the core.
@@ -290,11 +334,8 @@ impl State {
             };
         }
         self.tell_advance(node);
-        let ready = work.ready.take();
-        work.clear();
-        self.readies.spare.push(work);
-        self.readies.holder = Holder::Nobody;
-        Ok(self.raw.advance(ready.ok_or(Failure::ForeignReady)?)?)
+        let ready = self.put_away(work).ok_or(Failure::ForeignReady)?;
+        Ok(self.raw.advance(ready)?)
     }
 
     /// Each notice is a fact of its own: that one fails must not swallow the next. The first error.

@@ -105,12 +105,7 @@ impl raft_entry {
     /// # Safety
     /// `data` holds what `raft_slice` promises.
     pub(crate) unsafe fn to_entry(self) -> Result<Entry, Failure> {
-        let kind = match self.kind {
-            RAFT_ENTRY_NORMAL => EntryKind::Normal,
-            RAFT_ENTRY_CONF_CHANGE => EntryKind::ConfChange,
-            RAFT_ENTRY_CONF_CHANGE_V2 => EntryKind::ConfChangeV2,
-            other => return Err(Failure::argument("kind", format!("is unknown: {other}"))),
-        };
+        let kind = entry_kind(self.kind)?;
         if self.flags & !RAFT_ENTRY_KIND_STATED != 0 {
             return Err(Failure::argument("flags", "has unknown bits"));
         }
@@ -120,6 +115,16 @@ impl raft_entry {
         let entry = Entry::new(id, kind, data);
         let stated = entry.kind_stated() || self.flags & RAFT_ENTRY_KIND_STATED != 0;
         Ok(entry.with_kind_stated(stated))
+    }
+}
+
+/// The kind that a number stands for.
+pub(crate) fn entry_kind(kind: i32) -> Result<EntryKind, Failure> {
+    match kind {
+        RAFT_ENTRY_NORMAL => Ok(EntryKind::Normal),
+        RAFT_ENTRY_CONF_CHANGE => Ok(EntryKind::ConfChange),
+        RAFT_ENTRY_CONF_CHANGE_V2 => Ok(EntryKind::ConfChangeV2),
+        other => Err(Failure::argument("kind", format!("is unknown: {other}"))),
     }
 }
 

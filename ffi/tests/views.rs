@@ -5,7 +5,7 @@ mod common;
 use std::ffi::c_void;
 use std::ptr;
 
-use common::{Node, View, array, bytes_of, config, ok, payload, to_vec};
+use common::{Node, Owned, View, array, bytes_of, config, ok, payload, to_vec};
 use raftcore_ffi::*;
 
 fn in_memory(id: u64, voters: &[u64]) -> Node {
@@ -250,4 +250,45 @@ fn a_payload_that_is_lent_is_given_back_exactly_once() {
     assert_eq!(released(), 2);
     node.free();
     assert_eq!(released(), 3);
+}
+
+#[test]
+fn a_view_that_is_returned_comes_again_with_what_has_come_since() {
+    let server = Owned::member(1, &[1]);
+    server.node.campaign();
+    server.settle();
+    ok(server.node.propose(b"x"));
+    let first = server.node.ready();
+    assert_eq!(first.entries().len(), 1);
+    ok(server.node.propose(b"y"));
+    // SAFETY: live nodes; a view is only compared before it is known to be the node's own.
+    unsafe {
+        let other = Owned::member(2, &[2]);
+        assert_eq!(raft_ready_return(other.node.0, first.0), RAFT_ERR_FOREIGN_READY);
+        assert_eq!(first.entries().len(), 1);
+        ok(raft_ready_return(server.node.0, first.0));
+        assert_eq!(raft_ready_return(server.node.0, first.0), RAFT_ERR_FOREIGN_READY);
+    }
+    let larger = server.node.ready();
+    assert_eq!(larger.entries().len(), 2);
+    // SAFETY: a live node, and its outstanding view.
+    ok(unsafe { raft_ready_return(server.node.0, larger.0) });
+    server.settle();
+    assert_eq!(server.payloads(), ["x", "y"]);
+}
+
+#[test]
+fn a_basic_status_calls_no_storage_callback() {
+    let mut server = Owned::member(1, &[1]);
+    server.node.campaign();
+    server.settle();
+    let full = server.node.info().unwrap();
+    server.prank = Some(|_| RAFT_ERR_IO);
+    let mut basic = raft_node_status_info { struct_size: size_of::<raft_node_status_info>(), ..full };
+    // SAFETY: a live node, and room for the result.
+    ok(unsafe { raft_node_basic_status(server.node.0, &raw mut basic) });
+    assert_eq!(server.node.info().map(|_| ()), Err(RAFT_ERR_STORAGE));
+    assert_eq!((basic.first_index, full.first_index), (0, 2));
+    assert_eq!((basic.term, basic.commit, basic.last_index), (full.term, full.commit, full.last_index));
+    assert_eq!((basic.leader, basic.role, basic.is_voter), (1, RAFT_ROLE_LEADER, true));
 }

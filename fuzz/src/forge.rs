@@ -87,7 +87,7 @@ fn entry(source: &mut Source<'_>, id: EntryId) -> Entry {
         }
         1 => {
             let op = op(source);
-            let change = ConfChange { op, context: Bytes::new() };
+            let change = ConfChange { id: 0, op, context: Bytes::new() };
             Entry::new(id, EntryKind::ConfChange, wire::encode_conf_change_v1(&change, wire::Dialect::Etcd))
         }
         2 => {
@@ -155,7 +155,7 @@ pub(crate) fn change(source: &mut Source<'_>) -> ConfChangeV2 {
 
 /// A change of the first version.
 pub(crate) fn change_v1(source: &mut Source<'_>) -> ConfChange {
-    ConfChange { op: op(source), context: Bytes::new() }
+    ConfChange { id: 0, op: op(source), context: Bytes::new() }
 }
 
 /// An acknowledgement of work that was perhaps never handed out.

@@ -143,6 +143,13 @@ class Node {
     });
   }
 
+  /// Proposes an entry of a RAFT_ENTRY_ kind with a payload that the host has encoded itself.
+  raft_entry_id propose_entry(std::int32_t kind, std::string_view data) {
+    return filled<raft_entry_id>([&](raft_entry_id *out) {
+      return raft_propose_entry(handle(), kind, slice(data), out);
+    });
+  }
+
   /// @}
   /// \name Membership
   /// @{
@@ -152,6 +159,14 @@ class Node {
                                        std::string_view context = {}) {
     return filled<raft_entry_id>([&](raft_entry_id *out) {
       return raft_propose_conf_change_v1(handle(), &op, slice(context), out);
+    });
+  }
+
+  /// The same with the host's own number for the change, which travels in the entry.
+  raft_entry_id propose_conf_change_v1(std::uint64_t id, const raft_conf_change_op &op,
+                                       std::string_view context = {}) {
+    return filled<raft_entry_id>([&](raft_entry_id *out) {
+      return raft_propose_conf_change_v1_with_id(handle(), id, &op, slice(context), out);
     });
   }
 
@@ -315,6 +330,12 @@ class Node {
   raft_node_status_info status() const {
     return filled<raft_node_status_info>(
         [&](raft_node_status_info *out) { return raft_node_status(handle(), out); });
+  }
+
+  /// The same without a look into the storage: its first_index is 0.
+  raft_node_status_info basic_status() const {
+    return filled<raft_node_status_info>(
+        [&](raft_node_status_info *out) { return raft_node_basic_status(handle(), out); });
   }
 
   /// Throws if something does not hold that must hold within every node: a defect of the library.

@@ -73,6 +73,13 @@ class Ready {
     check(status, node_);
   }
 
+  /// Gives back work that was not begun: the next Node::ready() has it with what has come since. There is
+  /// none here afterwards.
+  void give_back() {
+    check(raft_ready_return(node_, view_.get()), node_);
+    static_cast<void>(view_.release());  // the library has freed it
+  }
+
   /// What is underneath; null if there is no work.
   const raft_ready_view *handle() const noexcept { return view_.get(); }
 

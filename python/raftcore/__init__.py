@@ -64,11 +64,12 @@ from raftcore.errors import (
     WrongWriteMode,
 )
 from raftcore.membership import ConfChange, ConfChangeOp
-from raftcore.status import Forwarded, Progress, Status
+from raftcore.status import BasicStatus, Forwarded, Progress, Status
 from raftcore.storage import Storage, fitting
 
 __all__ = [
     "Ack",
+    "BasicStatus",
     "BrokenInvariant",
     "CommitBeyondLog",
     "CommittedConflict",

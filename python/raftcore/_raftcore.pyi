@@ -11,7 +11,7 @@ from raftcore.enums import EntryKind, MessageType, Role
 from raftcore.errors import StorageError
 from raftcore.membership import ConfChange
 from raftcore.rpc import Body
-from raftcore.status import Forwarded, Status
+from raftcore.status import BasicStatus, Forwarded, Status
 from raftcore.storage import Storage
 
 __all__ = [
@@ -487,12 +487,19 @@ class RawNode:
         may be pending, it cannot be applied, or it changes no member. It never enters the log then
         (with `eager_append` an empty entry of kind NORMAL takes its place). Raises ProposalDropped.
         """
-    def propose_conf_change_v1(self, change: ConfChange) -> EntryId | Forwarded:
+    def propose_conf_change_v1(self, change: ConfChange, *, id: int = 0) -> EntryId | Forwarded:
         """Proposes a change of the membership in the encoding of the first version, for groups with
-        members that know no other. Otherwise as `propose_conf_change`.
+        members that know no other. `id` is the host's own number for it, which travels in the entry; 0:
+        none. Otherwise as `propose_conf_change`.
 
         Raises ProposalDropped; ValueError if the change has not exactly one operation, or a
         transition.
+        """
+    def propose_entry(self, kind: EntryKind, data: Buffer) -> EntryId | Forwarded:
+        """Proposes an entry of a kind with a payload that the host has encoded itself:
+        `ConfChange.encode`, or bytes of another implementation. Returns as `propose` does.
+
+        Raises ProposalDropped, also if the payload of a membership change cannot be decoded.
         """
     def apply_conf_change(self, change: ConfChange | Entry) -> ConfState:
         """Brings a committed change of the membership in force: to be called when its entry is
@@ -549,6 +556,14 @@ class RawNode:
         asynchronous writes. Any other exception
         reports what went wrong in consequence; the work counts as done all the same.
         """
+    def give_back(self, ready: Ready) -> None:
+        """Takes back a Ready that was not begun: nothing of it was applied. The work is not lost; the next
+        `ready` has it, with what has come since. Messages that were sent are sent again, and entries that
+        were stored are handed out again; both do no harm.
+
+        Raises ForeignReady if it is another node's, or was advanced or given back before, and
+        WrongWriteMode with asynchronous writes.
+        """
     def acknowledge(self, ack: Ack) -> None:
         """Takes note that a part of the work is done, with `Config.async_storage_writes`: takes the
         notices of a Ready back.
@@ -558,7 +573,13 @@ class RawNode:
         """
     def take_storage_error(self) -> StorageError | None:
         """The last StorageError that made no call fail, once; None if there was none. It kept the
-        leader from sending a member what it needs, and the leader tries again by itself.
+        leader from sending a member what it needs, and the leader tries again by itself. The observer's
+        `log`, or else the logger "raftcore", gets a warning too: once for each member and cause, and again
+        if the cause went away and came back.
+        """
+    def basic_status(self) -> BasicStatus:
+        """The node's state as far as it knows it by itself: without membership and progress, and without
+        a look into the storage. For hosts that look often.
         """
     def status(self) -> Status:
         """The node's state, for people and for metrics."""
@@ -640,7 +661,7 @@ def config_defaults() -> dict[str, Any]:
 def encode_conf_change(change: ConfChange, dialect: _Dialect) -> bytes:
     """The payload of an entry that carries the change."""
 
-def encode_conf_change_v1(change: ConfChange, dialect: _Dialect) -> bytes:
+def encode_conf_change_v1(change: ConfChange, dialect: _Dialect, id: int) -> bytes:
     """The payload of an entry that carries the change in its first version."""
 
 def decode_conf_change(

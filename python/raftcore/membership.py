@@ -86,10 +86,11 @@ class ConfChange:
         """The payload of an entry of kind CONF_CHANGE_V2 that carries this change."""
         return _raftcore.encode_conf_change(self, dialect)
 
-    def encode_v1(self, dialect: Literal["etcd", "tikv"] = "etcd") -> bytes:
-        """The payload of an entry of kind CONF_CHANGE that carries this change.
+    def encode_v1(self, dialect: Literal["etcd", "tikv"] = "etcd", *, id: int = 0) -> bytes:
+        """The payload of an entry of kind CONF_CHANGE that carries this change and the host's own number
+        for it; 0: none.
 
         Raises:
             ValueError: if the change has not exactly one operation, or a transition.
         """
-        return _raftcore.encode_conf_change_v1(self, dialect)
+        return _raftcore.encode_conf_change_v1(self, dialect, id)

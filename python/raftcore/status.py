@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from raftcore._raftcore import ConfState, EntryId
 from raftcore.enums import ProgressState, Role
 
-__all__ = ["Forwarded", "Progress", "Status"]
+__all__ = ["BasicStatus", "Forwarded", "Progress", "Status"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,34 @@ class Progress:
     """Payload bytes on their way."""
     is_inflight_full: bool
     """Whether the window of Appends is full."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BasicStatus:
+    """A node's state as far as it knows it by itself: ``RawNode.basic_status``."""
+
+    id: int
+    """The node."""
+    term: int
+    """Its term."""
+    vote: int
+    """Whom it voted for in this term; 0 if nobody."""
+    commit: int
+    """Highest index known to be committed."""
+    leader: int | None
+    """The leader, if known."""
+    role: Role
+    """The node's own role."""
+    applied: int
+    """Last entry known to be applied."""
+    stabled: int
+    """Last entry known to be stored."""
+    last: EntryId
+    """Last entry of the log."""
+    is_voter: bool
+    """Whether the node itself votes."""
+    transferee: int | None
+    """Target of a pending leadership transfer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -146,10 +146,10 @@ impl From<ConfChange> for core::ConfChangeV2 {
 
 impl ConfChange {
     /// The change in its first version, which knows one operation and no transition.
-    pub(crate) fn into_v1(self) -> PyResult<core::ConfChange> {
+    pub(crate) fn into_v1(self, id: u64) -> PyResult<core::ConfChange> {
         let change = core::ConfChangeV2::from(self);
         match (change.ops.as_slice(), change.transition) {
-            ([op], core::Transition::Auto) => Ok(core::ConfChange { op: *op, context: change.context }),
+            ([op], core::Transition::Auto) => Ok(core::ConfChange { id, op: *op, context: change.context }),
             _ => Err(PyValueError::new_err(
                 "the first version of membership changes has one operation, and no transition but AUTO",
             )),
@@ -189,8 +189,9 @@ pub(crate) fn encode_conf_change_v1(
     py: Python<'_>,
     change: ConfChange,
     dialect: Dialect,
+    id: u64,
 ) -> PyResult<Bound<'_, PyBytes>> {
-    Ok(PyBytes::new(py, &wire::encode_conf_change_v1(&change.into_v1()?, dialect.0)))
+    Ok(PyBytes::new(py, &wire::encode_conf_change_v1(&change.into_v1(id)?, dialect.0)))
 }
 
 type Fields<'py> = (Vec<(ConfChangeKind, u64)>, Transition, Bound<'py, PyBytes>);

@@ -12,6 +12,7 @@ use raftcore::wire;
 
 use crate::ack::Ack;
 use crate::config::Config;
+use crate::enums::EntryKind;
 use crate::error::{decode_error, raise, storage_error, to_python};
 use crate::guard::Guard;
 use crate::membership::{ChangeOrEntry, ConfChange, ConfState};
@@ -20,7 +21,7 @@ use crate::observe::{Callbacks, Observer, Watched};
 use crate::payload::Payload;
 use crate::ready::Ready;
 use crate::state::{HardState, SoftState};
-use crate::status::{proposed_to_python, status_to_python};
+use crate::status::{basic_status_to_python, proposed_to_python, status_to_python};
 use crate::storage::{Failure, HostStorage, is_interrupt};
 
 pub(crate) type CoreNode = core::RawNode<HostStorage>;
@@ -115,6 +116,10 @@ impl RawNode {
         }
         Ok(())
     }
+}
+
+fn wrong_write_mode(py: Python<'_>) -> PyErr {
+    to_python(py, &core::Error::WrongWriteMode, None)
 }
 
 /// A number of ticks. More than the limit is a mistake, and would keep the node busy for long.
@@ -270,17 +275,34 @@ impl RawNode {
     }
 
     /// Proposes a change of the membership in the encoding of the first version, for groups with
-    /// members that know no other. Otherwise as `propose_conf_change`.
+    /// members that know no other. `id` is the host's own number for it, which travels in the entry; 0:
+    /// none. Otherwise as `propose_conf_change`.
     ///
     /// Raises ProposalDropped; ValueError if the change has not exactly one operation, or a
     /// transition.
+    #[pyo3(signature = (change, *, id=0))]
     fn propose_conf_change_v1<'py>(
         &self,
         py: Python<'py>,
         change: ConfChange,
+        id: u64,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let change = change.into_v1()?;
+        let change = change.into_v1(id)?;
         let proposed = self.call(py, |node| node.propose_conf_change_v1(&change))?;
+        proposed_to_python(py, proposed)
+    }
+
+    /// Proposes an entry of a kind with a payload that the host has encoded itself:
+    /// `ConfChange.encode`, or bytes of another implementation. Returns as `propose` does.
+    ///
+    /// Raises ProposalDropped, also if the payload of a membership change cannot be decoded.
+    fn propose_entry<'py>(
+        &self,
+        py: Python<'py>,
+        kind: EntryKind,
+        data: Payload,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let proposed = self.call(py, |node| node.propose_entry(kind.0, data.0))?;
         proposed_to_python(py, proposed)
     }
 
@@ -387,6 +409,22 @@ impl RawNode {
         })
     }
 
+    /// Takes back a Ready that was not begun: nothing of it was applied. The work is not lost; the next
+    /// `ready` has it, with what has come since. Messages that were sent are sent again, and entries that
+    /// were stored are handed out again; both do no harm.
+    ///
+    /// Raises ForeignReady if it is another node's, or was advanced or given back before, and
+    /// WrongWriteMode with asynchronous writes.
+    fn give_back(&self, py: Python<'_>, ready: &Bound<'_, Ready>) -> PyResult<()> {
+        self.look(py, |node| node.config().async_storage_writes)
+            .and_then(|is_async| if is_async { Err(wrong_write_mode(py)) } else { Ok(()) })?;
+        let Some(work) = ready.get().take_whole(&self.identity) else {
+            let text = "this Ready is another node's, or was advanced or given back before";
+            return Err(raise(py, "ForeignReady", (text,)));
+        };
+        self.call(py, |node| node.give_back(work))
+    }
+
     /// Takes note that a part of the work is done, with `Config.async_storage_writes`: takes the
     /// notices of a Ready back.
     ///
@@ -406,6 +444,13 @@ impl RawNode {
         }
         let error = self.look(py, CoreNode::take_storage_error)?;
         Ok(error.map(|error| storage_error(py, &error).into_value(py)))
+    }
+
+    /// The node's state as far as it knows it by itself: without membership and progress, and without
+    /// a look into the storage. For hosts that look often.
+    fn basic_status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let status = self.look(py, |node| node.basic_status())?;
+        basic_status_to_python(py, status)
     }
 
     /// The node's state, for people and for metrics.

@@ -103,6 +103,14 @@ impl Ready {
         self.work.lock().take()
     }
 
+    /// The same as it came from the node, to be given back.
+    pub(crate) fn take_whole(&self, node: &Arc<()>) -> Option<Box<core::Ready>> {
+        let mut work = self.take(node)?;
+        work.messages.clone_from(&self.messages);
+        work.read_states.clone_from(&self.read_states);
+        Some(work)
+    }
+
     pub(crate) fn core_snapshot(&self) -> Option<&core::Snapshot> {
         self.snapshot.as_deref()
     }

@@ -28,6 +28,22 @@ struct Status<'py> {
     progress: Bound<'py, PyDict>,
 }
 
+/// Keyword arguments of the dataclass `BasicStatus`.
+#[derive(IntoPyObject)]
+struct BasicStatus {
+    id: u64,
+    term: u64,
+    vote: u64,
+    commit: u64,
+    leader: Option<u64>,
+    role: Role,
+    applied: u64,
+    stabled: u64,
+    last: EntryId,
+    is_voter: bool,
+    transferee: Option<u64>,
+}
+
 /// Keyword arguments of the dataclass `Progress`.
 #[derive(IntoPyObject)]
 struct Progress {
@@ -66,6 +82,27 @@ pub(crate) fn status_to_python(py: Python<'_>, status: core::Status) -> PyResult
         progress,
     };
     class(py, "Status")?.call((), Some(&fields.into_pyobject(py)?))
+}
+
+/// The dataclass `BasicStatus`.
+pub(crate) fn basic_status_to_python(
+    py: Python<'_>,
+    status: core::BasicStatus,
+) -> PyResult<Bound<'_, PyAny>> {
+    let fields = BasicStatus {
+        id: status.id,
+        term: status.hard_state.term,
+        vote: status.hard_state.vote,
+        commit: status.hard_state.commit,
+        leader: known(status.soft_state.leader),
+        role: Role(status.soft_state.role),
+        applied: status.applied,
+        stabled: status.stabled,
+        last: EntryId(status.last),
+        is_voter: status.is_voter,
+        transferee: status.transferee,
+    };
+    class(py, "BasicStatus")?.call((), Some(&fields.into_pyobject(py)?))
 }
 
 fn progress_to_python<'py>(py: Python<'py>, member: &core::ProgressStatus) -> PyResult<Bound<'py, PyAny>> {

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -498,3 +499,57 @@ def panic_exception() -> type[BaseException]:
 def test_work_is_for_nodes_to_make() -> None:
     with pytest.raises(TypeError):
         Ready()
+
+
+class TestWhatHostsNeedWithoutMoreAdo:
+    """Work given back, entries of a kind, a status without a look into the storage."""
+
+    def test_a_ready_that_is_given_back_comes_again_with_more(self) -> None:
+        lone = Cluster([1], lambda state: ListStorage(state))
+        node = lone.elect(1)
+        node.propose(b"x")
+        node.read_index(b"r")
+        first = node.ready()
+        node.propose(b"y")
+        node.give_back(first)
+        with pytest.raises(ForeignReady):
+            node.give_back(first)
+        larger = node.ready()
+        assert [entry.data for entry in larger.entries] == [b"x", b"y"]
+        assert larger.read_states == first.read_states
+        assert larger.messages[: len(first.messages)] == first.messages
+        node.give_back(larger)
+        lone.settle()
+        assert lone.applied() == {1: [b"x", b"y"]}
+
+    def test_asynchronous_work_is_not_given_back(self) -> None:
+        node = RawNode(Config(1, async_storage_writes=True), MemoryStorage(ConfState([1])))
+        node.campaign()
+        with pytest.raises(WrongWriteMode):
+            node.give_back(node.ready())
+
+    def test_an_entry_of_a_kind_carries_the_bytes_of_the_host(self) -> None:
+        lone = Cluster([1], lambda state: ListStorage(state))
+        node = lone.elect(1)
+        change = ConfChange.add_learner(2, b"where")
+        data = change.encode_v1(id=0x123)
+        assert data.startswith(b"\x08\xa3\x02")
+        node.propose_entry(EntryKind.CONF_CHANGE, data)
+        work = node.ready()
+        (entry,) = work.entries
+        node.give_back(work)
+        lone.settle()
+        assert node.status().conf_state.learners == (2,)
+        another = ConfChange.add_learner(3)
+        node.propose_conf_change_v1(another, id=0x123)
+        (numbered,) = node.ready().entries
+        assert numbered.data == another.encode_v1(id=0x123)
+        assert (entry.kind, entry.data) == (EntryKind.CONF_CHANGE, data)
+        with pytest.raises(ProposalDropped):
+            node.propose_entry(EntryKind.CONF_CHANGE_V2, b"\x7f")
+
+    def test_a_basic_status_asks_the_storage_for_nothing(self) -> None:
+        node = Cluster([1], lambda state: ListStorage(state)).elect(1)
+        basic, full = node.basic_status(), node.status()
+        for field in dataclasses.fields(basic):
+            assert getattr(basic, field.name) == getattr(full, field.name)

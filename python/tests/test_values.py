@@ -220,19 +220,24 @@ def test_all_that_is_public_is_there_and_documented() -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "peer", "field"),
+    ("config", "peer", "field"),
     [
-        ({}, {}, None),
-        ({"group_id": 7}, {"group_id": 8}, "group_id"),
-        ({"group_id": 7}, {}, None),
-        ({}, {"dialect": "tikv"}, "dialect"),
-        ({"read_mode": ReadMode.LEASE}, {"read_mode": ReadMode.LEASE, "election_ticks": 11}, "election_ticks"),
-        ({"read_mode": ReadMode.LEASE}, {"election_ticks": 11}, None),
+        (Config(1), Config(2), None),
+        (Config(1, group_id=7), Config(2, group_id=8), "group_id"),
+        (Config(1, group_id=7), Config(2), None),
+        (Config(1), Config(2, dialect="tikv"), "dialect"),
+        (
+            Config(1, read_mode=ReadMode.LEASE),
+            Config(2, read_mode=ReadMode.LEASE, election_ticks=11),
+            "election_ticks",
+        ),
+        (Config(1, read_mode=ReadMode.LEASE), Config(2, election_ticks=11), None),
     ],
 )
-def test_a_handshake_names_what_members_do_not_agree_on(own, peer, field) -> None:
-    config = Config(1, **own)
-    handshake = Config(2, **peer).handshake()
+def test_a_handshake_names_what_members_do_not_agree_on(
+    config: Config, peer: Config, field: str | None
+) -> None:
+    handshake = peer.handshake()
     if field is None:
         config.check_handshake(handshake)
         return

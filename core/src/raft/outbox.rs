@@ -93,6 +93,21 @@ impl Outbox {
         messages.append(&mut self.held);
     }
 
+    /// Takes back what was taken and not sent, to be handed out before what has come since.
+    pub(crate) fn put_back(
+        &mut self,
+        messages: &mut Vec<Message>,
+        deferred: &mut Vec<Deferred>,
+        config: &Config,
+    ) {
+        let (now, held) = (std::mem::take(&mut self.now), std::mem::take(&mut self.held));
+        messages.drain(..).for_each(|message| self.push(message, config));
+        self.now.extend(now);
+        self.held.extend(held);
+        deferred.append(&mut self.deferred);
+        std::mem::swap(&mut self.deferred, deferred);
+    }
+
     /// Lets the memory go that nothing is in.
     pub(crate) fn shrink(&mut self) {
         self.now.shrink_to_fit();

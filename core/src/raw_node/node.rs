@@ -105,6 +105,7 @@ impl<S: Storage> Node<S> {
         } else {
             shared.outbox.swap_deferred(&mut ready.completion.deferred);
             (ready.completion.stored, ready.completion.applied) = (stored, applied);
+            ready.completion.told = (told, told_soft_state);
         }
         Ok(ready)
     }
@@ -124,13 +125,32 @@ impl<S: Storage> Node<S> {
         Some(StorageAppend { responses: deferred.chain(stored.map(Response::Acknowledge)).collect() })
     }
 
-    pub(super) fn advance(&mut self, mut ready: Box<Ready>) -> Result<(), Error> {
+    /// Whether `ready` is the outstanding one of this node.
+    fn check_own(&self, ready: &Ready) -> Result<(), Error> {
         if self.config().async_storage_writes {
             return Err(Error::WrongWriteMode);
         }
-        if !self.ticket.is_own(&ready) {
-            return Err(Error::ForeignReady);
+        if self.ticket.is_own(ready) { Ok(()) } else { Err(Error::ForeignReady) }
+    }
+
+    /// Everything is again as if `ready` had not been taken; what has come since stays behind it.
+    pub(super) fn give_back(&mut self, mut ready: Box<Ready>) -> Result<(), Error> {
+        self.check_own(&ready)?;
+        let Raft { shared, .. } = &mut self.raft;
+        shared.outbox.put_back(&mut ready.messages, &mut ready.completion.deferred, &shared.config);
+        for read in ready.read_states.drain(..).rev() {
+            shared.outbox.hold(read.context.len() as u64);
+            shared.read_states.insert(0, read);
         }
+        shared.log.put_back(ready.committed_entries.encoded_len());
+        (self.told_hard_state, self.told_soft_state) = ready.completion.told;
+        (ready.completion.stored, ready.completion.applied) = (None, None);
+        self.ticket.take_back(ready);
+        Ok(())
+    }
+
+    pub(super) fn advance(&mut self, mut ready: Box<Ready>) -> Result<(), Error> {
+        self.check_own(&ready)?;
         let mut failure = None;
         // Each notice is a fact of its own: a failure to act on one must not swallow the next.
         let mut tell = |ack: &Ack| {

@@ -63,7 +63,7 @@ pub fn encode_conf_change(change: &ConfChangeV2, dialect: Dialect) -> Bytes {
 /// The payload of a [`EntryKind::ConfChange`] entry.
 pub fn encode_conf_change_v1(change: &ConfChange, dialect: Dialect) -> Bytes {
     let change = raftpb::ConfChange {
-        id: None,
+        id: (change.id != 0).then_some(change.id),
         kind: Some(op_number(change.op.kind, dialect)),
         node_id: Some(op_node(change.op, dialect)),
         context: (!change.context.is_empty()).then(|| change.context.clone()),

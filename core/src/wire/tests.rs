@@ -300,7 +300,7 @@ fn membership_changes_survive_in_both_dialects() {
             let entry = Entry::new(EntryId::default(), EntryKind::ConfChangeV2, data);
             assert_eq!(decode_conf_change(&entry, dialect).unwrap(), change);
         }
-        let change = ConfChange { op: changes()[1].ops[0], context: Bytes::new() };
+        let change = ConfChange { id: 0, op: changes()[1].ops[0], context: Bytes::new() };
         let data = encode_conf_change_v1(&change, dialect);
         let entry = Entry::new(EntryId::default(), EntryKind::ConfChange, data);
         assert_eq!(decode_conf_change(&entry, dialect).unwrap(), change.into());

@@ -191,7 +191,7 @@ fn stored(folder: &Path) -> io::Result<()> {
         ops: vec![op(ConfChangeKind::AddVoter, 4), op(ConfChangeKind::Remove, 1)],
         context: "address".into(),
     };
-    let change_v1 = ConfChange { op: op(ConfChangeKind::AddLearner, 7), context: "address".into() };
+    let change_v1 = ConfChange { id: 0, op: op(ConfChangeKind::AddLearner, 7), context: "address".into() };
     let snapshot = raftcore::Snapshot {
         id: raftcore::EntryId::new(3, 700),
         conf_state: joint.clone(),

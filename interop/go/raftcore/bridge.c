@@ -64,6 +64,16 @@ raft_status raftcore_go_propose_conf_change(raft_node *node, const raft_conf_cha
   return raft_propose_conf_change(node, ops, ops_len, transition, raft_slice_of(context, context_len), placed);
 }
 
+raft_status raftcore_go_propose_conf_change_v1(raft_node *node, uint64_t id, const raft_conf_change_op *op,
+                                               const uint8_t *context, size_t context_len, raft_entry_id *placed) {
+  return raft_propose_conf_change_v1_with_id(node, id, op, raft_slice_of(context, context_len), placed);
+}
+
+raft_status raftcore_go_propose_entry(raft_node *node, int32_t kind, const uint8_t *data, size_t len,
+                                      raft_entry_id *placed) {
+  return raft_propose_entry(node, kind, raft_slice_of(data, len), placed);
+}
+
 raft_status raftcore_go_read_index(raft_node *node, const uint8_t *context, size_t len) {
   return raft_read_index(node, raft_slice_of(context, len));
 }

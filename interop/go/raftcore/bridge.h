@@ -18,6 +18,10 @@ raft_status raftcore_go_propose(raft_node *node, const uint8_t *data, size_t len
 raft_status raftcore_go_propose_conf_change(raft_node *node, const raft_conf_change_op *ops, size_t ops_len,
                                             int32_t transition, const uint8_t *context, size_t context_len,
                                             raft_entry_id *placed);
+raft_status raftcore_go_propose_conf_change_v1(raft_node *node, uint64_t id, const raft_conf_change_op *op,
+                                               const uint8_t *context, size_t context_len, raft_entry_id *placed);
+raft_status raftcore_go_propose_entry(raft_node *node, int32_t kind, const uint8_t *data, size_t len,
+                                      raft_entry_id *placed);
 raft_status raftcore_go_read_index(raft_node *node, const uint8_t *context, size_t len);
 raft_status raftcore_go_check_handshake(const raft_config *config, const uint8_t *data, size_t len);
 raft_status raftcore_go_inspect(const uint8_t *data, size_t len, int32_t dialect, raft_message_info *out);

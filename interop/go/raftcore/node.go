@@ -124,6 +124,30 @@ func (n *Node) ProposeConfChange(change ConfChange) (EntryID, error) {
 	return entryID(placed), err
 }
 
+// ProposeConfChangeV1 proposes a change of one operation in the encoding of the first version, for groups
+// with members that know no other, as ProposeConfChange. id is the host's own number for the change, which
+// travels in the entry; 0 if there is none.
+func (n *Node) ProposeConfChangeV1(id uint64, op ConfChangeOp, context []byte) (EntryID, error) {
+	raw := C.raft_conf_change_op{kind: C.int32_t(op.Type), node: C.uint64_t(op.Node)}
+	var placed C.raft_entry_id
+	err := n.call("ProposeConfChangeV1", func() C.raft_status {
+		data, size := pointerTo(context)
+		return C.raftcore_go_propose_conf_change_v1(n.node, C.uint64_t(id), &raw, data, size, &placed)
+	})
+	return entryID(placed), err
+}
+
+// ProposeEntry proposes an entry of a kind with a payload that the host has encoded itself, as Propose. The
+// error is ErrProposalDropped also if the payload of a membership change cannot be decoded.
+func (n *Node) ProposeEntry(kind EntryKind, data []byte) (EntryID, error) {
+	var placed C.raft_entry_id
+	err := n.call("ProposeEntry", func() C.raft_status {
+		pointer, size := pointerTo(data)
+		return C.raftcore_go_propose_entry(n.node, C.int32_t(kind), pointer, size, &placed)
+	})
+	return entryID(placed), err
+}
+
 // ApplyConfChange applies a committed membership change: call it at each committed entry whose kind
 // is not EntryNormal, in order, once. It returns the new membership, to be stored with the applied
 // index. With ErrConfChange or ErrDecode the entry cannot be carried out, here and on every other

@@ -419,3 +419,71 @@ func TestAHandshakeNamesWhatMembersDoNotAgreeOn(t *testing.T) {
 		t.Fatalf("another group: %v", err)
 	}
 }
+
+func TestAReadyThatIsGivenBackComesAgainWithMore(t *testing.T) {
+	g := newGroup(t, 1)
+	g.lead(t, 1)
+	node := g[1].Node
+	_, err := node.Propose([]byte("one"))
+	must(t, err)
+	first, err := node.Ready()
+	must(t, err)
+	_, err = node.Propose([]byte("two"))
+	must(t, err)
+	must(t, node.GiveBack(first))
+	if err := node.GiveBack(first); !errors.Is(err, ErrForeignReady) {
+		t.Errorf("given back twice: %v", err)
+	}
+	larger, err := node.Ready()
+	must(t, err)
+	if len(first.Entries) != 1 || len(larger.Entries) != 2 {
+		t.Errorf("%d entries, then %d", len(first.Entries), len(larger.Entries))
+	}
+	must(t, node.GiveBack(larger))
+	g.settle(t)
+	if applied := g[1].applied; !slices.Equal(applied, []string{"", "one", "two"}) {
+		t.Errorf("applied %q", applied)
+	}
+}
+
+func TestEntriesOfAKindCarryTheHostsBytes(t *testing.T) {
+	g := newGroup(t, 1)
+	g.lead(t, 1)
+	node := g[1].Node
+	numbered, err := node.ProposeConfChangeV1(0x0123, ConfChangeOp{Type: AddLearner, Node: 2}, []byte("where"))
+	must(t, err)
+	g.settle(t)
+	entries, err := g[1].storage.Entries(numbered.Index, numbered.Index+1, NoLimit)
+	must(t, err)
+	if entry := entries[0]; entry.Kind != EntryConfChange || !bytes.HasPrefix(entry.Data, []byte{0x08, 0xa3, 0x02}) {
+		t.Fatalf("the entry: %+v", entry)
+	}
+	data := bytes.Replace(entries[0].Data, []byte{0x18, 2}, []byte{0x18, 3}, 1) // node 3
+	placed, err := node.ProposeEntry(EntryConfChange, data)
+	must(t, err)
+	g.settle(t)
+	same, err := g[1].storage.Entries(placed.Index, placed.Index+1, NoLimit)
+	must(t, err)
+	if !bytes.Equal(same[0].Data, data) {
+		t.Errorf("the bytes have changed: %x", same[0].Data)
+	}
+	if _, err := node.ProposeEntry(EntryConfChangeV2, []byte{0x7f}); !errors.Is(err, ErrProposalDropped) {
+		t.Errorf("bytes that are no change: %v", err)
+	}
+}
+
+func TestABasicStatusAsksTheStorageForNothing(t *testing.T) {
+	storage := &faulty{MemoryStorage: NewMemoryStorage(ConfState{Voters: []uint64{1}})}
+	node, err := New(DefaultConfig(1), storage)
+	must(t, err)
+	defer node.Close()
+	full, err := node.Status()
+	must(t, err)
+	storage.err = errors.New("the disk is gone")
+	basic, err := node.BasicStatus()
+	must(t, err)
+	full.FirstIndex = 0
+	if basic != full {
+		t.Errorf("%+v is not %+v", basic, full)
+	}
+}

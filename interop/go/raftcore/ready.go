@@ -86,6 +86,12 @@ func (n *Node) Advance(ready *Ready) error {
 	return n.finish("Advance", ready, func() C.raft_status { return C.raft_advance(n.node, ready.view) })
 }
 
+// GiveBack returns a Ready that was not begun: nothing of it was applied. The next Ready has its work with
+// what has come since.
+func (n *Node) GiveBack(ready *Ready) error {
+	return n.finish("GiveBack", ready, func() C.raft_status { return C.raft_ready_return(n.node, ready.view) })
+}
+
 // Discard gives a Ready back without having done the work: the next Ready has the same.
 func (n *Node) Discard(ready *Ready) error {
 	return n.finish("Discard", ready, func() C.raft_status {

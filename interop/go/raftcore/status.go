@@ -23,7 +23,7 @@ type NodeStatus struct {
 	// Applied is the last entry known to be applied, Stabled the last one known to be stored.
 	Applied uint64
 	Stabled uint64
-	// FirstIndex is the first entry that the storage has; Last is the last entry of the log.
+	// FirstIndex is the first entry that the storage has, 0 in a BasicStatus; Last is the last entry of the log.
 	FirstIndex uint64
 	Last       EntryID
 	// IsVoter says whether the node itself votes.
@@ -32,9 +32,21 @@ type NodeStatus struct {
 
 // Status returns the node's state.
 func (n *Node) Status() (NodeStatus, error) {
+	return n.status("Status", func(info *C.raft_node_status_info) C.raft_status { return C.raft_node_status(n.node, info) })
+}
+
+// BasicStatus returns the node's state as far as it knows it by itself: the storage is not asked, and
+// FirstIndex is 0.
+func (n *Node) BasicStatus() (NodeStatus, error) {
+	return n.status("BasicStatus", func(info *C.raft_node_status_info) C.raft_status {
+		return C.raft_node_basic_status(n.node, info)
+	})
+}
+
+func (n *Node) status(op string, get func(*C.raft_node_status_info) C.raft_status) (NodeStatus, error) {
 	var info C.raft_node_status_info
 	info.struct_size = C.size_t(unsafe.Sizeof(info))
-	err := n.call("Status", func() C.raft_status { return C.raft_node_status(n.node, &info) })
+	err := n.call(op, func() C.raft_status { return get(&info) })
 	if err != nil {
 		return NodeStatus{}, err
 	}

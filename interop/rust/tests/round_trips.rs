@@ -204,7 +204,7 @@ proptest! {
 
     #[test]
     fn membership_changes_of_the_first_version(op in op(), context in data()) {
-        let original = ConfChange { op, context };
+        let original = ConfChange { id: 0, op, context };
         let change: eraftpb::ConfChange = theirs(&wire::encode_conf_change_v1(&original, Dialect::Tikv));
         prop_assert_eq!((change_kind(change.get_change_type()), change.node_id), (op.kind, op.node));
         let entry = Entry::new(EntryId::new(1, 2), EntryKind::ConfChange, encoded(&change));

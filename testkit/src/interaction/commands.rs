@@ -190,7 +190,7 @@ impl World {
             let text = "v1 conf change can only have one operation and no transition";
             return Err(CommandError::answer(text));
         };
-        raft.propose_conf_change_v1(&ConfChange { op: *op, context: Default::default() })?;
+        raft.propose_conf_change_v1(&ConfChange { id: 0, op: *op, context: Default::default() })?;
         Ok(())
     }
 

@@ -225,7 +225,7 @@ impl World {
 
     pub(super) fn change_membership_v1(&mut self, id: NodeId, op: ConfChangeOp) -> Check {
         self.add_replicas(&[op])?;
-        let change = ConfChange { op, context: Bytes::new() };
+        let change = ConfChange { id: 0, op, context: Bytes::new() };
         let proposed = self.input(id, |raft| raft.propose_conf_change_v1(&change))?;
         self.note_change(proposed);
         Ok(())

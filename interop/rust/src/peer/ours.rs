@@ -132,7 +132,7 @@ impl Peer for Ours {
     fn propose_conf_change(&mut self, change: &ConfChangeV2) -> Outcome {
         match &change.ops[..] {
             &[op] if change.transition == Transition::Auto && self.coin() => {
-                let change = ConfChange { op, context: change.context.clone() };
+                let change = ConfChange { id: 0, op, context: change.context.clone() };
                 tolerate(self.node.propose_conf_change_v1(&change))
             }
             _ => tolerate(self.node.propose_conf_change(change)),
