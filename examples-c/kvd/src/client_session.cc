@@ -28,9 +28,10 @@ RequestLimits request_limits(const Config &config) {
 
 }  // namespace
 
-ClientSession::ClientSession(asio::ip::tcp::socket socket, Store &store, uint64_t id)
+ClientSession::ClientSession(Socket socket, Store &store, uint64_t id, bool is_admin)
     : socket_(std::move(socket)),
       store_(store),
+      is_admin_(is_admin),
       info_{id, "", false},
       writer_(socket_),
       parser_(request_limits(store.config())),
@@ -231,7 +232,7 @@ void ClientSession::close() {
   if (closed_) return;
   closed_ = true;
   std::error_code ignored;
-  socket_.shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
+  socket_.shutdown(Socket::shutdown_both, ignored);
   socket_.close(ignored);
   resumed_.cancel();
   store_.forget(*this);

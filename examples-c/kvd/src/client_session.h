@@ -3,7 +3,7 @@
 #pragma once
 
 #include <asio/awaitable.hpp>
-#include <asio/ip/tcp.hpp>
+#include <asio/generic/stream_protocol.hpp>
 #include <asio/steady_timer.hpp>
 #include <deque>
 #include <memory>
@@ -25,7 +25,13 @@ class Store;
 // reads, so that each sees what came before it on this connection and nothing that comes after.
 class ClientSession : public ReplySink, public std::enable_shared_from_this<ClientSession> {
  public:
-  ClientSession(asio::ip::tcp::socket socket, Store &store, uint64_t id);
+  // TCP, or a socket in the file system.
+  using Socket = asio::generic::stream_protocol::socket;
+
+  // An administrator's session has a place beside those of --max-clients.
+  ClientSession(Socket socket, Store &store, uint64_t id, bool is_admin = false);
+
+  bool is_admin() const { return is_admin_; }
 
   uint64_t id() const { return info_.id; }
 
@@ -64,10 +70,11 @@ class ClientSession : public ReplySink, public std::enable_shared_from_this<Clie
   void reply_error_now(std::string_view error);
   void touch();
 
-  asio::ip::tcp::socket socket_;
+  Socket socket_;
   Store &store_;
+  const bool is_admin_;
   ClientInfo info_;
-  StreamWriter writer_;
+  StreamWriter<Socket> writer_;
   ReceiveBuffer received_;
   RequestParser parser_;
   asio::steady_timer resumed_;  // cancelled when a session that was held up may receive again

@@ -115,7 +115,7 @@ std::string data_key_bound(uint32_t slot) {
 std::string_view user_key_of(std::string_view data_key) { return data_key.substr(3); }
 
 std::unique_ptr<Engine> Engine::open(const std::string &directory, const std::string &cluster_id,
-                                     uint64_t store_id, bool may_begin) {
+                                     uint64_t store_id, bool may_begin, int max_open_files) {
   std::error_code problem;
   std::filesystem::create_directories(directory, problem);
   if (problem) {
@@ -140,16 +140,18 @@ std::unique_ptr<Engine> Engine::open(const std::string &directory, const std::st
       {"data", data_options},
   };
   std::unique_ptr<Engine> engine(new Engine);
+  rocksdb::DBOptions options = database_options();
+  options.max_open_files = max_open_files;
   rocksdb::DB *db = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle *> handles;
-  require(rocksdb::DB::Open(database_options(), directory, families, &handles, &db),
+  require(rocksdb::DB::Open(options, directory, families, &handles, &db),
           ("cannot open the database in " + directory).c_str());
   engine->directory_ = directory;
   engine->db_.reset(db);
   engine->default_ = handles[0];
   engine->raft_ = handles[1];
   engine->data_ = handles[2];
-  engine->data_options_ = rocksdb::Options(database_options(), data_options);
+  engine->data_options_ = rocksdb::Options(options, data_options);
   engine->incoming_directory_ = directory + "/incoming";
   // What a process that ended left half done. The database is locked by now: it is no other's.
   std::filesystem::remove_all(engine->incoming_directory_, problem);

@@ -56,9 +56,11 @@ class Engine {
  public:
   // Opens the database, or makes one if `may_begin`; fatal() if that fails, if it belongs to another
   // store or cluster, or if it must not be opened again. A part of its log that cannot be read, but
-  // for an incomplete end, is no reason to go on without it.
+  // for an incomplete end, is no reason to go on without it. At most `max_open_files` table files are
+  // open at a time.
   static std::unique_ptr<Engine> open(const std::string &directory, const std::string &cluster_id,
-                                      uint64_t store_id, bool may_begin = true);
+                                      uint64_t store_id, bool may_begin = true,
+                                      int max_open_files = 512);
   ~Engine();
   Engine(const Engine &) = delete;
   Engine &operator=(const Engine &) = delete;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Log lines on stderr: time, level, store, text. Written by the loop thread and by the storage
-// thread; a line is one write, so lines do not mix.
+// Log lines on stderr: time, level, store, text. Any thread may log, and none waits for stderr: a
+// thread of the log's own writes, and lines that it cannot get rid of are dropped and counted.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,8 @@ std::optional<LogLevel> parse_log_level(std::string_view name);
 
 // What is logged from now on, and the store that signs the lines. Call once, before threads start.
 void log_init(LogLevel threshold, uint64_t store_id);
+// Waits until all lines are written, for a second at most. Call once, at the end.
+void log_end();
 
 bool log_enabled(LogLevel level);
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <csignal>
 #include <exception>
 
 #include "config.h"
@@ -9,6 +10,7 @@ int main(int argc, char **argv) {
   int exit_code = 0;
   const auto config = kvd::parse_command_line(argc, argv, exit_code);
   if (!config) return exit_code;
+  std::signal(SIGPIPE, SIG_IGN);
   kvd::log_init(config->log_level, config->id);
   try {
     kvd::Store store(*config);
@@ -16,5 +18,6 @@ int main(int argc, char **argv) {
   } catch (const std::exception &problem) {
     kvd::fatal("%s", problem.what());
   }
+  kvd::log_end();
   return 0;
 }

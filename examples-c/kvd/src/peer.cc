@@ -190,6 +190,9 @@ void Peer::begin() {
   require(raft_ready(node_, &ready_), "cannot take the next work");
   if (ready_ == nullptr) return;
   note_state(*ready_);
+  if (is_leader() && ready_->entries_len > 0) {
+    disk_.sent(ready_->entries[ready_->entries_len - 1].index, Clock::now());
+  }
   send(*ready_, false);
 }
 
@@ -232,6 +235,7 @@ void Peer::note_state(const raft_ready_view &ready) {
   const bool led = is_leader();
   role_ = ready.soft_state.role;
   leader_ = ready.soft_state.leader;
+  disk_.forget();
   if (is_leader()) {
     KVD_LOG(info, "region %" PRIu64 " became leader at term %" PRIu64, region_.id, term_);
   } else if (leader_ != 0) {
@@ -401,7 +405,41 @@ void Peer::serve_in_background(std::string encoded, Waiter waiter) {
                     [this, read, answer] { parts_.background.run(read, answer); });
 }
 
-void Peer::tick() { require(raft_tick(node_), "cannot tick"); }
+void Peer::tick() {
+  require(raft_tick(node_), "cannot tick");
+  if (is_leader()) hand_over_if_slow();
+}
+
+void Peer::hand_over_if_slow() {
+  const auto now = Clock::now();
+  const auto own = disk_.own_sync(now);
+  const uint64_t to =
+      handover_rule_.decide(now, faster_store(own, disk_.followers(now), voters_.size()));
+  if (to == 0) return;
+  KVD_LOG(warn,
+          "region %" PRIu64 ": this disk takes %lld ms for a sync, those of the others are faster: "
+          "handing over to store %" PRIu64,
+          region_.id, static_cast<long long>(own / std::chrono::milliseconds(1)), to);
+  const std::string error = transfer_leader(to);
+  if (!error.empty()) KVD_LOG(warn, "region %" PRIu64 ": %s", region_.id, error.c_str());
+}
+
+bool Peer::hand_over() {
+  if (!is_leader()) return false;
+  std::array<raft_progress, 64> members{};
+  size_t count = 0;
+  if (raft_node_progress(node_, members.data(), members.size(), &count) != RAFT_OK) return false;
+  const raft_progress *furthest = nullptr;
+  for (size_t i = 0; i < count; ++i) {
+    const raft_progress &member = members[i];
+    if (member.id == parts_.config.id || member.is_learner || !member.is_active ||
+        !parts_.transport.connected(member.id)) {
+      continue;
+    }
+    if (furthest == nullptr || member.matched > furthest->matched) furthest = &member;
+  }
+  return furthest != nullptr && transfer_leader(furthest->id).empty();
+}
 
 void Peer::expire() {
   const auto now = Clock::now();
@@ -427,6 +465,9 @@ bool Peer::step(const MessageOrigin &from, std::string_view message) {
   }
   if (status == RAFT_OK) {
     if (fields.type == RAFT_MESSAGE_HEARTBEAT) loss_claims_.clear(from.store_id);
+    if (fields.type == RAFT_MESSAGE_APPEND_REPLY && !fields.reject && is_leader()) {
+      disk_.acknowledged(from.store_id, fields.index, Clock::now());
+    }
     return true;
   }
   if (status == RAFT_ERR_COMMIT_BEYOND_LOG || status == RAFT_ERR_COMMITTED_CONFLICT) {

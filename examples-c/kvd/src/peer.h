@@ -11,6 +11,7 @@
 
 #include "checkpoint.h"
 #include "config.h"
+#include "disk_watch.h"
 #include "key_space.h"
 #include "log_limit.h"
 #include "loss_claims.h"
@@ -87,6 +88,13 @@ class Peer {
   // The keys that were changed since the last checkpoint.
   size_t recent_keys() const { return keys_.recent_keys(); }
 
+  // Hands the leadership over to the follower that is furthest; false if there is none to be handed
+  // over, or nobody to take it.
+  bool hand_over();
+  // Whether nothing is left that only a leader can finish.
+  bool is_idle() const { return !is_leader() && pending_writes_.entries() == 0; }
+  DiskWatch &disk() { return disk_; }
+
   // Lines "name:value\r\n".
   std::string status_text() const;
 
@@ -109,6 +117,7 @@ class Peer {
   void complain();
   void check_witness();
   void note_voters();
+  void hand_over_if_slow();
   [[noreturn]] void end_for_lost_data(uint64_t leader);
   std::string last_error() const;
   // fatal() for what no host can go on after; an error of the storage is only logged.
@@ -131,6 +140,8 @@ class Peer {
 
   std::vector<uint64_t> voters_;
   LossClaims loss_claims_;
+  DiskWatch disk_;
+  HandoverRule handover_rule_;
 
   ProposalBatch collected_writes_;
   PendingWrites pending_writes_;

@@ -193,7 +193,7 @@ void PeerLink::send(uint64_t region_id, bool carries_snapshot, std::string_view 
     }
     return;
   }
-  StreamWriter &writer = connection_->writer;
+  StreamWriter<PeerSocket> &writer = connection_->writer;
   append_frame(writer.buffer(), region_id, message);
   if (carries_snapshot) {
     connection_->snapshots.push_back({region_id, writer.written() + writer.queued()});

@@ -43,7 +43,7 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
 
     std::shared_ptr<PeerSocket> kept;
     PeerSocket &socket;
-    StreamWriter writer;
+    StreamWriter<PeerSocket> writer;
     std::deque<SnapshotMark> snapshots;
     uint64_t max_message_bytes = 0;  // what the other side takes
     bool carries_frames = false;     // both stores are part of the cluster

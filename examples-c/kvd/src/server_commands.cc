@@ -43,7 +43,8 @@ struct Setting {
 };
 
 // What clients look at (redis-benchmark: save and appendonly) and what was set.
-std::vector<Setting> settings(const Config &config) {
+std::vector<Setting> settings(const Store &store) {
+  const Config &config = store.config();
   return {
       {"appendonly", "yes"},
       {"save", ""},
@@ -51,7 +52,7 @@ std::vector<Setting> settings(const Config &config) {
       {"cluster-enabled", "yes"},
       {"dir", config.data_directory},
       {"port", std::to_string(config.self().client.port)},
-      {"maxclients", std::to_string(config.max_clients)},
+      {"maxclients", std::to_string(store.max_clients())},
       {"proto-max-bulk-len", std::to_string(config.max_request_bytes)},
       {"max-key-bytes", std::to_string(config.max_key_bytes)},
       {"max-value-bytes", std::to_string(config.max_value_bytes)},
@@ -105,7 +106,10 @@ struct Section {
 constexpr Section sections[] = {
     {"server", "Server", info_server},
     {"clients", "Clients",
-     [](std::string &text, Store &store) { line(text, "connected_clients", store.clients()); }},
+     [](std::string &text, Store &store) {
+       line(text, "connected_clients", store.clients());
+       line(text, "maxclients", store.max_clients());
+     }},
     {"stats", "Stats", info_stats},
     {"replication", "Replication",
      [](std::string &text, Store &store) {
@@ -166,7 +170,7 @@ void run_config(LocalCommand &context, const Args &args, std::string &reply) {
     return append_subcommand_error(reply, args);
   }
   std::vector<Setting> found;
-  for (Setting &setting : settings(context.store.config())) {
+  for (Setting &setting : settings(context.store)) {
     for (size_t i = 2; i < args.size(); ++i) {
       if (!glob_match(to_lower(args[i]), setting.name)) continue;
       found.push_back(std::move(setting));

@@ -8,9 +8,10 @@
 #include <asio/use_awaitable.hpp>
 #include <cinttypes>
 #include <csignal>
+#include <filesystem>
 
-#include "client_session.h"
 #include "log.h"
+#include "tcp_options.h"
 
 namespace kvd {
 namespace {
@@ -22,6 +23,12 @@ constexpr uint64_t first_region_id = 1;
 // So that a turn ends however much comes in.
 constexpr int max_handlers_per_turn = 4096;
 
+// Beside --max-clients: there are descriptors for them.
+constexpr size_t max_admins = 8;
+// A client that has vanished is noticed, and one that takes nothing for so long is given up.
+constexpr TcpPatience client_patience{std::chrono::minutes(2), std::chrono::seconds(60),
+                                      std::chrono::seconds(15), 4};
+
 constexpr std::string_view region_state_prefix = "r";
 const std::string region_state_end = "s";
 
@@ -29,12 +36,15 @@ const std::string region_state_end = "s";
 
 Store::Store(const Config &config)
     : config_(config),
-      engine_(Engine::open(config.data_directory, config.cluster_id, config.id, config.bootstrap)),
+      files_(divide_files(raise_file_limit(), config.max_clients, config.members.size())),
+      engine_(Engine::open(config.data_directory, config.cluster_id, config.id, config.bootstrap,
+                           files_.max_open_files)),
       registry_(
           *engine_, config_, [this](rocksdb::WriteBatch &batch) { stage_first_region(batch); },
           [this] { begin(); }),
       transport_(loop_, config_, registry_, *this),
       acceptor_(loop_),
+      admin_acceptor_(loop_),
       signals_(loop_, SIGINT, SIGTERM),
       tick_timer_(loop_),
       background_(loop_),
@@ -124,21 +134,29 @@ Peer *Store::route(const CommandSpec &spec, const Args &args, std::string &error
 }
 
 void Store::run() {
-  std::signal(SIGPIPE, SIG_IGN);
   // A file at its limit is an error of write() then, and is reported as such.
   std::signal(SIGXFSZ, SIG_IGN);
   listen();
-  signals_.async_wait([this](std::error_code problem, int) {
-    if (!problem) stop();
-  });
+  wait_for_signal();
   asio::co_spawn(loop_, tick_loop(), asio::detached);
   while (!stopping_) {
     loop_.run_one();
     for (int i = 0; i < max_handlers_per_turn && loop_.poll_one() > 0; ++i) {
     }
     turn();
+    if (stop_by_ && !stopping_ && may_stop()) stop();
   }
+  transport_.flush();
   KVD_LOG(info, "stopped");
+}
+
+void Store::wait_for_signal() {
+  signals_.async_wait([this](std::error_code problem, int) {
+    if (problem) return;
+    // The second one does not wait for anything.
+    stop_by_ ? stop() : begin_to_stop();
+    if (!stopping_) wait_for_signal();
+  });
 }
 
 void Store::listen() {
@@ -150,8 +168,22 @@ void Store::listen() {
           config_.self().client.text().c_str(), problem.what());
   }
   asio::co_spawn(loop_, accept_clients(), asio::detached);
+  listen_for_admins();
+  if (max_clients() < config_.max_clients) {
+    KVD_LOG(warn, "file descriptors are enough for %" PRIu64 " clients, not for %" PRIu64,
+            max_clients(), config_.max_clients);
+  }
   KVD_LOG(info, "serving clients at %s and stores at %s", config_.self().client.text().c_str(),
           config_.self().peer.text().c_str());
+}
+
+void Store::start_session(ClientSession::Socket socket, bool is_admin) {
+  const auto session =
+      std::make_shared<ClientSession>(std::move(socket), *this, next_session_id_++, is_admin);
+  sessions_.emplace(session->id(), session);
+  if (is_admin) ++admins_;
+  asio::co_spawn(
+      loop_, [session] { return session->run(); }, asio::detached);
 }
 
 asio::awaitable<void> Store::accept_clients() {
@@ -162,23 +194,54 @@ asio::awaitable<void> Store::accept_clients() {
     if (problem) {
       if (!acceptor_.is_open()) break;
       // Out of file descriptors, most likely: accepting goes on when there are some again.
-      KVD_LOG(warn, "cannot accept a client: %s", problem.message().c_str());
+      if (accept_log_.passes()) {
+        KVD_LOG(warn, "cannot accept a client: %s%s", problem.message().c_str(),
+                accept_log_.suffix());
+      }
       asio::steady_timer pause(loop_, std::chrono::milliseconds(100));
       co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, problem));
       continue;
     }
     socket.non_blocking(true, problem);
     socket.set_option(tcp::no_delay(true), problem);
-    if (sessions_.size() >= config_.max_clients) {
+    set_tcp_patience(socket.native_handle(), client_patience);
+    if (sessions_.size() - admins_ >= max_clients()) {
       static constexpr std::string_view refusal = "-ERR max number of clients reached\r\n";
       socket.write_some(asio::buffer(refusal), problem);
       continue;
     }
-    const auto session =
-        std::make_shared<ClientSession>(std::move(socket), *this, next_session_id_++);
-    sessions_.emplace(session->id(), session);
-    asio::co_spawn(
-        loop_, [session] { return session->run(); }, asio::detached);
+    start_session(std::move(socket), false);
+  }
+}
+
+// A way in that clients cannot fill: a socket in the data directory.
+void Store::listen_for_admins() {
+  const std::string path = config_.data_directory + "/admin.sock";
+  try {
+    std::filesystem::remove(path);
+    admin_acceptor_ = asio::local::stream_protocol::acceptor(loop_, path);
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+  } catch (const std::system_error &problem) {
+    // Names of sockets are short.
+    KVD_LOG(warn, "no administrator's socket at %s: %s", path.c_str(), problem.what());
+    return;
+  }
+  asio::co_spawn(loop_, accept_admins(), asio::detached);
+}
+
+asio::awaitable<void> Store::accept_admins() {
+  while (admin_acceptor_.is_open()) {
+    std::error_code problem;
+    auto socket =
+        co_await admin_acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, problem));
+    if (problem) {
+      if (!admin_acceptor_.is_open()) break;
+      asio::steady_timer pause(loop_, std::chrono::milliseconds(100));
+      co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, problem));
+      continue;
+    }
+    socket.non_blocking(true, problem);
+    if (admins_ < max_admins) start_session(std::move(socket), true);
   }
 }
 
@@ -199,11 +262,25 @@ asio::awaitable<void> Store::tick_loop() {
   }
 }
 
+void Store::begin_to_stop() {
+  std::error_code ignored;
+  acceptor_.close(ignored);
+  bool hands_over = false;
+  for (const auto &[id, peer] : peers_) hands_over = peer->hand_over() || hands_over;
+  stop_by_ = Clock::now() + (hands_over ? peer_patience(config_) : Clock::duration{});
+}
+
+bool Store::may_stop() const {
+  const auto is_done = [](const auto &item) { return item.second->is_idle(); };
+  return Clock::now() >= *stop_by_ || std::all_of(peers_.begin(), peers_.end(), is_done);
+}
+
 void Store::stop() {
   KVD_LOG(info, "stopping");
   stopping_ = true;
   std::error_code ignored;
   acceptor_.close(ignored);
+  admin_acceptor_.close(ignored);
   transport_.stop();
 }
 
@@ -236,7 +313,10 @@ bool Store::begin_batch() {
   const bool writes = batch_.Count() > 0;
   if (writes) {
     std::vector<WitnessedLog> logs;
-    for (Peer *peer : in_batch_) logs.push_back(peer->staged_log());
+    for (Peer *peer : in_batch_) {
+      logs.push_back(peer->staged_log());
+      if (sync) peer->disk().sync_began(Clock::now());
+    }
     storage_thread_.write(batch_, sync, std::move(logs));
   }
   for (Peer *peer : in_batch_) peer->apply();
@@ -246,7 +326,10 @@ bool Store::begin_batch() {
 
 void Store::finish_batch() {
   batch_.Clear();
-  for (Peer *peer : in_batch_) peer->finish();
+  for (Peer *peer : in_batch_) {
+    peer->disk().sync_ended(Clock::now());
+    peer->finish();
+  }
   in_batch_.clear();
 }
 
@@ -270,7 +353,10 @@ void Store::touch_after_submit(std::shared_ptr<ClientSession> session) {
   waiting_for_submit_.push_back(std::move(session));
 }
 
-void Store::forget(const ClientSession &session) { sessions_.erase(session.id()); }
+void Store::forget(const ClientSession &session) {
+  if (session.is_admin()) --admins_;
+  sessions_.erase(session.id());
+}
 
 bool Store::on_message(const MessageOrigin &from, uint64_t region_id, std::string_view message) {
   const auto peer = peers_.find(region_id);

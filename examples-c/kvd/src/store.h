@@ -5,26 +5,29 @@
 #include <asio/awaitable.hpp>
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
+#include <asio/local/stream_protocol.hpp>
 #include <asio/signal_set.hpp>
 #include <asio/steady_timer.hpp>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "background.h"
+#include "client_session.h"
 #include "command.h"
 #include "config.h"
 #include "engine.h"
+#include "file_budget.h"
+#include "log_limit.h"
 #include "peer.h"
 #include "registry.h"
 #include "storage_thread.h"
 #include "transport.h"
 
 namespace kvd {
-
-class ClientSession;
 
 // The loop goes in turns. A turn handles everything that came in, and then, for all Peers together:
 // proposes the writes and asks for the reads that clients sent, collects what all Peers have to
@@ -55,6 +58,8 @@ class Store : private TransportEvents {
   void forget(const ClientSession &session);
 
   size_t clients() const { return sessions_.size(); }
+  // As many as --max-clients, if there are file descriptors for them.
+  uint64_t max_clients() const { return files_.max_clients; }
   uint64_t connections_accepted() const { return next_session_id_ - 1; }
   uint64_t commands_processed = 0;
   Clock::time_point started() const { return started_; }
@@ -69,7 +74,14 @@ class Store : private TransportEvents {
   void begin();
   void listen();
   asio::awaitable<void> accept_clients();
+  void listen_for_admins();
+  asio::awaitable<void> accept_admins();
+  void start_session(ClientSession::Socket socket, bool is_admin);
   asio::awaitable<void> tick_loop();
+  void wait_for_signal();
+  // Hands leaderships over, and stops after that.
+  void begin_to_stop();
+  bool may_stop() const;
   void stop();
 
   void turn();
@@ -80,6 +92,7 @@ class Store : private TransportEvents {
   bool serve_sessions();
 
   const Config config_;
+  const FileBudget files_;
   asio::io_context loop_{1};
   std::unique_ptr<Engine> engine_;
   Registry registry_;
@@ -91,6 +104,9 @@ class Store : private TransportEvents {
   std::vector<Peer *> in_batch_;  // Peers with a Ready in the batch that is under way
 
   asio::ip::tcp::acceptor acceptor_;
+  asio::local::stream_protocol::acceptor admin_acceptor_;
+  size_t admins_ = 0;
+  LogLimit accept_log_;
   asio::signal_set signals_;
   asio::steady_timer tick_timer_;
   uint64_t next_session_id_ = 1;
@@ -98,6 +114,7 @@ class Store : private TransportEvents {
   std::vector<std::shared_ptr<ClientSession>> touched_;
   std::vector<std::shared_ptr<ClientSession>> waiting_for_submit_;
   const Clock::time_point started_ = Clock::now();
+  std::optional<Clock::time_point> stop_by_;  // set: stopping when everything is handed over
   bool stopping_ = false;
 
   // Last, so that their threads end before what they work on is gone.

@@ -2,6 +2,12 @@
 #include "file_budget.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tcp_options.h"
 
 namespace kvd {
 namespace {
@@ -19,6 +25,25 @@ TEST(FileBudget, ClientsGetWhatTheOthersDoNotNeed) {
       ASSERT_LE(budget.max_clients + static_cast<uint64_t>(budget.max_open_files) + 100, limit);
     }
   }
+}
+
+TEST(TcpOptions, ConnectionsOfVanishedPeersEnd) {
+  const int handle = socket(AF_INET, SOCK_STREAM, 0);
+  ASSERT_GE(handle, 0);
+  set_tcp_patience(handle, {std::chrono::milliseconds(2500), std::chrono::seconds(7),
+                            std::chrono::seconds(3), 4});
+  const auto option = [&](int level, int name) {
+    int value = 0;
+    socklen_t size = sizeof value;
+    EXPECT_EQ(getsockopt(handle, level, name, &value, &size), 0);
+    return value;
+  };
+  EXPECT_EQ(option(SOL_SOCKET, SO_KEEPALIVE), 1);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_KEEPIDLE), 7);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_KEEPINTVL), 3);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_KEEPCNT), 4);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_USER_TIMEOUT), 2500);
+  close(handle);
 }
 
 }  // namespace
