@@ -132,6 +132,45 @@ TEST(MemoryStorage, ANodeGoesOnWhereItStopped) {
   again.tick();  // the node keeps the log
 }
 
+TEST(Recovery, ASurvivorGoesOnAlone) {
+  const raftcore::Members three({1, 2, 3});
+  const raftcore::Members alone(std::vector<std::uint64_t>{1});
+  const raft_conf_state state = alone.view();
+  raft_recovery_request request{};
+  request.node = 1;
+  request.members = &state;
+  raftcore::MemoryStorage log(&three);
+  EXPECT_EQ(raftcore::log_position(log, 1).last.index, 1u);
+  const raftcore::Recovery recovery = raftcore::recover(log, request);
+  EXPECT_TRUE(recovery.view().may_miss_committed);
+  EXPECT_EQ(raftcore::Members(recovery.view().before).voters, three.voters);
+  log.persist(recovery.persist());
+  EXPECT_EQ(log.status().hard_state.commit, 3u);
+  request.node = 9;
+  EXPECT_EQ(status_of([&] { raftcore::recover(log, request); }), RAFT_ERR_RECOVERY);
+  // And a storage of the host's own.
+  TriedStorage own;
+  own.reset();
+  request.node = 1;
+  EXPECT_EQ(raftcore::log_position(own, 1).node, 1u);
+  EXPECT_EQ(status_of([&] { raftcore::recover(own, request); }), RAFT_ERR_RECOVERY);
+}
+
+TEST(Recovery, ABackupBecomesAGroup) {
+  raft_snapshot snapshot{};
+  snapshot.term = 2;
+  snapshot.index = 7;
+  snapshot.data = raftcore::slice("state");
+  std::string backup = raftcore::encode_backup(snapshot);
+  EXPECT_EQ(raftcore::view(raftcore::decode_backup(backup).view().data), "state");
+  raftcore::MemoryStorage log;
+  log.persist(raftcore::restore(backup, raftcore::Members({11, 12, 13})).persist());
+  EXPECT_EQ(log.status().snapshot_index, 7u);
+  EXPECT_EQ(log.members().voters.size(), 3u);
+  backup.back() ^= 1;
+  EXPECT_EQ(status_of([&] { raftcore::decode_backup(backup); }), RAFT_ERR_DECODE);
+}
+
 TEST(MemoryStorage, TakesWhatComesFromElsewhere) {
   raftcore::MemoryStorage memory;
   raft_entry entry{};

@@ -8,6 +8,7 @@
 
 #include "encoding.hpp"
 #include "membership.hpp"
+#include "memory_storage.hpp"
 #include "storage.hpp"
 
 namespace raftcore {
@@ -44,6 +45,35 @@ inline Recovery recover(const raft_storage &storage, raft_recovery_request reque
 /// The same of a Storage.
 inline Recovery recover(Storage &storage, const raft_recovery_request &request) {
   return recover(detail::storage_table(&storage), request);
+}
+
+namespace detail {
+
+// The table of a log in memory, released when it goes.
+class LentTable {
+ public:
+  explicit LentTable(const MemoryStorage &storage)
+      : table_(filled<raft_storage>(
+            [&](raft_storage *out) { return raft_memory_storage_table(storage.handle(), out); })) {}
+  LentTable(const LentTable &) = delete;
+  LentTable &operator=(const LentTable &) = delete;
+  ~LentTable() { table_.release(table_.context); }
+
+  const raft_storage &get() const noexcept { return table_; }
+
+ private:
+  raft_storage table_;
+};
+
+}  // namespace detail
+
+/// The same of a log in memory.
+inline raft_log_position log_position(const MemoryStorage &storage, std::uint64_t node) {
+  return log_position(detail::LentTable(storage).get(), node);
+}
+/// The same of a log in memory.
+inline Recovery recover(const MemoryStorage &storage, const raft_recovery_request &request) {
+  return recover(detail::LentTable(storage).get(), request);
 }
 
 /// A backup of a snapshot.

@@ -187,7 +187,7 @@ class Node:
         """Returns when the state machine has applied all that was acknowledged anywhere before the
         call: reading it then is linearizable. Works on followers too. Returns the read index.
 
-        Raises NodeStopped.
+        Raises LimitReached if too many reads are pending on this leader, or NodeStopped.
         """
         token = next(self._tokens)
         found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
