@@ -48,7 +48,7 @@ pub(crate) struct Raft<S> {
 impl<S: Storage> Raft<S> {
     pub(crate) fn new(config: Config, storage: S) -> Result<Self, Error> {
         let shared = Shared::new(config, storage)?;
-        Ok(Self { shared, role: Role::Follower(Follower { leader: NO_NODE }) })
+        Ok(Self { shared, role: Role::Follower(Follower::of(NO_NODE)) })
     }
 
     pub(crate) fn soft_state(&self) -> SoftState {
@@ -151,7 +151,7 @@ impl<S: Storage> Raft<S> {
                 if heard_nobody && !self.shared.config.eager_append {
                     self.shared.election_elapsed = elapsed;
                 }
-                self.role = Role::Follower(Follower { leader });
+                self.role = Role::Follower(Follower::of(leader));
             }
             Next::Campaign(Campaign::Pre) => {
                 // Neither term nor vote nor timer change: asking must not disturb anybody.
@@ -330,8 +330,10 @@ impl<S: Storage> Raft<S> {
         }
         let max_bytes = self.shared.config.max_committed_bytes_per_ready;
         self.shared.log.applied_to(index, bytes, max_bytes);
-        if let Role::Leader(leader) = &mut self.role {
-            membership::leave_joint_if_due(&mut self.shared, leader);
+        match &mut self.role {
+            Role::Leader(leader) => membership::leave_joint_if_due(&mut self.shared, leader),
+            Role::Follower(follower) => snapshot::resume(&mut self.shared, &mut follower.waiting)?,
+            _ => {}
         }
         Ok(())
     }

@@ -191,3 +191,102 @@ fn compaction_keeps_the_term_of_the_last_entry_that_went() {
     group.settle();
     assert_eq!((group.payloads(3), group.count(is_snapshot)), (vec!["x".into(), "y".into()], 0));
 }
+
+/// A follower that was handed out its first entries to apply, and its `Ready`.
+fn applying(adjust: impl Fn(&mut raftcore::Config)) -> (RawNode<MemoryStorage>, Box<raftcore::Ready>) {
+    let mut storage = stored(3, 2, &[1, 1, 2]);
+    storage.set_hard_state(HardState { term: 2, vote: 0, commit: 2 });
+    let mut config = config(1);
+    adjust(&mut config);
+    let mut node = RawNode::new(config, storage).unwrap();
+    let ready = node.ready().unwrap();
+    assert_eq!(ready.committed_entries.len(), 2);
+    (node, ready)
+}
+
+fn replies(messages: &[Message]) -> Vec<AppendReply> {
+    let reply = |message: &Message| match message.body {
+        Body::AppendReply(reply) => Some(reply),
+        _ => None,
+    };
+    messages.iter().filter_map(reply).collect()
+}
+
+#[test]
+fn a_snapshot_that_comes_while_entries_are_applied_is_installed_after_them() {
+    let (mut node, ready) = applying(|_| {});
+    node.step(install(2, snapshot(2, 9, &[1, 2, 3], &[4]))).unwrap();
+    assert_eq!(node.status().conf_state, ConfState::new([1, 2, 3], []), "not before");
+    node.advance(ready).unwrap();
+    assert_eq!(node.status().conf_state, ConfState::new([1, 2, 3], [4]));
+    let ready = node.ready().unwrap();
+    assert_eq!(ready.snapshot.as_ref().unwrap().id, EntryId::new(2, 9));
+    assert_eq!(replies(&ready.messages), [AppendReply { index: 9, reject: None }], "one answer");
+}
+
+#[test]
+fn a_snapshot_waits_for_the_last_of_several_applies() {
+    let (mut node, first) = applying(|config| config.async_storage_writes = true);
+    node.step(install(2, snapshot(2, 9, &[1, 2, 3], &[]))).unwrap();
+    let beat = raftcore::Heartbeat { commit: 3, context: "".into() };
+    node.step(Message { from: 2, to: 1, term: 2, body: Body::Heartbeat(beat) }).unwrap();
+    let second = node.ready().unwrap();
+    node.acknowledge(first.storage_apply.unwrap().ack).unwrap();
+    assert!(!node.has_ready());
+    node.acknowledge(second.storage_apply.unwrap().ack).unwrap();
+    let ready = node.ready().unwrap();
+    assert_eq!(ready.snapshot.unwrap().id, EntryId::new(2, 9));
+    let Some(raftcore::StorageAppend { responses }) = ready.storage_append else { panic!("not stored") };
+    let reply = Body::AppendReply(AppendReply { index: 9, reject: None });
+    assert!(responses.iter().any(|response| match response {
+        raftcore::Response::Send(message) => message.body == reply,
+        raftcore::Response::Acknowledge(_) => false,
+    }));
+}
+
+#[test]
+fn of_several_snapshots_that_wait_the_newest_is_installed() {
+    let (mut node, ready) = applying(|_| {});
+    for index in [9, 11, 10] {
+        node.step(install(2, snapshot(2, index, &[1, 2, 3], &[]))).unwrap();
+    }
+    node.advance(ready).unwrap();
+    let ready = node.ready().unwrap();
+    assert_eq!(ready.snapshot.as_ref().unwrap().id, EntryId::new(2, 11));
+    assert_eq!(replies(&ready.messages), [AppendReply { index: 11, reject: None }]);
+}
+
+#[test]
+fn a_snapshot_that_waits_goes_with_the_term_of_its_leader() {
+    let (mut node, ready) = applying(|_| {});
+    node.step(install(2, snapshot(2, 9, &[1, 2, 3], &[]))).unwrap();
+    let beat = raftcore::Heartbeat { commit: 0, context: "".into() };
+    node.step(Message { from: 3, to: 1, term: 3, body: Body::Heartbeat(beat) }).unwrap();
+    node.advance(ready).unwrap();
+    assert_eq!(node.status().last, EntryId::new(2, 3));
+}
+
+#[test]
+fn a_snapshot_that_waits_is_judged_by_what_is_committed_when_its_turn_comes() {
+    let (mut node, ready) = applying(|_| {});
+    node.step(install(2, snapshot(2, 5, &[1, 2, 3], &[]))).unwrap();
+    let entries = [4, 5, 6].map(|index| raftcore::Entry::normal("x").at(EntryId::new(2, index)));
+    let append = raftcore::Append { prev: EntryId::new(2, 3), commit: 6, entries: entries.to_vec().into() };
+    node.step(Message { from: 2, to: 1, term: 2, body: Body::Append(append) }).unwrap();
+    node.advance(ready).unwrap();
+    let ready = node.ready().unwrap();
+    assert!(ready.snapshot.is_none());
+    assert_eq!(node.status().last, EntryId::new(2, 6));
+}
+
+#[test]
+fn an_append_after_a_snapshot_that_waits_is_not_refused() {
+    // The host of the leader has reported the snapshot delivered. Refused, the leader would send it again.
+    let (mut node, ready) = applying(|_| {});
+    node.step(install(2, snapshot(2, 9, &[1, 2, 3], &[]))).unwrap();
+    let append = raftcore::Append { prev: EntryId::new(2, 9), commit: 9, entries: vec![].into() };
+    node.step(Message { from: 2, to: 1, term: 2, body: Body::Append(append) }).unwrap();
+    node.advance(ready).unwrap();
+    let ready = node.ready().unwrap();
+    assert_eq!(replies(&ready.messages), [AppendReply { index: 9, reject: None }]);
+}

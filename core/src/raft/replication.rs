@@ -195,6 +195,13 @@ pub(crate) struct FittedAppend {
     fit: Fit,
 }
 
+impl FittedAppend {
+    /// Whether the log does not have the entry that it comes after.
+    pub(crate) fn is_mismatch(&self) -> bool {
+        matches!(self.fit, Fit::Mismatch { .. })
+    }
+}
+
 /// How an Append from the leader of `term` fits. Changes nothing.
 pub(crate) fn fit<S: Storage>(
     shared: &Shared<S>,

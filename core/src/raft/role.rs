@@ -66,7 +66,7 @@ impl Role {
                 }
                 replication::propose(shared, leader, entries).map(Proposed::Appended)
             }
-            Role::Follower(Follower { leader }) if *leader != NO_NODE => {
+            Role::Follower(Follower { leader, .. }) if *leader != NO_NODE => {
                 if !shared.config.forward_proposals {
                     return dropped(DropReason::NotLeader);
                 }
@@ -88,7 +88,7 @@ impl Role {
     ) -> Result<(), Error> {
         match self {
             Role::Leader(leader) => read_index::request(shared, leader, from, context),
-            Role::Follower(Follower { leader }) if *leader != NO_NODE => {
+            Role::Follower(Follower { leader, .. }) if *leader != NO_NODE => {
                 shared.check_waiting()?;
                 shared.forward(from, *leader, 0, Body::ReadIndex(ReadIndex { context }));
                 Ok(())

@@ -23,6 +23,16 @@ enum Verdict {
     Commit,
     /// It replaces the log, whatever conflicting entries that has.
     Install(Configuration),
+    /// It is to be installed, but the host is applying entries: one of them may be a membership change, which
+    /// must not be put on top of the snapshot's membership.
+    Wait,
+}
+
+/// A snapshot that waits until the host has applied what it was handed out.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiting {
+    from: NodeId,
+    snapshot: Box<Snapshot>,
 }
 
 /// What a follower does with a snapshot from the leader of `term`. Changes nothing.
@@ -53,27 +63,66 @@ fn verdict<S: Storage>(shared: &Shared<S>, snapshot: &Snapshot) -> Result<Verdic
     if snapshot.id.index <= shared.log.committed() || !snapshot.conf_state.contains(shared.config.id) {
         return Ok(Verdict::Ignore);
     }
-    // The host is applying entries: one of them may be a membership change, which must not be put on
-    // top of the snapshot's membership. The leader tries again.
-    if shared.log.applying() > shared.log.applied() && !shared.config.eager_append {
-        return Ok(Verdict::Ignore);
-    }
     if shared.log.matches(snapshot.id)? {
         return Ok(Verdict::Commit);
     }
-    Ok(Verdict::Install(Configuration::restore(&snapshot.conf_state)?))
+    let configuration = Configuration::restore(&snapshot.conf_state)?;
+    if shared.log.applying() > shared.log.applied() && !shared.config.eager_append {
+        return Ok(Verdict::Wait);
+    }
+    Ok(Verdict::Install(configuration))
 }
 
-/// A follower's answer: how far its log reaches now.
-pub(crate) fn answer<S: Storage>(shared: &mut Shared<S>, from: NodeId, judged: Judged) {
-    match judged.verdict {
+/// Does with a snapshot what was judged, and answers how far the log reaches now. One that has to wait is
+/// not answered yet; `waiting` keeps the newest.
+pub(crate) fn answer<S: Storage>(
+    shared: &mut Shared<S>,
+    waiting: &mut Option<Box<Waiting>>,
+    from: NodeId,
+    judged: Judged,
+) {
+    let Judged { snapshot, verdict } = judged;
+    match verdict {
         Verdict::Ignore => {}
-        Verdict::Commit => shared.log.commit_to(judged.snapshot.id.index),
+        Verdict::Commit => shared.log.commit_to(snapshot.id.index),
         Verdict::Install(configuration) => {
-            shared.log.restore(judged.snapshot);
+            shared.log.restore(snapshot);
             shared.configuration = configuration;
         }
+        Verdict::Wait => {
+            if waiting.as_ref().is_none_or(|kept| kept.snapshot.id.index <= snapshot.id.index) {
+                *waiting = Some(Box::new(Waiting { from, snapshot }));
+            }
+            return;
+        }
     }
+    reply(shared, from);
+}
+
+fn reply<S: Storage>(shared: &mut Shared<S>, to: NodeId) {
     let reply = AppendReply { index: shared.log.committed(), reject: None };
-    shared.send(from, Body::AppendReply(reply));
+    shared.send(to, Body::AppendReply(reply));
+}
+
+/// Entries were applied: a snapshot that waited for that is judged as if it came now. Without effect while
+/// others are being applied.
+pub(crate) fn resume<S: Storage>(
+    shared: &mut Shared<S>,
+    waiting: &mut Option<Box<Waiting>>,
+) -> Result<(), Error> {
+    if shared.log.applying() > shared.log.applied() {
+        return Ok(());
+    }
+    let Some(kept) = waiting.take() else { return Ok(()) };
+    let Waiting { from, snapshot } = *kept;
+    match judge(shared, from, shared.term, snapshot) {
+        Ok(judged) => answer(shared, waiting, from, judged),
+        // The leader learns how far the log reaches, and sends it again.
+        Err(Error::Storage(error)) => {
+            shared.storage_error = Some(Box::new(error));
+            reply(shared, from);
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 use crate::message::Body;
 use crate::raft::election::Campaign;
+use crate::raft::snapshot::Waiting;
 use crate::raft::validate::Valid;
 use crate::raft::{Next, Shared, heartbeat, replication, snapshot};
 use crate::ready::ReadState;
@@ -12,9 +13,15 @@ use crate::types::{NO_NODE, NodeId, Term};
 pub(crate) struct Follower {
     /// The leader of the term, or [`NO_NODE`].
     pub(crate) leader: NodeId,
+    /// A snapshot of this leader's, to be installed when the host has applied what it was handed out.
+    pub(crate) waiting: Option<Box<Waiting>>,
 }
 
 impl Follower {
+    pub(crate) fn of(leader: NodeId) -> Self {
+        Self { leader, waiting: None }
+    }
+
     pub(crate) fn step<S: Storage>(
         &mut self,
         shared: &mut Shared<S>,
@@ -23,6 +30,10 @@ impl Follower {
         valid: Valid,
     ) -> Next {
         match valid {
+            // The leader believes the snapshot to be installed. A refusal would make it send it again.
+            Valid::Append(append) if self.waiting.is_some() && append.is_mismatch() => {
+                self.hear(shared, from)
+            }
             Valid::Append(append) => {
                 self.hear(shared, from);
                 replication::answer_append(shared, from, term, append);
@@ -33,7 +44,7 @@ impl Follower {
             }
             Valid::Snapshot(snapshot) => {
                 self.hear(shared, from);
-                snapshot::answer(shared, from, snapshot);
+                snapshot::answer(shared, &mut self.waiting, from, snapshot);
             }
             Valid::TimeoutNow(true) => return Next::Campaign(Campaign::Transfer),
             Valid::Other(Body::TransferLeader(request)) if self.leader != NO_NODE => {
