@@ -5,6 +5,12 @@ A host feeds ticks, messages and proposals into a :class:`RawNode`, and takes wo
 :class:`Ready`: entries to store, messages to send, committed entries to apply.
 """
 
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    raise ImportError(f"raftcore needs Python 3.11 or later, and this is {version}")
+
 from raftcore import rpc
 from raftcore._raftcore import (
     Ack,

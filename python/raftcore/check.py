@@ -31,13 +31,16 @@ class StorageWrite:
 class CheckedStorage(Storage, Protocol):
     """A storage with what the suite needs to try it.
 
-    Two more methods are used if they are there:
+    Three more methods are used if they are there:
 
     - ``reopen(crashed)`` closes the storage and opens it again. ``crashed``: the machine lost its
       power, and what was not synced may be gone, the latest writes first. It returns the storage
       that goes on, or None where there is no such way.
     - ``set_failing(failing)``: from now on, until called with False, nothing can be read or
       written.
+
+    - ``open_twice()`` opens what this storage has open a second time, and returns what it gets. It
+      should raise: two writers would destroy what both hold.
 
     A storage that has ``create_snapshot(index, conf_state, data)`` is asked for a snapshot before
     it is asked to compact.

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from raftcore import _raftcore
 from raftcore._raftcore import ConfState, EntryId, Snapshot
+from raftcore._typing import Buffer
 from raftcore.check import StorageWrite
 from raftcore.storage import Storage
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 __all__ = [
     "LogPosition",

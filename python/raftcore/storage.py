@@ -38,6 +38,8 @@ class Storage(Protocol):
     - An exception reaches whoever called the node as a ``StorageError`` with it as ``__cause__``;
       the node stays usable and asks again later. ``Compacted``, ``Unavailable`` and
       ``SnapshotUnavailable`` are answers of the protocol, which the node may deal with by itself.
+    - A storage that keeps several memberships may also have ``initial_state_at(applied)``: a node
+      calls it in place of ``initial_state``, with its ``Config.applied``.
     - The methods are called from within calls on the node: calling that node here raises
       ``Reentrant``.
     """

@@ -65,7 +65,7 @@ impl CheckedHost {
                 return Err(PyTypeError::new_err(format!("{class} has no method {method}()")));
             }
         }
-        self.reads = HostStorage::new(&object, self.failure.clone())?;
+        self.reads = HostStorage::new(&object, None, self.failure.clone())?;
         self.object = object.unbind();
         Ok(())
     }
@@ -126,10 +126,18 @@ impl CheckedStorage for CheckedHost {
             if answer.is_none() {
                 return Ok(false);
             }
-            host.reads = HostStorage::new(&answer, host.failure.clone())?;
+            host.reads = HostStorage::new(&answer, None, host.failure.clone())?;
             host.object = answer.unbind();
             Ok(true)
         })
+    }
+
+    fn open_twice(&mut self) -> Option<Result<(), StorageError>> {
+        self.call(|host, py| {
+            let Some(open) = host.object.bind(py).getattr_opt("open_twice")? else { return Ok(None) };
+            open.call0().map(|_| Some(Ok(())))
+        })
+        .unwrap_or_else(|error| Some(Err(error)))
     }
 
     fn set_failing(&mut self, failing: bool) -> bool {

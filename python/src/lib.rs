@@ -14,6 +14,7 @@ mod enums;
 mod error;
 mod fork;
 mod guard;
+mod interpreter;
 mod membership;
 mod memory;
 mod message;
@@ -57,6 +58,7 @@ mod _raftcore {
 
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        crate::interpreter::claim(module.py())?;
         crate::fork::watch(module)
     }
 

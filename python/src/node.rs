@@ -149,7 +149,7 @@ impl RawNode {
         let config = config.extract::<Config>()?.0;
         let (id, dialect) = (config.id, config.dialect);
         let failure = Failure::default();
-        let storage = HostStorage::new(storage, failure.clone())?;
+        let storage = HostStorage::new(storage, Some(config.applied), failure.clone())?;
         let node = CoreNode::new(config, storage);
         let node = match (node, failure.take()) {
             (_, Some((_, interrupt))) if is_interrupt(py, &interrupt) => return Err(interrupt),

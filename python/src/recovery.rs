@@ -25,17 +25,18 @@ type Planned<'py> = (Bound<'py, PyTuple>, Option<HardState>, ConfState, EntryId,
 /// Asks the core about a storage, and shows what the storage raised meanwhile.
 fn of<R>(
     storage: &Bound<'_, PyAny>,
+    applied: Option<u64>,
     ask: impl FnOnce(&HostStorage) -> Result<R, core::Error>,
 ) -> PyResult<R> {
     let failure = Failure::default();
-    let host = HostStorage::new(storage, failure.clone())?;
+    let host = HostStorage::new(storage, applied, failure.clone())?;
     ask(&host).map_err(|error| to_python(storage.py(), &error, failure.take()))
 }
 
 /// How far the log of a node reaches: what `raftcore.recovery.log_position` returns.
 #[pyfunction]
 pub(crate) fn log_position(storage: &Bound<'_, PyAny>, node: u64) -> PyResult<Position> {
-    let position = of(storage, |host| recovery::log_position(node, host))?;
+    let position = of(storage, None, |host| recovery::log_position(node, host))?;
     let LogPosition { node, term, last, commit } = position;
     Ok((node, term, EntryId(last), commit))
 }
@@ -53,7 +54,7 @@ pub(crate) fn recover<'py>(
     let position = |(node, term, last, commit): Position| LogPosition { node, term, last: last.0, commit };
     let survivors = survivors.into_iter().map(position).collect();
     let request = Request { node, applied, members: members.0, survivors, dialect: dialect.0 };
-    let plan = of(storage, |host| recovery::plan(host, &request))?;
+    let plan = of(storage, Some(applied), |host| recovery::plan(host, &request))?;
     let entries = PyTuple::new(storage.py(), plan.write.entries.into_iter().map(Entry))?;
     let hard_state = plan.write.hard_state.map(HardState);
     let (before, last) = (ConfState(plan.before), EntryId(plan.last));

@@ -63,14 +63,20 @@ pub(crate) enum HostStorage {
     /// The library's own storage, read without a detour through Python.
     Memory(Py<MemoryStorage>),
     /// Any other object.
-    Python { object: Py<PyAny>, failure: Failure },
+    Python {
+        object: Py<PyAny>,
+        failure: Failure,
+        /// What the node takes for applied, if the storage answers for a given index.
+        applied: Option<u64>,
+    },
     /// The garbage collector has taken the storage; nobody can call the node any more.
     Gone,
 }
 
 impl HostStorage {
-    /// Accepts an object that has the methods of a storage; raises TypeError for any other.
-    pub(crate) fn new(object: &Bound<'_, PyAny>, failure: Failure) -> PyResult<Self> {
+    /// Accepts an object that has the methods of a storage; raises TypeError for any other. `applied` is
+    /// the index that a node starts from.
+    pub(crate) fn new(object: &Bound<'_, PyAny>, applied: Option<u64>, failure: Failure) -> PyResult<Self> {
         if let Ok(memory) = object.cast_exact::<MemoryStorage>() {
             return Ok(Self::Memory(memory.clone().unbind()));
         }
@@ -80,7 +86,9 @@ impl HostStorage {
                 return Err(PyTypeError::new_err(format!("{class} has no method {method}()")));
             }
         }
-        Ok(Self::Python { object: object.clone().unbind(), failure })
+        let answers_for_index = object.getattr_opt("initial_state_at")?.is_some();
+        let applied = applied.filter(|_| answers_for_index);
+        Ok(Self::Python { object: object.clone().unbind(), failure, applied })
     }
 
     /// The Python object.
@@ -119,7 +127,7 @@ impl HostStorage {
     {
         match self {
             Self::Memory(storage) => storage.get().read(memory),
-            Self::Python { object, failure } => Python::attach(|py| {
+            Self::Python { object, failure, .. } => Python::attach(|py| {
                 object
                     .bind(py)
                     .call_method1(method, arguments)
@@ -133,10 +141,17 @@ impl HostStorage {
 
 impl core::Storage for HostStorage {
     fn initial_state(&self) -> Result<(core::HardState, core::ConfState), StorageError> {
-        self.ask(core::MemoryStorage::initial_state, "initial_state", (), |answer| {
+        let memory = core::MemoryStorage::initial_state;
+        let read = |answer: &Bound<'_, PyAny>| {
             let (hard_state, conf_state) = answer.extract::<(HardState, ConfState)>()?;
             Ok((hard_state.0, conf_state.0))
-        })
+        };
+        match self {
+            Self::Python { applied: Some(index), .. } => {
+                self.ask(memory, "initial_state_at", (*index,), read)
+            }
+            _ => self.ask(memory, "initial_state", (), read),
+        }
     }
 
     fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<core::Entries, StorageError> {

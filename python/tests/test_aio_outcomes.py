@@ -5,7 +5,9 @@ machine or the group refuses is an answer and not the end of the node."""
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
+import pkgutil
 import typing
 from types import ModuleType
 
@@ -25,7 +27,6 @@ from raftcore import (
     HardState,
     RaftError,
     aio,
-    sqlite,
 )
 from raftcore.aio.waiting import Proposals
 
@@ -199,20 +200,21 @@ async def test_an_impossible_change_is_an_error_where_it_was_proposed() -> None:
         assert await node.propose(b"x") == "X"
 
 
-@pytest.mark.parametrize(
-    "module", [raftcore, raftcore.rpc, raftcore.errors, aio, aio.node, sqlite, raftcore.check]
-)
+def modules() -> list[ModuleType]:
+    found = pkgutil.walk_packages(raftcore.__path__, "raftcore.")
+    names = [module.name for module in found if not module.name.endswith("._raftcore")]
+    return [raftcore, *map(importlib.import_module, names)]
+
+
+@pytest.mark.parametrize("module", modules(), ids=lambda module: module.__name__)
 def test_the_types_of_everything_public_can_be_resolved(module: ModuleType) -> None:
     for name in module.__all__:
         thing = getattr(module, name)
-        if inspect.isroutine(thing):
-            typing.get_type_hints(thing)
-        if inspect.isclass(thing):
-            typing.get_type_hints(thing)
-            for member in vars(thing).values():
-                for function in (member, getattr(member, "fget", None)):
-                    if inspect.isfunction(function):
-                        typing.get_type_hints(function)
+        members = list(vars(thing).values()) if inspect.isclass(thing) else []
+        functions = [thing, *members, *(getattr(member, "fget", None) for member in members)]
+        for function in functions:
+            if inspect.isfunction(function) or inspect.isclass(function):
+                typing.get_type_hints(function)
 
 
 def test_what_the_library_raises_by_itself_is_a_raft_error() -> None:

@@ -46,6 +46,13 @@ pub trait CheckedStorage: Storage {
         Ok(false)
     }
 
+    /// Opens what is open a second time, as another process or another part of this one would by
+    /// mistake: an error is what the suite expects. None if there is no such way; the rule about it is
+    /// not checked then.
+    fn open_twice(&mut self) -> Option<Result<(), StorageError>> {
+        None
+    }
+
     /// From now on, until called with false, nothing can be read or written: the disk is gone, the
     /// connection closed. False if there is no such way; the rules about it are not checked then.
     fn set_failing(&mut self, failing: bool) -> bool {

@@ -45,6 +45,11 @@ pub(crate) enum Flaw {
     SnapshotDropsItsEntries,
     SnapshotWithoutMembers,
     OlderSnapshotAccepted,
+    ForgetsOwnSnapshot,
+    OpensTwice,
+    VotesWithASign,
+    MembersWithASign,
+    IndexesWithASign,
     SendsStaleSnapshot,
     SnapshotForForgetsPeer,
     Terms32,
@@ -74,6 +79,8 @@ struct Disk {
     hard_state: HardState,
     members: ConfState,
     snapshot: Snapshot,
+    /// The index of the last snapshot that came.
+    received: Index,
     /// What was ever replaced: for a storage that does not delete it.
     replaced: BTreeMap<Index, Entry>,
 }
@@ -109,7 +116,13 @@ impl Host {
 
     fn install(&mut self, snapshot: &Snapshot) -> Result<(), StorageError> {
         let EntryId { index, term } = snapshot.id;
-        if index < self.now.boundary.index && !self.is(Flaw::OlderSnapshotAccepted) {
+        let received = match self.flaw {
+            Flaw::OlderSnapshotAccepted => 0,
+            // It knows only of those that came.
+            Flaw::ForgetsOwnSnapshot if self.now.snapshot.data == "made" => self.now.received,
+            _ => self.now.boundary.index,
+        };
+        if index < received {
             return Err(StorageError::SnapshotOutOfDate);
         }
         let kept = self.is(Flaw::SnapshotKeepsTail);
@@ -121,6 +134,10 @@ impl Host {
         if !self.is(Flaw::SnapshotWithoutMembers) {
             self.now.members = snapshot.conf_state.clone();
         }
+        if self.is(Flaw::MembersWithASign) {
+            self.now.members.voters.retain(|id| id >> 63 == 0);
+        }
+        self.now.received = index;
         self.now.snapshot = snapshot.clone();
         Ok(())
     }
@@ -178,6 +195,7 @@ impl Host {
     fn set_hard_state(&mut self, mut hard_state: HardState) {
         match self.flaw {
             Flaw::HardStateNotStored => return,
+            Flaw::VotesWithASign if hard_state.vote >> 63 == 1 => hard_state.vote = 0,
             Flaw::KeepsVote if hard_state.vote == 0 => hard_state.vote = self.now.hard_state.vote,
             _ => {}
         }
@@ -264,6 +282,10 @@ impl Storage for Host {
 
     fn last_index(&self) -> Result<Index, StorageError> {
         self.check_reads()?;
+        if self.is(Flaw::IndexesWithASign) && self.now.last >> 63 == 1 {
+            let last = self.now.entries.keys().rfind(|index| **index >> 63 == 0);
+            return Ok(last.copied().unwrap_or(self.now.boundary.index));
+        }
         Ok(self.now.last)
     }
 
@@ -377,6 +399,11 @@ impl CheckedStorage for Host {
             _ => {}
         }
         Ok(true)
+    }
+
+    fn open_twice(&mut self) -> Option<Result<(), StorageError>> {
+        let refusal = StorageError::Host { code: 16, message: "it is open".into() };
+        Some(if self.is(Flaw::OpensTwice) { Ok(()) } else { Err(refusal) })
     }
 
     fn set_failing(&mut self, failing: bool) -> bool {

@@ -30,9 +30,9 @@ class Superseded(RaftError):
 
 
 class ConfChangeRefused(RaftError):
-    """The membership change was committed and changed nothing: it was impossible when its turn came
-    (then the ConfChangeError is the ``__cause__``), or, with ``eager_append``, the leader put an empty
-    entry in its place."""
+    """The membership change was committed and changed nothing: it was impossible when its turn
+    came (then the ConfChangeError is the ``__cause__``), or, with ``eager_append``, the leader put
+    an empty entry in its place."""
 
 
 class OutcomeUnknown(RaftError):

@@ -10,10 +10,11 @@ import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 from weakref import WeakValueDictionary
 
 from raftcore._raftcore import ConfState, Entry, EntryId, Message, RawNode, Ready
+from raftcore._typing import Buffer
 from raftcore.aio.clock import TickClock
 from raftcore.aio.errors import ConfChangeRefused, NodeStopped, NotLeader, Rejected
 from raftcore.aio.host import Host
@@ -31,11 +32,6 @@ from raftcore.errors import (
 )
 from raftcore.membership import ConfChange
 from raftcore.storage import Storage
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
-else:
-    Buffer = bytes | bytearray | memoryview  # for typing.get_type_hints
 
 __all__ = ["Node"]
 

@@ -3,6 +3,8 @@
 use super::subject::{Checked, Log, Stop, Subject, answer, broken, compare, entry, snapshot, sorted};
 use super::{Reopen, Write};
 use crate::error::StorageError;
+use crate::membership::ConfState;
+use crate::message::Snapshot;
 use crate::types::{EntryId, HardState};
 
 fn state(term: u64, vote: u64, commit: u64) -> Write {
@@ -40,6 +42,35 @@ pub(super) fn hard_state_kept(subject: &mut Subject<'_>) -> Checked {
         subject.has_hard_state("after compaction", expected)?;
     }
     Ok(())
+}
+
+pub(super) fn large_ids(subject: &mut Subject<'_>) -> Checked {
+    const IDS: [u64; 4] = [1, (1 << 63) - 1, 1 << 63, u64::MAX];
+    for id in IDS {
+        subject.renew()?;
+        subject.filled(&[1, 1])?;
+        let commit = subject.at(1);
+        subject.persist(&state(2, id, commit))?;
+        let when = format!("after storing a vote for {id}");
+        subject.has_hard_state(&when, HardState { term: 2, vote: id, commit })?;
+    }
+    subject.renew()?;
+    let conf_state = ConfState::new(IDS, [u64::MAX - 1]);
+    let large = Snapshot { conf_state, ..snapshot(EntryId::new(4, subject.at(20))) };
+    subject.install(&large)?;
+    subject.has_members("after installing a snapshot with large ids", &large.conf_state)
+}
+
+pub(super) fn open_twice(subject: &mut Subject<'_>) -> Checked {
+    let log = subject.filled(&[1, 1, 2])?;
+    match subject.storage.open_twice() {
+        None => return Err(Stop::NotChecked("the storage offers no way to open it a second time")),
+        Some(Ok(())) => return Err(broken("open_twice(): an error", "open_twice(): it is open twice")),
+        Some(Err(_)) => {}
+    }
+    subject.holds("after a second opener was refused", &log)?;
+    subject.reopen(Reopen::Closed)?;
+    subject.holds("after a second opener was refused, and opening again", &log)
 }
 
 pub(super) fn reopen_log(subject: &mut Subject<'_>) -> Checked {

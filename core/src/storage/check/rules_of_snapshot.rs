@@ -85,6 +85,25 @@ pub(super) fn older(subject: &mut Subject<'_>) -> Checked {
     subject.has_term(when, log.boundary.index, Ok(log.boundary.term))
 }
 
+/// A snapshot made here is as good as one that came: what is older than it is late, too.
+pub(super) fn order(subject: &mut Subject<'_>) -> Checked {
+    let mut log = installed_beyond(subject)?;
+    let next = log.boundary.index + 1;
+    let entries = (next..next + 4).map(|index| entry(EntryId::new(4, index))).collect();
+    subject.append(&mut log, entries)?;
+    subject.compact(&mut log, next + 1)?;
+    let made = to_send(subject)?;
+    for index in [next, next - 1, subject.at(10)] {
+        let old = snapshot(EntryId::new(4, index));
+        // An error is as good as doing nothing.
+        let _ = subject.storage.persist(&Write { snapshot: Some(old), must_sync: true, ..Write::default() });
+        let when = format!("after compacting up to {} and being given a snapshot at {index}", next + 1);
+        subject.holds(&when, &log)?;
+        compare(&when, "snapshot()'s id", Ok(made.id), Ok(to_send(subject)?.id))?;
+    }
+    Ok(())
+}
+
 pub(super) fn covers(subject: &mut Subject<'_>) -> Checked {
     let mut log = installed_beyond(subject)?;
     let got = to_send(subject)?;
@@ -141,9 +160,17 @@ fn sendable(when: &str, got: &Snapshot, log: &Log) -> Checked {
     compare(when, "snapshot()'s term", Ok(expected), Ok(term))
 }
 
-/// Beyond 32 bits, and beyond what a double holds exactly.
+/// Beyond 32 bits, beyond what a double holds exactly, and beyond numbers with a sign.
 pub(super) fn large_numbers(subject: &mut Subject<'_>) -> Checked {
-    for (term, index) in [(1 << 33, (1 << 32) - 1), (1 << 40, 1 << 40), ((1 << 54) + 1, (1 << 54) + 1)] {
+    const SIGN: u64 = 1 << 63;
+    const PLACES: [(u64, u64); 5] = [
+        (1 << 33, (1 << 32) - 1),
+        (1 << 40, 1 << 40),
+        ((1 << 54) + 1, (1 << 54) + 1),
+        (SIGN - 2, SIGN - 2),
+        (u64::MAX - 9, u64::MAX - 9),
+    ];
+    for (term, index) in PLACES {
         subject.renew()?;
         let id = EntryId::new(term, index);
         subject.install(&snapshot(id))?;
