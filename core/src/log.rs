@@ -182,7 +182,7 @@ impl<S: Storage> RaftLog<S> {
         let contradicts = match self.term_in_memory(index) {
             Some(term) if index == id.index => term != id.term,
             Some(term) => term > id.term,
-            None => false,
+            None => self.term_in_memory(self.committed).is_some_and(|term| term < id.term),
         };
         if contradicts { Err(Error::CommittedConflict { index, committed: self.committed }) } else { Ok(()) }
     }

@@ -305,6 +305,9 @@ fn lost_data_is_reported_for_a_members_message_alone() {
         (append((2, 6), &[(3, 7)]), conflict(7)),
         (append((1, 2), &[(2, 3), (2, 4), (2, 5), (3, 6), (3, 7)]), conflict(6)),
         (append((3, 7), &[(3, 8)]), conflict(7)),
+        // Not in memory, but of a later term than what is committed behind it.
+        (append((3, 2), &[]), conflict(2)),
+        (append((1, 1), &[(3, 2), (3, 3)]), conflict(2)),
         (append((1, 9), &[]), conflict(7)),
         (append((1, 7), &[]), conflict(7)),
         (snapshot(3, 6), conflict(6)),

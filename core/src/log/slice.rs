@@ -68,8 +68,7 @@ impl<S: Storage> RaftLog<S> {
             return self.below_committed(slice);
         }
         if !self.matches(slice.prev)? {
-            self.check_against_committed(slice.prev)?;
-            return Ok(Fit::Mismatch { hint: self.conflict_hint(slice.prev)? });
+            return self.mismatch(slice.prev);
         }
         match self.first_unknown(slice)? {
             None => Ok(Fit::Known),
@@ -89,6 +88,16 @@ impl<S: Storage> RaftLog<S> {
         let below = slice.entries.iter().take_while(|entry| entry.id.index <= self.committed());
         below.map(|entry| entry.id).try_for_each(|id| self.check_against_committed(id))?;
         Ok(Fit::BelowCommitted)
+    }
+
+    /// The log has another entry than `prev`, or none. The last committed one was just compared.
+    fn mismatch(&self, prev: EntryId) -> Result<Fit, Error> {
+        let committed = self.committed();
+        if prev.index == committed {
+            return Err(Error::CommittedConflict { index: prev.index, committed });
+        }
+        self.check_against_committed(prev)?;
+        Ok(Fit::Mismatch { hint: self.conflict_hint(prev)? })
     }
 
     /// Place of the first entry of `slice` that the log does not have.

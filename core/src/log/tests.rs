@@ -106,6 +106,8 @@ fn where_a_slice_fits() {
     log.commit_to(4);
     let contradiction = log.fit(&slice((2, 4), &[(2, 5)]));
     assert_eq!(contradiction, Ok(Fit::Known));
+    let conflict = Err(Error::CommittedConflict { index: 4, committed: 4 });
+    assert_eq!(log.fit(&slice((1, 4), &[])), conflict, "also where it had to be read");
 }
 
 #[test]
