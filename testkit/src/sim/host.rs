@@ -137,13 +137,15 @@ impl Host {
     }
 
     /// After a tick: a leader that has applied all of its log, and transfers its leadership to nobody, is not
-    /// in a joint membership that is to be left automatically.
+    /// in a joint membership that is to be left automatically. One that leads on although it was removed
+    /// (`step_down_on_removal`) may propose nothing: its successor leaves it.
     pub(super) fn check_joint_is_left(&self) -> Check {
         if !self.is_leader() || self.life.config.eager_append {
             return Ok(());
         }
         let status = self.raft.status();
         let stays = status.conf_state.auto_leave
+            && status.conf_state.contains(self.id)
             && status.applied == status.last.index
             && status.transferee.is_none();
         Invariant::Liveness.require(!stays, || format!("{} does not leave {:?}", self.id, status.conf_state))
