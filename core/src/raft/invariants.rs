@@ -18,7 +18,7 @@ pub(crate) fn check<S: Storage>(raft: &Raft<S>) {
     }
 }
 
-/// All conditions; takes time in proportion to the number of members.
+/// All conditions; takes time in proportion to the number of members and of pending reads.
 pub(crate) fn verify<S: Storage>(raft: &Raft<S>) -> Checked {
     log_pointers_are_in_order(raft)?;
     terms_and_votes_fit_the_role(raft)?;
@@ -75,6 +75,10 @@ fn leader_is_in_order<S: Storage>(raft: &Raft<S>, leader: &Leader) -> Checked {
     let transferee =
         leader.transferee.is_none_or(|id| id != shared.id() && (shared.configuration.is_voter(id) || eager));
     require(transferee, "a transfer goes to another voter")?;
+    let max_reads = u64::from(shared.config.max_pending_reads);
+    require(leader.reads.are_within(max_reads), "pending reads are counted, and within their limit")?;
+    let is_known = |id| id == shared.id() || shared.configuration.contains(id);
+    require(leader.reads.acknowledgers().all(is_known), "only members acknowledge reads")?;
     let members = leader.progress.iter().map(|(id, _)| *id);
     require(members.eq(shared.configuration.members()), "a leader knows the progress of all members")
 }

@@ -123,6 +123,18 @@ impl Reads {
         self.acks.retain(|(id, _)| is_member(*id));
     }
 
+    /// Whether the pending requests are counted as what they are, and no more than may be.
+    pub(crate) fn are_within(&self, max_pending: u64) -> bool {
+        let waiting = self.waiting.iter().map(|(_, request)| request);
+        let weight: u64 = self.early.iter().chain(waiting).map(Request::weight).sum();
+        weight == self.pending && weight <= max_pending
+    }
+
+    /// Whose acknowledgements are kept.
+    pub(crate) fn acknowledgers(&self) -> impl Iterator<Item = NodeId> {
+        self.acks.iter().map(|(id, _)| *id)
+    }
+
     fn highest_of(&self, id: NodeId) -> Acknowledged {
         self.acks.iter().find(|(member, _)| *member == id).map_or_else(Acknowledged::default, |(_, ack)| *ack)
     }
