@@ -176,7 +176,9 @@ extern "C" {
 #define RAFT_ENTRY_CONF_CHANGE_V2 2
 
 /// Entry flag: the encoding states the kind although it is the default. Store flags with the entry
-/// and give them back unchanged.
+/// and give them back unchanged: peers of the etcd family count encoded bytes. The flag says how the bytes
+/// were, and nothing about the entry. Peers of the TiKV family (proto3) never state a default kind: an
+/// entry that went through one of them comes without the flag, and is the same entry.
 #define RAFT_ENTRY_KIND_STATED 1
 
 /// Role: answers leaders and candidates.
@@ -2001,6 +2003,11 @@ raft_status raft_propose_conf_change_v1_with_id(raft_node *node,
 
 /// Applies a committed membership change: call it at each committed entry whose kind is not
 /// RAFT_ENTRY_NORMAL, in order, once. Not with raft_drive, which does it itself.
+///
+/// At any time from when the entry is handed out until it counts as applied: that is until raft_advance, or
+/// (asynchronous writes) until the view's apply_ack goes back. The node may be ticked and stepped in between,
+/// by the old membership. The library cannot see whether it comes later, and then it would be too late: with
+/// two changes that count as applied and are not in force, majorities need not overlap any more.
 ///
 /// Neither `node` nor `entry` is NULL. `out` may be NULL; otherwise on success `*out` is the new
 /// membership, to be stored with the applied index and freed with raft_conf_state_buffer_free.

@@ -35,8 +35,7 @@ pub struct Entry {
     pub kind: EntryKind,
     /// The payload: shared, never copied inside the process.
     pub data: Bytes,
-    /// Whether the encoding states the kind even where it is the default. Peers of the etcd family
-    /// count encoded bytes, so what was stated must stay stated.
+    /// See [`Entry::kind_stated`].
     kind_stated: bool,
 }
 
@@ -57,9 +56,10 @@ impl Entry {
         Self::new(EntryId::default(), EntryKind::Normal, Bytes::new()).with_kind_stated(true)
     }
 
-    /// The same entry, its encoding stating the kind or not. For codecs.
+    /// The same entry, its encoding stating the default kind or not; any other kind is always stated, or it
+    /// would be lost. For codecs.
     pub fn with_kind_stated(mut self, stated: bool) -> Self {
-        self.kind_stated = stated;
+        self.kind_stated = stated || self.kind != EntryKind::Normal;
         self
     }
 
@@ -69,7 +69,11 @@ impl Entry {
         self
     }
 
-    /// Whether the encoding states the kind. For codecs.
+    /// Whether the encoding states the kind even where it is the default. For codecs and storages: peers of
+    /// the etcd family count encoded bytes, so what was stated stays stated.
+    ///
+    /// It says how the bytes were, and nothing about the entry. Peers of the TiKV family (proto3) never
+    /// state a default kind: an entry that went through one of them comes without it, and is the same entry.
     pub fn kind_stated(&self) -> bool {
         self.kind_stated
     }

@@ -141,8 +141,14 @@ impl<S: Storage> RawNode<S> {
     }
 
     /// Puts a committed membership change into force; [`wire::decode_conf_change`] reads it from its
-    /// entry. Called on every node when the entry is applied, before the `Ready` is advanced, unless
-    /// the host decides to withdraw the change. The answer is the membership to save.
+    /// entry. Called on every node, once and in the order of the log, unless the host decides to withdraw the
+    /// change. The answer is the membership to save.
+    ///
+    /// At any time from when the entry is handed out until it counts as applied: that is until
+    /// [`Self::advance`], or until the notice of `storage_apply` goes back. The node may be ticked and
+    /// stepped in between, by the old membership. The library cannot see whether it comes later. Then it
+    /// would be too late: once the entry counts as applied, the node may campaign, and a leader takes the
+    /// next change; with two changes that are not in force, majorities need not overlap any more.
     ///
     /// [`Error::ConfChange`] if it cannot be applied, which leaders prevent where they can. It then changes
     /// nothing, here and on every other node: the host skips the entry and goes on with the next.

@@ -5,7 +5,7 @@ mod common;
 use common::Group;
 use raftcore::{
     ConfChange, ConfChangeError, ConfChangeKind, ConfChangeOp, ConfChangeV2, ConfState, DropReason, EntryId,
-    EntryKind, Error, MemoryStorage, RoleKind, Storage, Transition,
+    EntryKind, Error, MemoryStorage, RawNode, Response, RoleKind, Storage, StorageApply, Transition,
 };
 
 use ConfChangeKind::{AddLearner, AddVoter, Remove, Update};
@@ -113,6 +113,65 @@ fn the_first_version_of_changes_works_too() {
     group.node(1).propose_conf_change_v1(&ConfChange { id: 0, op, context: "why".into() }).unwrap();
     group.settle();
     assert_eq!(group.nodes[&2].conf_state, ConfState::new([1, 2], []));
+}
+
+/// A change may be put into force whenever its host likes, until its entry counts as applied.
+#[test]
+fn until_a_change_counts_as_applied_the_node_goes_on_by_the_old_membership() {
+    let mut group = Group::new(1);
+    group.elect(1);
+    let learner = change(Transition::Auto, &[(AddLearner, 2)]);
+    group.node(1).propose_conf_change(&learner).unwrap();
+    group.handle_ready(1);
+    let ready = group.node(1).ready().unwrap();
+    assert!(ready.committed_entries.iter().any(|entry| entry.kind != EntryKind::Normal));
+    group.tick(1, 3);
+    group.propose(1, "meanwhile");
+    assert!(group.node(1).status().conf_state.learners.is_empty());
+    let next = change(Transition::Auto, &[(AddLearner, 3)]);
+    assert_eq!(group.node(1).propose_conf_change(&next), refused(ConfChangeError::Pending));
+    group.node(1).apply_conf_change(&learner).unwrap();
+    group.tick(1, 3);
+    // In force, but not yet applied as far as the leader knows: the next change waits for that.
+    assert_eq!(group.node(1).propose_conf_change(&next), refused(ConfChangeError::Pending));
+    group.node(1).advance(ready).unwrap();
+    assert!(group.node(1).propose_conf_change(&next).is_ok());
+    assert_eq!(group.node(1).status().conf_state.learners, [2]);
+}
+
+/// The same where notices go back one by one: what counts is that of the application.
+#[test]
+fn with_asynchronous_writes_a_change_is_put_into_force_before_its_notice_goes_back() {
+    let mut group = Group::with(1, |config| config.async_storage_writes = true);
+    let learner = change(Transition::Auto, &[(AddLearner, 2)]);
+    let next = change(Transition::Auto, &[(AddLearner, 3)]);
+    let node = group.node(1);
+    node.campaign().unwrap();
+    let mut applies = Vec::new();
+    let work = |node: &mut RawNode<MemoryStorage>, applies: &mut Vec<StorageApply>| {
+        while node.has_ready() {
+            let ready = node.ready().unwrap();
+            node.storage_mut().append(&ready.entries).unwrap();
+            for response in ready.storage_append.into_iter().flat_map(|append| append.responses) {
+                if let Response::Acknowledge(ack) = response {
+                    node.acknowledge(ack).unwrap();
+                }
+            }
+            applies.extend(ready.storage_apply);
+        }
+    };
+    work(node, &mut applies);
+    for apply in applies.drain(..) {
+        node.acknowledge(apply.ack).unwrap();
+    }
+    node.propose_conf_change(&learner).unwrap();
+    work(node, &mut applies);
+    node.apply_conf_change(&learner).unwrap();
+    assert_eq!(node.propose_conf_change(&next), refused(ConfChangeError::Pending));
+    for apply in applies.drain(..) {
+        node.acknowledge(apply.ack).unwrap();
+    }
+    assert!(node.propose_conf_change(&next).is_ok());
 }
 
 #[test]

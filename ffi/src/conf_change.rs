@@ -168,6 +168,11 @@ fn to_change(ops: &[raft_conf_change_op], transition: i32, context: Bytes) -> Re
 /// Applies a committed membership change: call it at each committed entry whose kind is not
 /// RAFT_ENTRY_NORMAL, in order, once. Not with raft_drive, which does it itself.
 ///
+/// At any time from when the entry is handed out until it counts as applied: that is until raft_advance, or
+/// (asynchronous writes) until the view's apply_ack goes back. The node may be ticked and stepped in between,
+/// by the old membership. The library cannot see whether it comes later, and then it would be too late: with
+/// two changes that count as applied and are not in force, majorities need not overlap any more.
+///
 /// Neither `node` nor `entry` is NULL. `out` may be NULL; otherwise on success `*out` is the new
 /// membership, to be stored with the applied index and freed with raft_conf_state_buffer_free.
 ///

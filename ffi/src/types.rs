@@ -64,7 +64,9 @@ pub const RAFT_ENTRY_CONF_CHANGE: i32 = 1;
 pub const RAFT_ENTRY_CONF_CHANGE_V2: i32 = 2;
 
 /// Entry flag: the encoding states the kind although it is the default. Store flags with the entry
-/// and give them back unchanged.
+/// and give them back unchanged: peers of the etcd family count encoded bytes. The flag says how the bytes
+/// were, and nothing about the entry. Peers of the TiKV family (proto3) never state a default kind: an
+/// entry that went through one of them comes without the flag, and is the same entry.
 pub const RAFT_ENTRY_KIND_STATED: u32 = 1;
 
 /// A log entry. `data` is borrowed: for how long, says who hands it out.

@@ -208,8 +208,10 @@ class Entry:
         """What the payload means."""
     @property
     def kind_stated(self) -> bool:
-        """Whether the encoding states the kind. A storage that keeps the fields of an entry instead
-        of its encoding keeps this one too: peers count encoded bytes.
+        """Whether the encoding states the kind even where it is the default. A storage that keeps the fields of
+        an entry instead of its encoding keeps this one too: peers of the etcd family count encoded bytes.
+        It says how the bytes were, and nothing about the entry: peers of the TiKV family never state a
+        default kind, and an entry that went through one of them comes without it.
         """
     @property
     def is_conf_change(self) -> bool:
@@ -505,6 +507,11 @@ class RawNode:
         """Brings a committed change of the membership in force: to be called when its entry is
         applied. Takes the entry, or the change that it carries. Returns the new membership, which
         the host stores.
+
+        At any time from when the entry is handed out until it counts as applied: that is until `advance`,
+        or until the notice of `Ready.storage_apply` goes back. The node may be ticked and stepped in
+        between, by the old membership. Later would be too late, and is not noticed: with two changes that
+        count as applied and are not in force, majorities need not overlap any more.
 
         Raises DecodeError if the entry carries no change, ConfChangeError if it cannot be applied.
         """

@@ -83,8 +83,10 @@ impl Entry {
         EntryKind(self.0.kind)
     }
 
-    /// Whether the encoding states the kind. A storage that keeps the fields of an entry instead
-    /// of its encoding keeps this one too: peers count encoded bytes.
+    /// Whether the encoding states the kind even where it is the default. A storage that keeps the fields of
+    /// an entry instead of its encoding keeps this one too: peers of the etcd family count encoded bytes.
+    /// It says how the bytes were, and nothing about the entry: peers of the TiKV family never state a
+    /// default kind, and an entry that went through one of them comes without it.
     #[getter]
     fn kind_stated(&self) -> bool {
         self.0.kind_stated()

@@ -310,6 +310,11 @@ impl RawNode {
     /// applied. Takes the entry, or the change that it carries. Returns the new membership, which
     /// the host stores.
     ///
+    /// At any time from when the entry is handed out until it counts as applied: that is until `advance`,
+    /// or until the notice of `Ready.storage_apply` goes back. The node may be ticked and stepped in
+    /// between, by the old membership. Later would be too late, and is not noticed: with two changes that
+    /// count as applied and are not in force, majorities need not overlap any more.
+    ///
     /// Raises DecodeError if the entry carries no change, ConfChangeError if it cannot be applied.
     fn apply_conf_change(&self, py: Python<'_>, change: ChangeOrEntry) -> PyResult<ConfState> {
         let change = change.into_change(py, self.dialect)?;

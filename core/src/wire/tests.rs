@@ -321,3 +321,23 @@ fn an_empty_change_leaves_a_joint_configuration() {
     let normal = Entry::normal("");
     assert!(decode_conf_change(&normal, Dialect::Etcd).is_err());
 }
+
+#[test]
+fn a_stated_kind_is_how_the_bytes_were_and_not_what_the_entry_is() {
+    for kind in [EntryKind::Normal, EntryKind::ConfChange, EntryKind::ConfChangeV2] {
+        let entry = Entry::new(EntryId::new(2, 7), kind, "x".into());
+        let forms = [false, true].map(|stated| {
+            let mut bytes = Vec::new();
+            encode_entry(&entry.clone().with_kind_stated(stated), &mut bytes);
+            bytes
+        });
+        for (stated, bytes) in [false, true].into_iter().zip(&forms) {
+            let decoded = decode_entry(&bytes.clone().into()).unwrap();
+            assert_eq!((decoded.id, decoded.kind, &decoded.data), (entry.id, kind, &entry.data));
+            // The kind of a membership change is always stated: without it, it would be another entry.
+            assert_eq!(decoded.kind_stated(), stated || kind != EntryKind::Normal, "{kind:?}");
+            assert_eq!(decoded.encoded_len(), bytes.len() as u64);
+        }
+        assert_eq!(forms[1].len() - forms[0].len(), if kind == EntryKind::Normal { 2 } else { 0 });
+    }
+}

@@ -152,6 +152,10 @@ func (n *Node) ProposeEntry(kind EntryKind, data []byte) (EntryID, error) {
 // is not EntryNormal, in order, once. It returns the new membership, to be stored with the applied
 // index. With ErrConfChange or ErrDecode the entry cannot be carried out, here and on every other
 // node; go on with the next entry.
+//
+// Call it before the Ready that has the entry is advanced; the node may be ticked and stepped in between, by
+// the old membership. Later would be too late, and is not noticed: with two changes that count as applied
+// and are not in force, majorities need not overlap any more.
 func (n *Node) ApplyConfChange(entry Entry) (ConfState, error) {
 	var state ConfState
 	err := n.call("ApplyConfChange", func() C.raft_status {

@@ -45,7 +45,10 @@ const (
 	EntryConfChangeV2 EntryKind = C.RAFT_ENTRY_CONF_CHANGE_V2
 )
 
-// EntryKindStated in Entry.Flags: the entry's encoding states the kind although it is the default.
+// EntryKindStated in Entry.Flags: the entry's encoding states the kind although it is the default. Store the
+// flags with the entry: peers of the etcd family count encoded bytes. The flag says how the bytes were, and
+// nothing about the entry. Peers of the TiKV family never state a default kind: an entry that went through
+// one of them comes without it, and is the same entry.
 const EntryKindStated uint32 = C.RAFT_ENTRY_KIND_STATED
 
 // Entry is one entry of the log. Hosts store all of it.
