@@ -142,12 +142,14 @@ test-hosts: hosts ## Test that C and Python do what Rust does, seed by seed, in 
 test-host-%:
 	@$(ENV) $(CARGO_TARGET_DIR)/debug/sim --host $* --seeds $(HOST_SEEDS) --steps 2000
 
-wheel: setup ## Build sdist and, from that, wheel into build/wheels; check both, and try the wheel in an environment of its own
+# Linked by zig against an older glibc than this machine's: one wheel for every Linux since 2018.
+wheel: setup ## Build sdist and, from that, a manylinux wheel into build/wheels; check both, and try the wheel in an environment of its own
 	@rm -rf build/wheels build/sdist && mkdir -p build/sdist
 	@$(ENV) cd python && maturin sdist --out ../build/wheels 2>../build/sdist.log || { cat ../build/sdist.log; exit 1; }
 	@tar -xmf build/wheels/raftcore-*.tar.gz -C build/sdist --strip-components=1
-	@$(ENV) cd build/sdist && maturin build --quiet --release --out ../wheels
+	@$(ENV) cd build/sdist && maturin build --quiet --release --zig --compatibility manylinux_2_28 --out ../wheels
 	@$(ENV) python -m twine check --strict build/wheels/*
+	@$(ENV) python scripts/check_wheel.py build/wheels
 	@$(ENV) python -m venv --clear build/wheel-venv
 	@build/wheel-venv/bin/python -m pip install --quiet --disable-pip-version-check --no-index build/wheels/raftcore-*.whl
 	@build/wheel-venv/bin/python python/examples/three_nodes.py

@@ -15,6 +15,7 @@ import pytest
 
 from aio_group import Group, Memory, group, on_loop
 from raftcore import (
+    CommitBeyondLog,
     Config,
     ConfigError,
     ConfState,
@@ -366,3 +367,21 @@ async def test_a_forked_process_is_refused_by_a_node_on_a_loop() -> None:
                 os._exit(code)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert await leader.propose(b"x") == "X"
+
+
+@on_loop
+async def test_a_node_whose_storage_lost_data_stops() -> None:
+    host = Memory(1, Group(range(1, 4)))
+
+    async def life() -> None:
+        async with aio.Node(Config(1), host.storage, host, tick_seconds=60) as node:
+            node.receive(Message(2, 1, 2, rpc.Heartbeat(1)))
+            await spin()
+            with pytest.raises(CommitBeyondLog):
+                node.receive(Message(2, 1, 2, rpc.Heartbeat(9)))
+            with pytest.raises(aio.NodeStopped) as raised:
+                node.receive(Message(2, 1, 2, rpc.Heartbeat(1)))
+            assert isinstance(raised.value.__cause__, CommitBeyondLog)
+
+    with pytest.raises(CommitBeyondLog):
+        await life()

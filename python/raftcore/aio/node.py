@@ -22,6 +22,8 @@ from raftcore.aio.waiting import Proposals, Readers, fail, settled
 from raftcore.config import Config
 from raftcore.enums import Role
 from raftcore.errors import (
+    CommitBeyondLog,
+    CommittedConflict,
     ConfChangeError,
     ConfigError,
     DecodeError,
@@ -144,10 +146,15 @@ class Node:
 
     def receive(self, message: Message | Buffer) -> None:
         """Takes a message from a peer. Raises NodeStopped and what ``RawNode.step`` does; a
-        transport may log that and go on."""
+        transport may log that and go on. CommitBeyondLog and CommittedConflict stop the node: its
+        storage, or another member's, lost what was promised."""
         self.catch_up()
         self.wake()
-        self._raw.step(message)
+        try:
+            self._raw.step(message)
+        except (CommitBeyondLog, CommittedConflict) as error:
+            self._fail(error)
+            raise
 
     def report_unreachable(self, id: int) -> None:
         """The transport could not deliver to a node."""
