@@ -24,7 +24,7 @@ struct Cli {
 enum Command {
     /// Proposals per second of a whole group, in one thread, storage in memory.
     Replicate(Replicate),
-    /// What an idle follower costs: bytes, and nanoseconds per tick.
+    /// What a node at rest costs: bytes, and nanoseconds per tick.
     Idle(Idle),
     /// How fast an empty follower gets a long log.
     CatchUp(CatchUp),
@@ -120,10 +120,14 @@ struct Replicate {
 
 #[derive(Args)]
 struct Idle {
-    /// What to compare: core, raft-rs.
-    #[arg(long = "impl", value_enum, value_delimiter = ',', default_value = "core,raft-rs")]
+    /// What to compare: core; ffi, which are the functions of the C interface, called from Rust; raft-rs, followers
+    /// only.
+    #[arg(long = "impl", value_enum, value_delimiter = ',', default_value = "core,ffi,raft-rs")]
     implementations: Vec<Impl>,
-    /// Followers that are kept.
+    /// What they are. A tick of a leader includes the Ready with its heartbeats, if there is one.
+    #[arg(long, value_enum, default_value_t = idle::Role::Follower)]
+    role: idle::Role,
+    /// Nodes that are kept.
     #[arg(long, default_value_t = 200_000, value_parser = at_least::<1>)]
     groups: usize,
     #[command(flatten)]
@@ -271,7 +275,7 @@ fn idle(options: &Idle) -> Result<(), Failure> {
     for round in 1..=options.common.rounds {
         for (at, implementation) in all.iter().enumerate() {
             progress(format_args!("round {round} of {}: {}", options.common.rounds, implementation.name()));
-            let cost = idle::measure(*implementation, options.groups, options.common.clock)?;
+            let cost = idle::measure(*implementation, options.role, options.groups, options.common.clock)?;
             ticks[at].push(cost.tick_ns);
             bytes[at] = cost.bytes;
         }
@@ -283,6 +287,7 @@ fn idle(options: &Idle) -> Result<(), Failure> {
             command: "idle",
             implementation: implementation.name(),
             nodes: Some(3),
+            case: Some(options.role.name()),
             groups: Some(options.groups),
             bytes_per_group: Some(bytes),
             tick_ns: Some(tick_ns),

@@ -1,14 +1,39 @@
-//! `idle`: what a follower costs that has nothing to do.
+//! `idle`: what a node costs that has nothing to do.
 
-use raftcore::{Body, ConfState, Entries, HardState, Heartbeat, MemoryStorage, Message, RawNode, Storage};
-use raftcore::{Index, Snapshot, StorageError, Term};
+mod c;
+
+use clap::ValueEnum;
+use raftcore::{
+    AppendReply, Body, ConfState, Config, Entries, EntryId, HardState, Heartbeat, MemoryStorage, Message,
+    RawNode, Storage, VoteReply,
+};
+use raftcore::{Index, NodeId, Snapshot, StorageError, Term};
 
 use crate::clock::Clock;
 use crate::peer::Settings;
 use crate::peer::{ours, raft_rs};
 use crate::{Failure, Impl, alloc};
 
-/// Cost of one follower.
+/// What is at rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// It has heard of its leader.
+    Follower,
+    /// It was elected, its first entry is committed, and both followers have answered its heartbeats.
+    Leader,
+}
+
+impl Role {
+    /// Its name on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Role::Follower => "follower",
+            Role::Leader => "leader",
+        }
+    }
+}
+
+/// Cost of one node.
 pub(crate) struct Cost {
     /// Bytes asked of the allocator, and of the place that the node itself takes. Its storage is shared by all
     /// groups and not counted.
@@ -16,32 +41,29 @@ pub(crate) struct Cost {
     pub(crate) tick_ns: f64,
 }
 
-/// Nobody campaigns during the measurement.
+/// Nobody campaigns by itself during the measurement.
 const SETTINGS: Settings = Settings::new(3, 1 << 20);
+
+/// After so many ticks a node keeps nothing that only work needs.
+const TICKS_TO_REST: usize = 2;
 
 /// Ticks of every group in a round.
 const TICKS: usize = 50;
 
-/// Keeps `groups` followers in memory that have heard of their leader, and ticks them in turn.
-pub(crate) fn measure(implementation: Impl, groups: usize, clock: Clock) -> Result<Cost, Failure> {
+/// Keeps `groups` nodes in memory, and ticks them in turn.
+pub(crate) fn measure(
+    implementation: Impl,
+    role: Role,
+    groups: usize,
+    clock: Clock,
+) -> Result<Cost, Failure> {
     match implementation {
         Impl::Core => {
             let storage = ours::storage(SETTINGS);
-            let made = || {
-                let mut node = RawNode::new(ours::config(2, SETTINGS), Shared(&storage))?;
-                let beat = Heartbeat { commit: Settings::FIRST_INDEX, ..Heartbeat::default() };
-                node.step(Message { from: 1, to: 2, term: 2, body: Body::Heartbeat(beat) })?;
-                while node.has_ready() {
-                    let ready = node.ready()?;
-                    node.advance(ready)?;
-                }
-                Ok(node)
-            };
-            measure_nodes(clock, groups, size_of::<Shared<'_>>(), made, |nodes| {
-                nodes.iter_mut().try_for_each(|node| Ok(node.tick()?))
-            })
+            measure_nodes(clock, groups, size_of::<Shared<'_>>(), || made(role, &storage), tick_all)
         }
-        Impl::RaftRs => {
+        Impl::Ffi => c::measure(role, groups, clock),
+        Impl::RaftRs if role == Role::Follower => {
             let storage = raft::storage::MemStorage::new();
             storage.wl().apply_snapshot(raft_rs::first_snapshot(SETTINGS))?;
             let config = raft_rs::config(2, SETTINGS, Settings::FIRST_INDEX);
@@ -67,6 +89,62 @@ pub(crate) fn measure(implementation: Impl, groups: usize, clock: Clock) -> Resu
     }
 }
 
+fn made(role: Role, storage: &MemoryStorage) -> Result<RawNode<Shared<'_>>, Failure> {
+    let mut node = RawNode::new(config(role), Shared(storage))?;
+    if role == Role::Leader {
+        node.campaign()?;
+        drive(&mut node)?;
+    }
+    for message in heard(role) {
+        node.step(message)?;
+        drive(&mut node)?;
+    }
+    Ok(node)
+}
+
+fn config(role: Role) -> Config {
+    let id = if role == Role::Leader { LEADER } else { FOLLOWER };
+    Config { pre_vote: false, ..ours::config(id, SETTINGS) }
+}
+
+fn drive(node: &mut RawNode<Shared<'_>>) -> Result<(), Failure> {
+    while node.has_ready() {
+        let ready = node.ready()?;
+        node.advance(ready)?;
+    }
+    Ok(())
+}
+
+/// A leader's heartbeats are lost.
+fn tick_all(nodes: &mut [RawNode<Shared<'_>>]) -> Result<(), Failure> {
+    nodes.iter_mut().try_for_each(|node| {
+        node.tick()?;
+        if node.has_ready() { drive(node) } else { Ok(()) }
+    })
+}
+
+const LEADER: NodeId = 1;
+const FOLLOWER: NodeId = 2;
+
+/// What a node hears before it comes to rest; a leader has campaigned before.
+fn heard(role: Role) -> Vec<Message> {
+    let from = |from, to, body| Message { from, to, term: 2, body };
+    match role {
+        Role::Follower => {
+            let beat = Heartbeat { commit: Settings::FIRST_INDEX, ..Heartbeat::default() };
+            vec![from(LEADER, FOLLOWER, Body::Heartbeat(beat))]
+        }
+        Role::Leader => {
+            let vote = VoteReply { pre: false, granted: true, commit: EntryId::default() };
+            let stored = AppendReply { index: Settings::FIRST_INDEX + 1, reject: None };
+            let others = [FOLLOWER, FOLLOWER + 1];
+            let votes = others.map(|other| from(other, LEADER, Body::VoteReply(vote.clone())));
+            let stored = others.map(|other| from(other, LEADER, Body::AppendReply(stored.clone())));
+            votes.into_iter().chain(stored).collect()
+        }
+    }
+}
+
 fn measure_nodes<N>(
     clock: Clock,
     groups: usize,
@@ -79,9 +157,10 @@ fn measure_nodes<N>(
     for _ in 0..groups {
         nodes.push(make()?);
     }
-    // An idle node hears nothing but its clock.
-    tick_all(&mut nodes)?;
-    tick_all(&mut nodes)?;
+    // A node at rest hears nothing but its clock.
+    for _ in 0..TICKS_TO_REST {
+        tick_all(&mut nodes)?;
+    }
     let bytes = alloc::live_bytes().wrapping_sub(before) as f64 / groups as f64 - storage_bytes as f64;
     let began = clock.start();
     for _ in 0..TICKS {

@@ -87,6 +87,11 @@ impl<S: Storage> RaftLog<S> {
         self.last.index > self.committed
     }
 
+    /// Lets memory go that holds no entries.
+    pub(crate) fn shrink(&mut self) {
+        self.recent.shrink();
+    }
+
     /// The last entry.
     pub(crate) fn last(&self) -> EntryId {
         self.last

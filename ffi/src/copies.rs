@@ -42,6 +42,11 @@ impl Payloads {
         self.block.split().freeze()
     }
 
+    /// Whether there is no block, and nothing was proposed lately.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.block.capacity() == 0 && self.now == 0
+    }
+
     /// Work is taken: what is proposed from here on belongs to the next.
     pub(crate) fn end_period(&mut self) {
         self.block = BytesMut::new();

@@ -173,7 +173,7 @@ struct Cycle {
     applied: usize,
     /// The membership that the next committed entry has led to in the node, while the host is yet
     /// to be told.
-    membership: Option<Membership>,
+    membership: Option<Box<Membership>>,
 }
 
 struct Membership {
@@ -213,7 +213,7 @@ impl Drive {
     fn run(&mut self, node: &raft_node, host: &Host) -> Result<bool, Failure> {
         let is_begun = self.cycle.is_some();
         let work = node.lock(|state| {
-            host.check(state)?;
+            host.check(state, node)?;
             if is_begun { Ok(None) } else { state.take_for_drive(node) }
         })?;
         if let Some(work) = work {
@@ -278,7 +278,7 @@ impl Cycle {
             // Kept until the host has taken it: the node must not apply the change again.
             let membership = match self.membership.take() {
                 Some(membership) => membership,
-                None => node.lock(|state| state.change_membership(&self.work, self.applied))?,
+                None => Box::new(node.lock(|state| state.change_membership(&self.work, self.applied))?),
             };
             let told = host.apply_conf_change(first, &membership);
             if told.is_err() {
@@ -330,11 +330,11 @@ impl Host {
     }
 
     /// Whether the table is complete for this node.
-    fn check(&self, state: &State) -> Result<(), Failure> {
+    fn check(&self, state: &State, node: &raft_node) -> Result<(), Failure> {
         if self.0.persist.is_none() && !state.is_in_memory() {
             return Err(Failure::argument("host.persist", "is NULL"));
         }
-        if self.0.send_snapshot.is_none() && state.lend_snapshots {
+        if self.0.send_snapshot.is_none() && node.lends_snapshots {
             return Err(Failure::argument("host.send_snapshot", "is NULL"));
         }
         Ok(())

@@ -3,22 +3,19 @@
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::{Mutex, MutexGuard};
-use raftcore::trace::EtcdTracer;
-use raftcore::{RawNode, StorageError};
+use raftcore::RawNode;
 
-use crate::copies::Payloads;
+use crate::busy::Busy;
 use crate::drive::Drive;
 use crate::fork::Origin;
 use crate::object::{self, Mark, object};
-use crate::observe::{Observer, Seen};
-use crate::ready::Readies;
+use crate::observe::Watch;
 use crate::status::{Failure, RAFT_OK, raft_status};
 use crate::storage::NodeStorage;
-use crate::work::Home;
 
 /// A node of a Raft group. Any thread may call any function on it; a lock inside makes the calls
 /// happen one after the other.
@@ -32,19 +29,14 @@ use crate::work::Home;
 pub struct raft_node {
     mark: Mark,
     origin: Origin,
+    poisoned: AtomicBool,
+    /// Whether the data of snapshots stays out of what is encoded.
+    pub(crate) lends_snapshots: bool,
     state: Mutex<State>,
     /// The thread that holds `state`, or 0.
     owner: AtomicUsize,
-    drive: Mutex<Drive>,
-    /// The thread that is inside `raft_drive`, or 0.
-    driver: AtomicUsize,
-    poisoned: AtomicBool,
-    last_error: Mutex<String>,
-    /// Who watches, and whether anybody does: the latter is cheap to see.
-    pub(crate) observer: Mutex<Option<Arc<Observer>>>,
-    pub(crate) is_watched: AtomicBool,
-    /// Where a ready view goes that is freed without having been advanced.
-    pub(crate) home: Arc<Home>,
+    /// Made when it is needed first: an idle node has none.
+    side: OnceLock<Box<Side>>,
 }
 
 object!(raft_node, 0x5af7_c02e, "node");
@@ -52,16 +44,17 @@ object!(raft_node, 0x5af7_c02e, "node");
 /// What the lock of a node guards.
 pub(crate) struct State {
     pub(crate) raw: RawNode<NodeStorage>,
-    pub(crate) readies: Readies,
-    pub(crate) payloads: Payloads,
-    /// Whether the data of snapshots stays out of what is encoded.
-    pub(crate) lend_snapshots: bool,
-    /// The last failure of the storage that made no call fail, until the host takes it.
-    pub(crate) storage_error: Option<StorageError>,
-    /// What was told to the observer last, if there is one.
-    pub(crate) seen: Option<Seen>,
-    /// Tells it in etcd/raft's format, if the observer wants that.
-    pub(crate) tracer: Option<EtcdTracer>,
+    pub(crate) busy: Option<Box<Busy>>,
+}
+
+/// What has a lock of its own, or none.
+#[derive(Default)]
+pub(crate) struct Side {
+    drive: Mutex<Drive>,
+    /// The thread that is inside `raft_drive`, or 0.
+    driver: AtomicUsize,
+    last_error: Mutex<String>,
+    pub(crate) watch: Watch,
 }
 
 thread_local! {
@@ -94,28 +87,25 @@ impl Drop for Inside<'_> {
 }
 
 impl raft_node {
-    pub(crate) fn new(raw: RawNode<NodeStorage>, lend_snapshots: bool) -> Result<Self, Failure> {
+    pub(crate) fn new(raw: RawNode<NodeStorage>, lends_snapshots: bool) -> Result<Self, Failure> {
         Ok(Self {
             mark: Mark::owned::<Self>(),
             origin: Origin::here()?,
-            state: Mutex::new(State {
-                raw,
-                readies: Readies::default(),
-                payloads: Payloads::default(),
-                lend_snapshots,
-                storage_error: None,
-                seen: None,
-                tracer: None,
-            }),
-            owner: AtomicUsize::new(0),
-            drive: Mutex::new(Drive::default()),
-            driver: AtomicUsize::new(0),
             poisoned: AtomicBool::new(false),
-            last_error: Mutex::new(String::new()),
-            observer: Mutex::new(None),
-            is_watched: AtomicBool::new(false),
-            home: Arc::new(Home::new()?),
+            lends_snapshots,
+            state: Mutex::new(State { raw, busy: None }),
+            owner: AtomicUsize::new(0),
+            side: OnceLock::new(),
         })
+    }
+
+    pub(crate) fn side(&self) -> &Side {
+        self.side.get_or_init(Box::default)
+    }
+
+    /// The same, if there is one.
+    pub(crate) fn known_side(&self) -> Option<&Side> {
+        self.side.get().map(Box::as_ref)
     }
 
     /// Runs `work` with the node locked.
@@ -148,8 +138,9 @@ impl raft_node {
         if self.is_inside() {
             return Err(Failure::Reentrant);
         }
-        let mut drive: MutexGuard<'_, Drive> = self.drive.try_lock().ok_or(Failure::Busy)?;
-        let _inside = Inside::enter(&self.driver, this_thread());
+        let side = self.side();
+        let mut drive: MutexGuard<'_, Drive> = side.drive.try_lock().ok_or(Failure::Busy)?;
+        let _inside = Inside::enter(&side.driver, this_thread());
         work(&mut drive)
     }
 
@@ -157,17 +148,17 @@ impl raft_node {
     pub(crate) fn is_inside(&self) -> bool {
         let me = this_thread();
         self.owner.load(Relaxed) == me
-            || self.driver.load(Relaxed) == me
+            || self.known_side().is_some_and(|side| side.driver.load(Relaxed) == me)
             || LOGGING.try_with(Cell::get).is_ok_and(|node| std::ptr::eq(node, self))
     }
 
     pub(crate) fn last_error(&self) -> String {
-        self.last_error.lock().clone()
+        self.known_side().map(|side| side.last_error.lock().clone()).unwrap_or_default()
     }
 
     /// Keeps a failure for `raft_node_last_error`.
     pub(crate) fn note(&self, failure: &Failure) {
-        *self.last_error.lock() = failure.to_string();
+        *self.side().last_error.lock() = failure.to_string();
     }
 
     fn fail(&self, failure: &Failure) -> raft_status {
@@ -184,7 +175,7 @@ impl raft_node {
 
     /// Tells the observer of a failure, with nothing locked; not of one that it caused itself.
     fn log(&self, failure: &Failure) {
-        if self.is_watched.load(Relaxed) && !self.is_inside() {
+        if self.is_watched() && !self.is_inside() {
             let outer = LOGGING.replace(self);
             self.log_failure(failure);
             LOGGING.set(outer);

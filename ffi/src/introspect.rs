@@ -166,7 +166,7 @@ pub unsafe extern "C" fn raft_node_config(node: *mut raft_node, out: *mut raft_c
     unsafe {
         call(node, |node| {
             let size = *args::reference(out.cast::<usize>(), "out")?;
-            let config = node.lock(|state| Ok(config::describe(state.raw.config(), state.lend_snapshots)))?;
+            let config = node.lock(|state| Ok(config::describe(state.raw.config(), node.lends_snapshots)))?;
             sized::write(out, size, config, "out")
         })
     }
@@ -231,11 +231,11 @@ pub unsafe extern "C" fn raft_node_take_storage_error(
             let out = Output::required(out, "out")?;
             let error = node.lock(|state| {
                 state.keep_storage_error();
-                Ok(state.storage_error.take())
+                Ok(state.busy.as_mut().and_then(|busy| busy.storage_error.take()))
             })?;
-            out.set(error.as_ref().map_or(RAFT_OK, status::status_of_storage));
+            out.set(error.as_deref().map_or(RAFT_OK, status::status_of_storage));
             if let Some(error) = error {
-                node.note(&Failure::Core(error.into()));
+                node.note(&Failure::Core((*error).into()));
             }
             Ok(())
         })
@@ -245,10 +245,9 @@ pub unsafe extern "C" fn raft_node_take_storage_error(
 impl State {
     /// Keeps for `raft_node_take_storage_error` what made no call fail.
     pub(crate) fn keep_storage_error(&mut self) -> bool {
-        let error = self.raw.take_storage_error();
-        let is_new = error.is_some();
-        self.storage_error = error.or(self.storage_error.take());
-        is_new
+        let Some(error) = self.raw.take_storage_error() else { return false };
+        self.busy().storage_error = Some(Box::new(error));
+        true
     }
 }
 

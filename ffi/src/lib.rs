@@ -9,6 +9,7 @@
 #![allow(clippy::missing_safety_doc, reason = "the comments are those of the C header")]
 
 mod args;
+mod busy;
 mod copies;
 mod fork;
 mod handle;

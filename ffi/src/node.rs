@@ -59,7 +59,7 @@ pub unsafe extern "C" fn raft_node_new(
         // SAFETY: the header demands that each points to what its type says. The storage goes
         // first: it is released whatever happens afterwards.
         unsafe {
-            let storage = NodeStorage::Host(HostStorage::read(storage)?);
+            let storage = NodeStorage::Host(Box::new(HostStorage::read(storage)?));
             let out = Output::required(out, "out")?;
             let config = config::read(config)?;
             make(config, storage, &out)
@@ -132,7 +132,7 @@ pub unsafe extern "C" fn raft_node_free(node: *mut raft_node) {
 #[must_use]
 pub unsafe extern "C" fn raft_tick(node: *mut raft_node) -> raft_status {
     // SAFETY: the header demands NULL or a live node.
-    unsafe { call(node, |node| node.lock(|state| Ok(state.raw.tick()?))) }
+    unsafe { call(node, |node| node.lock(|state| Ok(state.tick()?))) }
 }
 
 /// So many ticks at once are an error in the caller's arithmetic, and would take very long.
@@ -155,7 +155,7 @@ pub unsafe extern "C" fn raft_tick_n(node: *mut raft_node, count: u32) -> raft_s
             node.lock(|state| {
                 let mut first_error = Ok(());
                 for _ in 0..count {
-                    let result = state.raw.tick();
+                    let result = state.tick();
                     first_error = first_error.and(result);
                 }
                 Ok(first_error?)

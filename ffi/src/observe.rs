@@ -4,8 +4,10 @@ use std::ffi::{c_char, c_void};
 use std::fmt::Write;
 use std::mem::offset_of;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 
+use parking_lot::Mutex;
 use raftcore::trace::{EtcdTracer, etcd_line};
 use raftcore::{ConfState, HardState, Message, Ready, Response, SoftState, Status, StorageError};
 
@@ -116,9 +118,9 @@ pub unsafe extern "C" fn raft_node_set_observer(
             let observer = observer?;
             // Dropped here, with nothing locked: a release callback may do what it likes.
             let _before = node.lock(|state| {
-                state.seen = observer.as_ref().map(|_| Seen::of(&state.raw.status()));
-                state.tracer = observer.as_ref().filter(|it| it.traces_as_etcd()).map(|observer| {
-                    EtcdTracer::start(&state.raw.status(), &mut |event| observer.trace_etcd(event))
+                state.busy().observed = observer.as_deref().map(|observer| {
+                    let status = state.raw.status();
+                    Box::new(Observed::begin(&status, observer))
                 });
                 Ok(node.watch(observer))
             })?;
@@ -171,21 +173,33 @@ impl Observer {
     }
 }
 
+/// Who watches a node, and whether anybody does: the latter is cheap to see.
+#[derive(Default)]
+pub(crate) struct Watch {
+    observer: Mutex<Option<Arc<Observer>>>,
+    is_on: AtomicBool,
+}
+
 impl raft_node {
     /// Puts an observer in the place of the one before.
     fn watch(&self, observer: Option<Arc<Observer>>) -> Option<Arc<Observer>> {
-        let is_watched = observer.is_some();
-        let before = std::mem::replace(&mut *self.observer.lock(), observer);
-        self.is_watched.store(is_watched, Release);
+        let is_on = observer.is_some();
+        let watch = &self.side().watch;
+        let before = std::mem::replace(&mut *watch.observer.lock(), observer);
+        watch.is_on.store(is_on, Release);
         before
     }
 
     /// Who watches; nothing is paid for if nobody does.
     pub(crate) fn watcher(&self) -> Option<Arc<Observer>> {
-        if !self.is_watched.load(Relaxed) {
+        if !self.is_watched() {
             return None;
         }
-        self.observer.lock().clone()
+        self.known_side()?.watch.observer.lock().clone()
+    }
+
+    pub(crate) fn is_watched(&self) -> bool {
+        self.known_side().is_some_and(|side| side.watch.is_on.load(Relaxed))
     }
 
     /// Says that a call failed.
@@ -205,8 +219,22 @@ impl raft_node {
     }
 }
 
+/// What an observer knows of its node.
+pub(crate) struct Observed {
+    seen: Seen,
+    /// Tells it in etcd/raft's format, if the observer wants that.
+    tracer: Option<EtcdTracer>,
+}
+
+impl Observed {
+    fn begin(status: &Status, observer: &Observer) -> Self {
+        let start = || EtcdTracer::start(status, &mut |event| observer.trace_etcd(event));
+        Self { seen: Seen::of(status), tracer: observer.traces_as_etcd().then(start) }
+    }
+}
+
 /// What is watched of a node.
-pub(crate) struct Seen {
+struct Seen {
     hard: HardState,
     soft: SoftState,
     last: raftcore::EntryId,
@@ -230,12 +258,13 @@ impl State {
     /// Tells what a call has changed. Called before the node is unlocked, so that the order is right.
     pub(crate) fn tell_changes(&mut self, observer: &Observer) {
         let status = self.raw.status();
-        let Some(before) = self.seen.replace(Seen::of(&status)) else { return };
-        let Some(now) = &self.seen else { return };
+        let Some(observed) = self.observed() else { return };
+        let now = Seen::of(&status);
         let id = status.id;
-        match &mut self.tracer {
+        let before = &observed.seen;
+        match &mut observed.tracer {
             Some(tracer) => tracer.changed(&status, &mut |event| observer.trace_etcd(event)),
-            None => now.trace_changes(&before, id, observer),
+            None => now.trace_changes(before, id, observer),
         }
         if before.soft != now.soft || before.hard.term != now.hard.term {
             observer.log(RAFT_LOG_INFO, &now.state_text(id));
@@ -243,11 +272,20 @@ impl State {
         if before.members != now.members {
             observer.log(RAFT_LOG_INFO, &now.members_text(id));
         }
+        observed.seen = now;
+    }
+
+    fn observed(&mut self) -> Option<&mut Observed> {
+        self.busy.as_deref_mut()?.observed.as_deref_mut()
+    }
+
+    fn tracer(&mut self) -> Option<&mut EtcdTracer> {
+        self.observed()?.tracer.as_mut()
     }
 
     /// Tells that a message came in.
-    pub(crate) fn tell_delivery(&self, observer: &Observer, message: &Message) {
-        if let Some(tracer) = &self.tracer {
+    pub(crate) fn tell_delivery(&mut self, observer: &Observer, message: &Message) {
+        if let Some(tracer) = self.tracer() {
             tracer.receives(message, &mut |event| observer.trace_etcd(event));
         } else if observer.0.trace.is_some() {
             observer.trace(&format!(
@@ -273,9 +311,12 @@ impl State {
 
     /// Tells that messages go out.
     pub(crate) fn tell_ready(&mut self, observer: &Observer, ready: &Ready) {
-        if let Some(tracer) = &mut self.tracer {
-            tracer.takes(&self.raw.status(), ready, &mut |event| observer.trace_etcd(event));
-            return;
+        if self.tracer().is_some() {
+            let status = self.raw.status();
+            let tell = |tracer: &mut EtcdTracer| {
+                tracer.takes(&status, ready, &mut |event| observer.trace_etcd(event))
+            };
+            return self.tracer().map(tell).unwrap_or_default();
         }
         if observer.0.trace.is_none() {
             return;
@@ -298,8 +339,11 @@ impl State {
 
     /// Tells that work is about to count as done.
     pub(crate) fn tell_advance(&mut self, node: &raft_node) {
-        if let (Some(tracer), Some(observer)) = (&mut self.tracer, node.watcher()) {
-            tracer.advances(&self.raw.status(), &mut |event| observer.trace_etcd(event));
+        if let Some(observer) = node.watcher().filter(|_| self.tracer().is_some()) {
+            let status = self.raw.status();
+            let tell =
+                |tracer: &mut EtcdTracer| tracer.advances(&status, &mut |event| observer.trace_etcd(event));
+            self.tracer().map(tell).unwrap_or_default();
         }
     }
 

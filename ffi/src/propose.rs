@@ -39,7 +39,7 @@ pub unsafe extern "C" fn raft_propose(
                 return propose(node, args::owned(data)?, placed);
             }
             node.lock(|state| {
-                let data = state.payloads.copy(data);
+                let data = state.busy().payloads.copy(data);
                 state.propose(data, &placed)
             })
         })

@@ -1,6 +1,7 @@
 //! Taking work apart: the ready view, from `raft_ready` to `raft_advance`.
 
 use std::ptr;
+use std::sync::Arc;
 
 use raftcore::{Ack, Error, Ready};
 
@@ -14,7 +15,7 @@ use crate::storage::NodeStorage;
 use crate::types::{
     raft_entry, raft_hard_state, raft_read_state, raft_slice, raft_snapshot, raft_soft_state,
 };
-use crate::work::{Work, WorkBox};
+use crate::work::{Home, Work, WorkBox};
 
 /// Work that a node wants done. The library allocates it; read its fields, and finish it with
 /// raft_advance. All that it points to lives until then, and does not change: another thread may
@@ -101,7 +102,7 @@ pub struct raft_ready_view {
 pub unsafe extern "C" fn raft_has_ready(node: *mut raft_node) -> bool {
     let mut has_ready = false;
     let look = |node: &raft_node| {
-        has_ready = node.lock(|state| Ok(state.has_ready(node)))?;
+        has_ready = node.lock(|state| Ok(state.has_ready()))?;
         Ok(())
     };
     // SAFETY: the header demands NULL or a live node. What goes wrong is told by `false`.
@@ -172,7 +173,7 @@ pub unsafe extern "C" fn raft_ready_return(node: *mut raft_node, view: *mut raft
             if view.is_null() {
                 return Err(Failure::argument("view", "is NULL"));
             }
-            node.lock(|state| state.return_view(node, view))
+            node.lock(|state| state.return_view(view))
         })
     }
 }
@@ -220,13 +221,70 @@ pub(crate) struct Readies {
     holder: Holder,
     /// Two, used in turn: a view that was advanced is not the next one, and thus recognised.
     spare: Vec<WorkBox>,
+    /// Where a view goes that is freed without having been advanced.
+    home: Option<Arc<Home>>,
+    /// How many were taken since the last tick.
+    since_tick: u32,
+}
+
+impl Readies {
+    /// Whether something is out, or the next turn is likely to come soon.
+    pub(crate) fn are_needed(&self) -> bool {
+        self.holder != Holder::Nobody || self.has_views_out() || self.since_tick > 1
+    }
+
+    /// Asynchronous writes: whether the host has views that it is to free.
+    fn has_views_out(&self) -> bool {
+        self.home.as_ref().is_some_and(|home| home.has_views_out())
+    }
+
+    fn home(&mut self) -> Result<&Arc<Home>, Failure> {
+        match &mut self.home {
+            Some(home) => Ok(home),
+            none => Ok(none.insert(Arc::new(Home::new()?))),
+        }
+    }
+
+    /// A view that was given up.
+    fn take_returned(&self) -> Option<WorkBox> {
+        self.home.as_ref()?.returned.lock().take()
+    }
+
+    /// Work to be filled.
+    fn blank(&mut self, is_async: bool) -> Result<WorkBox, Failure> {
+        self.since_tick = self.since_tick.saturating_add(1);
+        if !is_async && self.spare.len() > 1 {
+            return Ok(self.spare.remove(0));
+        }
+        let home = self.home()?;
+        Ok(if is_async { home.take_spare() } else { WorkBox::empty(home) })
+    }
+
+    fn has_returned(&self) -> bool {
+        self.home.as_ref().is_some_and(|home| home.returned.lock().is_some())
+    }
 }
 
 impl State {
-    fn has_ready(&self, node: &raft_node) -> bool {
-        match self.readies.holder {
-            Holder::Nobody => self.raw.has_ready(),
-            Holder::View(_) => node.home.returned.lock().is_some(),
+    pub(crate) fn tick(&mut self) -> Result<(), Error> {
+        if let Some(busy) = &mut self.busy {
+            busy.readies.since_tick = 0;
+        }
+        self.raw.tick()
+    }
+
+    fn holder(&self) -> Holder {
+        self.busy.as_ref().map_or(Holder::Nobody, |busy| busy.readies.holder)
+    }
+
+    fn has_ready(&mut self) -> bool {
+        match self.holder() {
+            Holder::Nobody if self.raw.has_ready() => true,
+            Holder::Nobody => {
+                self.rest();
+                false
+            }
+            Holder::View(_) => self.busy.as_ref().is_some_and(|busy| busy.readies.has_returned()),
             Holder::Drive => true,
         }
     }
@@ -236,39 +294,41 @@ impl State {
         if work.is_async {
             // Early is well: what the log holds in memory goes before what is stored.
             self.store(&mut work)?;
-            node.home.note_view_out();
+            self.busy().readies.home()?.note_view_out();
             return Ok(work.into_view());
         }
         let view = work.into_view();
-        self.readies.holder = Holder::View(view);
+        self.busy().readies.holder = Holder::View(view);
         Ok(view)
     }
 
     /// Takes work for `raft_drive`, which does it in order: behind everything that is out.
     pub(crate) fn take_for_drive(&mut self, node: &raft_node) -> Result<Option<WorkBox>, Failure> {
-        if node.home.has_views_out() {
+        if self.busy().readies.has_views_out() {
             return Err(Failure::ReadyOutstanding);
         }
         let work = self.take(node)?;
         if work.is_some() {
-            self.readies.holder = Holder::Drive;
+            self.busy().readies.holder = Holder::Drive;
         }
         Ok(work)
     }
 
     fn take(&mut self, node: &raft_node) -> Result<Option<WorkBox>, Failure> {
-        if self.readies.holder != Holder::Nobody {
-            let returned = node.home.returned.lock().take();
+        if self.holder() != Holder::Nobody {
+            let returned = self.busy().readies.take_returned();
             return returned.map(Some).ok_or(Failure::ReadyOutstanding);
         }
         if !self.raw.has_ready() {
+            self.rest();
             return Ok(None);
         }
+        self.busy().readies.home()?;
         let ready = self.raw.ready()?;
-        self.payloads.end_period();
+        self.busy().payloads.end_period();
         if self.keep_storage_error() {
-            let error = self.storage_error.clone();
-            error.into_iter().for_each(|error| node.note(&Failure::Core(error.into())));
+            let error = self.busy().storage_error.clone();
+            error.into_iter().for_each(|error| node.note(&Failure::Core((*error).into())));
         }
         if let Some(observer) = node.watcher() {
             self.tell_unserved(&observer);
@@ -276,35 +336,31 @@ impl State {
         }
         let term = self.raw.hard_state().term;
         let is_async = self.raw.config().async_storage_writes;
-        let mut work = match self.readies.spare.len() {
-            _ if is_async => node.home.take_spare(),
-            0 | 1 => WorkBox::empty(&node.home),
-            _ => self.readies.spare.remove(0),
-        };
-        work.show(ready, term, is_async, self.lend_snapshots);
+        let mut work = self.busy().readies.blank(is_async)?;
+        work.show(ready, term, is_async, node.lends_snapshots);
         Ok(Some(work))
     }
 
     /// The outstanding view's work.
-    fn own_view(&self, node: &raft_node, view: *mut raft_ready_view) -> Result<WorkBox, Failure> {
+    fn own_view(&mut self, view: *mut raft_ready_view) -> Result<WorkBox, Failure> {
         if self.raw.config().async_storage_writes {
             return Err(Failure::Core(Error::WrongWriteMode));
         }
-        if self.readies.holder != Holder::View(view) || node.home.returned.lock().is_some() {
+        if self.holder() != Holder::View(view) || self.busy().readies.has_returned() {
             return Err(Failure::ForeignReady);
         }
         // SAFETY: this is the pointer that `take_view` made, and it was not given back since.
         unsafe { WorkBox::from_view(view) }.ok_or(Failure::ForeignReady)
     }
 
-    fn return_view(&mut self, node: &raft_node, view: *mut raft_ready_view) -> Result<(), Failure> {
-        let work = self.own_view(node, view)?;
+    fn return_view(&mut self, view: *mut raft_ready_view) -> Result<(), Failure> {
+        let work = self.own_view(view)?;
         let ready = self.put_away(work).ok_or(Failure::ForeignReady)?;
         Ok(self.raw.give_back(ready)?)
     }
 
     fn advance_view(&mut self, node: &raft_node, view: *mut raft_ready_view) -> Result<(), Failure> {
-        let mut work = self.own_view(node, view)?;
+        let mut work = self.own_view(view)?;
         if let Err(failure) = self.store(&mut work) {
             work.into_view();
             return Err(failure);
@@ -316,8 +372,9 @@ impl State {
     fn put_away(&mut self, mut work: WorkBox) -> Option<Box<Ready>> {
         let ready = work.ready.take();
         work.clear();
-        self.readies.spare.push(work);
-        self.readies.holder = Holder::Nobody;
+        let readies = &mut self.busy().readies;
+        readies.spare.push(work);
+        readies.holder = Holder::Nobody;
         ready
     }
 
@@ -326,7 +383,7 @@ impl State {
         if work.is_async {
             let acks = work.take_acks();
             work.clear();
-            self.readies.holder = Holder::Nobody;
+            self.busy().readies.holder = Holder::Nobody;
             return match self.acknowledge(acks) {
                 // A node that is no member any more: what it stored does not count.
                 Err(Failure::Core(Error::PeerNotFound(_))) => Ok(()),

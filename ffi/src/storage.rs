@@ -122,7 +122,7 @@ const NO_STORAGE: raft_storage = raft_storage {
 /// Where a node's log is.
 pub(crate) enum NodeStorage {
     Memory(Box<Memory>),
-    Host(HostStorage),
+    Host(Box<HostStorage>),
 }
 
 /// A table of callbacks, complete except for `release`.

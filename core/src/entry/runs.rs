@@ -45,6 +45,11 @@ impl Runs {
         Self { first: next, next, ..Self::default() }
     }
 
+    /// Lets memory go that holds no runs.
+    pub(crate) fn shrink(&mut self) {
+        self.runs.shrink_to_fit();
+    }
+
     /// Index of the first entry, or of the next one if there is none.
     pub(crate) fn first(&self) -> Index {
         self.first

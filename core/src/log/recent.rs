@@ -53,6 +53,14 @@ impl Recent {
         Self { window: None, next }
     }
 
+    /// Lets memory go that holds no entries.
+    pub(crate) fn shrink(&mut self) {
+        if let Some(window) = &mut self.window {
+            window.open.shrink_to_fit();
+            window.closed.shrink();
+        }
+    }
+
     /// Index of the first entry, or of the next one if there is none.
     pub(crate) fn first(&self) -> Index {
         self.window.as_ref().map_or(self.next, |window| window.closed.first())

@@ -27,13 +27,14 @@ pub(crate) struct Shared<S> {
     pub(crate) leaderless_ticks: u32,
     /// Election timeouts drawn so far.
     draws: u32,
+    /// How many `Ready`s were taken since the last tick: a node at rest has one, for a heartbeat.
+    pub(crate) readies_since_tick: u32,
     pub(crate) outbox: Outbox,
     pub(crate) term: Term,
     pub(crate) vote: NodeId,
     pub(crate) log: RaftLog<S>,
     pub(crate) configuration: Configuration,
     pub(crate) config: Config,
-    pub(crate) read_states: Vec<ReadState>,
     /// The last failure to read what was to be sent to a member.
     pub(crate) storage_error: Option<Box<StorageError>>,
     /// Members that cannot be sent what they need, and why: the news of each.
@@ -80,6 +81,7 @@ impl<S: Storage> Shared<S> {
             lease_ticks: config.lease_ticks(),
             leaderless_ticks: 0,
             draws: 0,
+            readies_since_tick: 0,
             config,
             log,
             term: hard_state.term,
@@ -88,7 +90,6 @@ impl<S: Storage> Shared<S> {
             election_elapsed: 0,
             randomized_timeout: 0,
             outbox: Outbox::default(),
-            read_states: Vec::new(),
             storage_error: None,
             unserved: Vec::new(),
         };
@@ -122,14 +123,13 @@ impl<S: Storage> Shared<S> {
 
     /// A read of this host's may be served.
     pub(crate) fn serve_read(&mut self, read: ReadState) {
-        self.outbox.hold(read.context.len() as u64);
-        self.read_states.push(read);
+        self.outbox.serve(read);
     }
 
     /// Refuses what would make more wait for the next `Ready` than may.
     #[inline]
     pub(crate) fn check_waiting(&self) -> Result<(), Limit> {
-        if self.outbox.len() + self.read_states.len() >= self.config.max_waiting_messages as usize {
+        if self.outbox.len() >= self.config.max_waiting_messages as usize {
             return Err(Limit::WaitingMessages);
         }
         if self.outbox.bytes() >= self.config.max_waiting_bytes {
@@ -168,6 +168,7 @@ impl<S: Storage> Shared<S> {
         self.election_elapsed = self.election_elapsed.saturating_add(ticks);
         self.lease_ticks = self.lease_ticks.saturating_sub(ticks);
         self.leaderless_ticks = self.leaderless_ticks.saturating_add(ticks);
+        self.readies_since_tick = 0;
     }
 
     /// Begins a term, or the same one anew.

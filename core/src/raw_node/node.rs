@@ -38,12 +38,18 @@ impl<S: Storage> Node<S> {
 
     pub(super) fn tick(&mut self) -> Result<(), Error> {
         self.raft.tick()?;
-        // Once after each contact: an idle node keeps no memory that only work needs.
+        // Once after each contact.
         if self.raft.shared.election_elapsed == 1 {
-            self.raft.shared.outbox.shrink();
-            self.ticket.shrink();
+            self.shrink();
         }
         Ok(())
+    }
+
+    /// Lets memory go that only work needs: a node at rest keeps none.
+    fn shrink(&mut self) {
+        self.raft.shared.outbox.shrink();
+        self.raft.shared.log.shrink();
+        self.ticket.shrink();
     }
 
     pub(super) fn has_ready(&self) -> bool {
@@ -54,7 +60,6 @@ impl<S: Storage> Node<S> {
             || shared.log.has_entries_to_apply(self.may_apply_unstable())
             || (hard_state != self.told_hard_state && !hard_state.is_empty())
             || self.raft.soft_state() != self.told_soft_state
-            || !shared.read_states.is_empty()
             || shared.log.snapshot_to_store().is_some()
             || self.raft.has_messages_due()
     }
@@ -72,6 +77,7 @@ impl<S: Storage> Node<S> {
         let may_apply_unstable = self.may_apply_unstable();
         let (soft_state, told_soft_state) = (self.raft.soft_state(), self.told_soft_state);
         let shared = &mut self.raft.shared;
+        shared.readies_since_tick = shared.readies_since_tick.saturating_add(1);
         let max_applying_bytes = shared.config.max_committed_bytes_per_ready;
         let committed_entries = shared.log.entries_to_apply(may_apply_unstable, max_applying_bytes)?;
         let mut ready = match shared.config.async_storage_writes {
@@ -92,8 +98,7 @@ impl<S: Storage> Node<S> {
         }
         self.told_soft_state = soft_state;
         self.told_hard_state = hard_state;
-        shared.outbox.take(&mut ready.messages);
-        std::mem::swap(&mut ready.read_states, &mut shared.read_states);
+        shared.outbox.take(&mut ready.messages, &mut ready.read_states);
         ready.must_sync = !ready.entries.is_empty()
             || ready.snapshot.is_some()
             || (hard_state.term, hard_state.vote) != (told.term, told.vote);
@@ -118,7 +123,7 @@ impl<S: Storage> Node<S> {
         if !is_due && !outbox.has_deferred() {
             return None;
         }
-        let deferred = outbox.drain_deferred().map(|deferred| match deferred {
+        let deferred = outbox.take_deferred().into_iter().map(|deferred| match deferred {
             Deferred::Send(message) => Response::Send(message),
             Deferred::Acknowledge(ack) => Response::Acknowledge(ack),
         });
@@ -137,11 +142,8 @@ impl<S: Storage> Node<S> {
     pub(super) fn give_back(&mut self, mut ready: Box<Ready>) -> Result<(), Error> {
         self.check_own(&ready)?;
         let Raft { shared, .. } = &mut self.raft;
-        shared.outbox.put_back(&mut ready.messages, &mut ready.completion.deferred, &shared.config);
-        for read in ready.read_states.drain(..).rev() {
-            shared.outbox.hold(read.context.len() as u64);
-            shared.read_states.insert(0, read);
-        }
+        let Ready { messages, read_states, completion, .. } = &mut *ready;
+        shared.outbox.put_back(messages, read_states, &mut completion.deferred, &shared.config);
         shared.log.put_back(ready.committed_entries.encoded_len());
         (self.told_hard_state, self.told_soft_state) = ready.completion.told;
         (ready.completion.stored, ready.completion.applied) = (None, None);
@@ -168,6 +170,9 @@ impl<S: Storage> Node<S> {
         completion.stored.take().iter().for_each(&mut tell);
         completion.applied.take().iter().for_each(&mut tell);
         self.ticket.take_back(ready);
+        if self.raft.shared.readies_since_tick <= 1 {
+            self.shrink();
+        }
         failure.map_or(Ok(()), Err)
     }
 
