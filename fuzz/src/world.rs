@@ -146,6 +146,10 @@ fn config(source: &mut Source<'_>, trust: Trust) -> Config {
         max_committed_bytes_per_ready: source.choose([1 << 26, 1, 20, 500]),
         log_cache_bytes: source.choose([1 << 23, 0, 50, 500]),
         seed: u64::from(source.byte()),
+        max_uncommitted_entries: if more & 32 != 0 { 3 } else { 1 << 20 },
+        max_pending_reads: if more & 64 != 0 { 2 } else { 1 << 16 },
+        max_waiting_messages: if more & 128 != 0 { 3 } else { 1 << 16 },
+        max_waiting_bytes: if more & 128 != 0 { 100 } else { 1 << 30 },
         ..Config::new(1)
     }
 }
