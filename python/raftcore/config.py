@@ -66,8 +66,8 @@ class Config:
     """Bytes of recent entries kept in memory although the storage has them."""
     priority: int = 0
     """A voter refuses candidates of lower priority whose log is no newer than its own. Higher is
-    preferred. It is no veto: a voter that has heard from no leader for two election timeouts refuses
-    nobody for it. Leadership transfers do not look at it."""
+    preferred. It is no veto: a voter that has heard from no leader for two election timeouts
+    refuses nobody for it. Leadership transfers do not look at it."""
     pre_vote: bool = True
     """Ask before campaigning (thesis section 9.6): a node that was cut off does not disturb the
     group."""
@@ -107,13 +107,13 @@ class Config:
         return _raftcore.handshake(self)
 
     def check_handshake(self, peer: bytes) -> None:
-        """Checks whether the peer that sent this :meth:`handshake` can be in one group with this node.
-        Refuse the connection if it cannot.
+        """Checks whether the peer that sent this :meth:`handshake` can be in one group with this
+        node. Refuse the connection if it cannot.
 
         Raises:
             ConfigError: another ``group_id`` (if both have one), another ``dialect``, other
                 ``election_ticks`` where both read by leases, ``election_ticks`` of one that are not
-                more than the ``heartbeat_ticks`` of the other, or bytes that are no handshake. It names
-                the field.
+                more than the ``heartbeat_ticks`` of the other, or bytes that are no handshake. It
+                names the field.
         """
         _raftcore.check_handshake(self, peer)

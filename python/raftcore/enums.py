@@ -76,19 +76,19 @@ class ReadMode(IntEnum):
     LEASE = 1
     """By the leader's lease: no round, but only as good as the clocks. Needs ``check_quorum``.
 
-    A node with this mode grants leases, and does not vote for an election timeout after a start. Three
-    conditions are the host's; where one fails, reads may be stale:
+    A node with this mode grants leases, and does not vote for an election timeout after a start.
+    Three conditions are the host's; where one fails, reads may be stale:
 
     - Ticks of all hosts are equally long: their rates differ by less than one tick in an election
       timeout.
-    - A host that was late (paused, busy) gives the node the ticks that it missed, ``RawNode.tick(count)``,
-      before it calls ``read_index``.
-    - A node that starts with another mode, or with fewer ``election_ticks`` than before, forgets what it
-      has granted. It starts no sooner than its old election timeout after it has stopped.
+    - A host that was late (paused, busy) gives the node the ticks that it missed,
+      ``RawNode.tick(count)``, before it calls ``read_index``.
+    - A node that starts with another mode, or with fewer ``election_ticks`` than before, forgets
+      what it has granted. It starts no sooner than its old election timeout after it has stopped.
 
-    Members without this mode, or with fewer ``election_ticks`` than the leader, grant no lease. Reads
-    take a round where no quorum grants one. So leases may be switched on by restarting one node after
-    the other."""
+    Members without this mode, or with fewer ``election_ticks`` than the leader, grant no lease.
+    Reads take a round where no quorum grants one. So leases may be switched on by restarting one
+    node after the other."""
 
 
 class ConfChangeKind(IntEnum):

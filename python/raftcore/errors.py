@@ -134,9 +134,9 @@ class PeerNotFound(RaftError):
 
 
 class InvalidMessage(RaftError):
-    """A message breaks the protocol, is of a term or an index that no honest group reaches, or comes
-    from a node that is no member and contradicts what is committed here. It was refused, and changed
-    nothing."""
+    """A message breaks the protocol, is of a term or an index that no honest group reaches, or
+    comes from a node that is no member and contradicts what is committed here. It was refused, and
+    changed nothing."""
 
 
 class InvalidTransferee(RaftError):
@@ -151,9 +151,10 @@ class InvalidTransferee(RaftError):
 
 
 class CommitBeyondLog(RaftError):
-    """A member that leads says that an entry is committed which this node acknowledged and no longer
-    has: its storage lost data. Nothing was changed. Stop the node, keep its storage to look for the
-    cause, and replace it by a member with a new id. No message of another node causes this."""
+    """A member that leads says that an entry is committed which this node acknowledged and no
+    longer has: its storage lost data. Nothing was changed. Stop the node, keep its storage to look
+    for the cause, and replace it by a member with a new id. No message of another node causes
+    this."""
 
 
 class CommittedConflict(RaftError):

@@ -87,8 +87,8 @@ class ConfChange:
         return _raftcore.encode_conf_change(self, dialect)
 
     def encode_v1(self, dialect: Literal["etcd", "tikv"] = "etcd", *, id: int = 0) -> bytes:
-        """The payload of an entry of kind CONF_CHANGE that carries this change and the host's own number
-        for it; 0: none.
+        """The payload of an entry of kind CONF_CHANGE that carries this change and the host's own
+        number for it; 0: none.
 
         Raises:
             ValueError: if the change has not exactly one operation, or a transition.

@@ -24,10 +24,10 @@ class Storage(Protocol):
     that joins later starts with an empty storage and is sent a snapshot. It refuses one that does
     not know it as a member: a host makes a new snapshot when it has applied an addition.
 
-    The snapshot may have any index and any term; the hard state's term is at least the snapshot's. A log
-    and no hard state, or one of an earlier term, is a storage that lost what the node promised:
-    ``RawNode`` raises ``InconsistentStorage``. Only a snapshot of term 1, with nothing behind it, needs
-    no hard state.
+    The snapshot may have any index and any term; the hard state's term is at least the snapshot's.
+    A log and no hard state, or one of an earlier term, is a storage that lost what the node
+    promised: ``RawNode`` raises ``InconsistentStorage``. Only a snapshot of term 1, with nothing
+    behind it, needs no hard state.
 
     Contract:
 
@@ -81,13 +81,14 @@ class Storage(Protocol):
     @abstractmethod
     def snapshot(self) -> Snapshot:
         """The latest snapshot, for a peer that needs compacted entries. Its index is at least
-        ``first_index() - 1``, and its membership lists the peer. Raises ``SnapshotUnavailable`` to be
-        asked again later. (A snapshot that does not help the peer is not sent, and logged as a warning.)
+        ``first_index() - 1``, and its membership lists the peer. Raises ``SnapshotUnavailable`` to
+        be asked again later. (A snapshot that does not help the peer is not sent, and logged as a
+        warning.)
 
-        A storage that makes snapshots on demand may also have ``snapshot_for(peer: int) -> Snapshot``,
-        which is called instead: the same for this peer. Its membership lists the peer, as the host's own
-        does by then. Its data may be made when it is sent, together with an index and a membership that
-        are newer: the leader goes on from the index that the peer reports."""
+        A storage that makes snapshots on demand may also have ``snapshot_for(peer)``, which is
+        called instead: the same for this peer, by its id. Its membership lists the peer,
+        as the host's own does by then. Its data may be made when it is sent, together with an index
+        and a membership that are newer: the leader goes on from the index that the peer reports."""
         raise NotImplementedError
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from raftcore import (
@@ -33,7 +35,7 @@ TOO_LATE = Entry(1001, 2, b"x")
 
 def drain(node: RawNode, storage: MemoryStorage) -> list[object]:
     """Does all work; what it was."""
-    work = []
+    work: list[object] = []
     while node.has_ready():
         ready = node.ready()
         storage.persist(ready)
@@ -87,7 +89,9 @@ def test_a_message_that_is_refused_changes_nothing(role: Role) -> None:
     (node, storage), (twin, of_twin) = in_role(role), in_role(role)
     before = seen(node)
     for message, error in REFUSED:
-        ways = [message, message.encode()] if isinstance(message, Message) else [message]
+        ways: list[Any] = [message]
+        if isinstance(message, Message):
+            ways.append(message.encode())
         for way in ways:
             with pytest.raises(error):
                 node.step(way)

@@ -28,6 +28,7 @@ from raftcore.errors import (
     ConfigError,
     DecodeError,
     InheritedByFork,
+    LimitReached,
     NoLeader,
     RaftError,
     StorageInUse,
@@ -208,7 +209,7 @@ class Node:
         """Requests can be lost with messages and leaders: they are repeated."""
         while True:
             self.catch_up()
-            with suppress(NoLeader):
+            with suppress(NoLeader, LimitReached):
                 self._raw.read_index(token)
                 self.wake()
             with suppress(TimeoutError):
