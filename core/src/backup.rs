@@ -19,7 +19,7 @@ use crate::error::{ConfChangeError, DecodeError, Error, RecoveryError};
 use crate::membership::{ConfState, Configuration};
 use crate::message::Snapshot;
 use crate::storage::check::Write;
-use crate::types::HardState;
+use crate::types::{EntryId, HardState, MAX_INDEX, MAX_TERM};
 use crate::wire;
 
 const MAGIC: &[u8; 8] = b"raftbkup";
@@ -88,7 +88,8 @@ pub fn found_group(snapshot: Snapshot, members: ConfState) -> Result<Write, Erro
         return Err(Error::ConfChange(ConfChangeError::NoVoters));
     }
     let snapshot = Snapshot { conf_state: members, ..snapshot };
-    if snapshot.id.term == 0 || snapshot.id.index == 0 || snapshot.id.index == u64::MAX {
+    let EntryId { term, index } = snapshot.id;
+    if !(1..=MAX_TERM).contains(&term) || !(1..=MAX_INDEX).contains(&index) {
         return Err(DecodeError::Invalid("the backup is of no place in a log").into());
     }
     let hard_state = HardState { term: snapshot.id.term, vote: 0, commit: snapshot.id.index };

@@ -14,8 +14,8 @@ pub const MAX_TERM: Term = u64::MAX - (1 << 32);
 /// lifetime, and one message of a stranger uses up no more than this.
 pub const MAX_TERM_LEAD: Term = 1 << 32;
 
-/// The highest index that a node takes from a message or from its storage: an index above it can always
-/// be counted up to.
+/// The highest index of a log: none beyond it is taken from a message or from a storage, and a log that
+/// ends here takes no proposal and no leader any more. So counting on from an index never overflows.
 pub const MAX_INDEX: Index = u64::MAX - (1 << 32);
 
 /// A position in the log. The first entry has index 1.

@@ -7,8 +7,8 @@ use common::{config, log, stored};
 use raftcore::{
     Append, AppendReject, AppendReply, Body, ConfState, Config, Entry, EntryId, EntryKind, Error, HardState,
     Heartbeat, HeartbeatReply, Index, MAX_INDEX, MAX_TERM, MAX_TERM_LEAD, MemoryStorage, Message, NO_NODE,
-    NodeId, Propose, RawNode, ReadIndex, ReadIndexReply, RoleKind, Snapshot, SoftState, Term, TransferLeader,
-    Vote, VoteReply,
+    NodeId, Propose, Proposed, RawNode, ReadIndex, ReadIndexReply, RoleKind, Snapshot, SoftState, Term,
+    TransferLeader, Vote, VoteReply,
 };
 
 const MEMBER: NodeId = 2;
@@ -204,33 +204,55 @@ fn a_storage_beyond_the_last_term_or_index_is_inconsistent() {
     }
 }
 
+/// Does all work, as a host does.
+fn drive(node: &mut Node) {
+    while node.has_ready() {
+        let ready = node.ready().unwrap();
+        let storage = node.storage_mut();
+        if let Some(snapshot) = ready.snapshot.as_deref() {
+            storage.apply_snapshot(snapshot.clone()).unwrap();
+        }
+        storage.append(&ready.entries).unwrap();
+        if let Some(hard_state) = ready.hard_state {
+            storage.set_hard_state(hard_state);
+        }
+        node.advance(ready).unwrap();
+    }
+}
+
 #[test]
-fn a_log_that_ends_at_the_last_index_goes_on_without_an_overflow() {
-    for beyond in [false, true] {
+fn no_log_goes_beyond_the_last_index() {
+    for (index, taken, leads, proposals) in [
+        (MAX_INDEX - 2, true, true, 1),
+        (MAX_INDEX - 1, true, true, 0),
+        (MAX_INDEX, true, false, 0),
+        (MAX_INDEX + 1, false, true, 3),
+        (Index::MAX - 1, false, true, 3),
+        (Index::MAX, false, true, 3),
+    ] {
         let mut node = RawNode::new(config(1), stored(1, 1, &[1])).unwrap();
-        let conf_state = ConfState::new([1], []);
-        let id = EntryId::new(1, MAX_INDEX + u64::from(beyond));
-        let install = Body::Snapshot(Box::new(Snapshot { id, conf_state, data: "".into() }));
+        let snapshot =
+            Snapshot { id: EntryId::new(1, index), conf_state: ConfState::new([1], []), data: "".into() };
+        let install = Body::Snapshot(Box::new(snapshot));
         let result = step(&mut node, Message { from: MEMBER, to: 1, term: 1, body: install });
-        assert_eq!(result.is_err(), beyond);
-        let ids = [(1, id.index + 1)];
-        for body in [append((1, id.index + 1), &[]), append((1, id.index), &ids)] {
+        assert_eq!(result.is_ok(), taken, "{index}");
+        drive(&mut node);
+        for body in [append((1, Index::MAX), &[]), append((1, MAX_INDEX), &[(1, MAX_INDEX + 1)])] {
             let message = Message { from: MEMBER, to: 1, term: 1, body };
             assert!(matches!(step(&mut node, message), Err(Error::InvalidMessage(_))));
         }
-        for _ in 0..2 {
-            while node.has_ready() {
-                let ready = node.ready().unwrap();
-                if let Some(snapshot) = ready.snapshot.clone() {
-                    node.storage_mut().apply_snapshot(*snapshot).unwrap();
-                }
-                node.storage_mut().append(&ready.entries).unwrap();
-                node.advance(ready).unwrap();
-            }
-            node.campaign().unwrap();
+        node.campaign().unwrap();
+        drive(&mut node);
+        assert_eq!(node.soft_state().role == RoleKind::Leader, leads, "{index}");
+        for number in 0..3 {
+            let proposed = node.propose("x");
+            let is_appended = matches!(proposed, Ok(Proposed::Appended(_)));
+            assert_eq!(is_appended, number < proposals, "{index}: {proposed:?}");
+            drive(&mut node);
         }
-        assert_eq!(node.soft_state().role, RoleKind::Leader);
-        node.propose("x").unwrap();
+        // And it starts again.
+        let config = Config { applied: 0, ..node.config().clone() };
+        RawNode::new(config, node.storage().clone()).unwrap();
     }
 }
 

@@ -4,7 +4,7 @@ use crate::error::StorageError;
 use crate::message::{Body, Vote, VoteReply};
 use crate::raft::{Next, Shared};
 use crate::storage::Storage;
-use crate::types::{EntryId, Index, MAX_TERM, NO_NODE, NodeId, Term};
+use crate::types::{EntryId, Index, MAX_INDEX, MAX_TERM, NO_NODE, NodeId, Term};
 
 /// Why and how a node campaigns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,13 +25,15 @@ pub(crate) fn start<S: Storage>(shared: &mut Shared<S>, campaign: Campaign) -> R
 
 /// Whether a node that does not lead may campaign, in the term after `term`. Silently not if it does not
 /// vote, is about to install a snapshot, or has a membership change up to `committed` to apply: that
-/// one might have removed it, or might have added voters that it must ask. Nor if there is no such term.
+/// one might have removed it, or might have added voters that it must ask. Nor if there is no such term, or
+/// no index for its first entry.
 pub(crate) fn may_campaign<S: Storage>(
     shared: &mut Shared<S>,
     term: Term,
     committed: Index,
 ) -> Result<bool, StorageError> {
-    if !shared.is_promotable() || term >= MAX_TERM {
+    let can_lead = term < MAX_TERM && shared.log.last().index < MAX_INDEX;
+    if !shared.is_promotable() || !can_lead {
         return Ok(false);
     }
     Ok(!shared.has_unapplied_conf_change(committed)?)

@@ -8,7 +8,7 @@ use crate::progress::{Due, Progress, ProgressState};
 use crate::raft::role::Leader;
 use crate::raft::{Shared, dropped, membership, read_index, transfer};
 use crate::storage::Storage;
-use crate::types::{EntryId, Index, NodeId, Term};
+use crate::types::{EntryId, Index, MAX_INDEX, NodeId, Term};
 
 /// Appends proposals to the leader's log: all or none. Returns the id of the first.
 pub(crate) fn propose<S: Storage>(
@@ -23,7 +23,8 @@ pub(crate) fn propose<S: Storage>(
         return dropped(DropReason::Transferring);
     }
     let last = shared.log.last().index;
-    let Some(next) = last.checked_add(entries.as_mut().len() as u64 + 1) else {
+    let end = last.checked_add(entries.as_mut().len() as u64).filter(|end| *end <= MAX_INDEX);
+    let Some(next) = end.map(|end| end + 1) else {
         return dropped(DropReason::LogFull);
     };
     let changes_membership = entries.as_mut().iter().any(Entry::is_conf_change);
