@@ -11,7 +11,7 @@ use crate::group::Transport;
 use crate::paths::{self, Path};
 use crate::report::{Measurement, grouped, median};
 use crate::workload::Workload;
-use crate::{Failure, catch_up, idle, payload, replicate, restart, snapshot};
+use crate::{Failure, catch_up, idle, loss, payload, replicate, restart, snapshot};
 
 #[derive(Parser)]
 #[command(name = "raftcore-bench", version, about)]
@@ -32,6 +32,8 @@ enum Command {
     Restart(Restart),
     /// What handing a snapshot from a leader to a follower allocates: a copy would show.
     Snapshot(Snapshot),
+    /// Writes of closed-loop clients while messages are lost, in virtual time.
+    Loss(loss::Options),
     /// One hot path of raftcore again and again, for a profiler (scripts/bench_check.py).
     Path(PathOptions),
 }
@@ -202,6 +204,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Command::CatchUp(options) => catch_up(&options),
         Command::Restart(options) => restart(&options),
         Command::Snapshot(options) => snapshot(&options),
+        Command::Loss(options) => loss::run(&options),
         Command::Path(options) => paths::walk(options.path, options.count),
     }
 }

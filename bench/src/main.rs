@@ -7,6 +7,7 @@ mod clock;
 mod external;
 mod group;
 mod idle;
+mod loss;
 mod paths;
 mod payload;
 mod peer;

@@ -62,6 +62,9 @@ pub(crate) trait Node: Sized {
     /// Proposes many at once, by whatever way the library has for it.
     fn propose_all(&mut self, payloads: &[Bytes]) -> Result<(), Failure>;
 
+    /// A message to a peer was lost.
+    fn report_unreachable(&mut self, id: u64);
+
     fn step(&mut self, message: Self::Message) -> Result<(), Failure>;
 
     /// One round of the host's loop: store, send to `out`, apply to `applied`. False if there was nothing.

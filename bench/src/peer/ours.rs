@@ -82,6 +82,10 @@ impl Node for Ours {
         Ok(())
     }
 
+    fn report_unreachable(&mut self, id: u64) {
+        self.node.report_unreachable(id);
+    }
+
     fn step(&mut self, message: Message) -> Result<(), Failure> {
         Ok(self.node.step(message)?)
     }

@@ -97,6 +97,10 @@ impl Node for RaftRs {
         self.propose_entries(payloads.iter().map(entry).collect())
     }
 
+    fn report_unreachable(&mut self, id: u64) {
+        self.node.report_unreachable(id);
+    }
+
     fn step(&mut self, message: Message) -> Result<(), Failure> {
         Ok(self.node.step(message)?)
     }

@@ -140,8 +140,23 @@ func run(work workload) (result, error) {
 }
 
 func usage() {
-	fmt.Fprintln(flag.CommandLine.Output(), "usage: bench replicate [flags]")
+	fmt.Fprintln(flag.CommandLine.Output(), "usage: bench replicate [flags] | bench loss [flags]")
 	flag.PrintDefaults()
+}
+
+func mainLoss(args []string) {
+	var c lossCase
+	if err := c.parse(args); err != nil {
+		log.Print(err)
+		os.Exit(2)
+	}
+	outcome, err := runLoss(c)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(outcome); err != nil {
+		log.Fatal(err)
+	}
 }
 
 func main() {
@@ -158,6 +173,10 @@ func main() {
 	clockName := flag.String("clock", "wall", "wall, or cpu: processor time of all threads")
 	asJSON := flag.Bool("json", false, "one line of JSON instead of text")
 	args := os.Args[1:]
+	if len(args) > 0 && args[0] == "loss" {
+		mainLoss(args[1:])
+		return
+	}
 	if len(args) > 0 && args[0] == "replicate" {
 		args = args[1:]
 	} else if len(args) == 0 || args[0] != "-h" && args[0] != "--help" {
