@@ -1320,8 +1320,15 @@ RAFT_NODISCARD
 raft_status raft_read_index(raft_node *node,
                             raft_slice context);
 
-/// Reports that the last message to node `id` was lost: the leader slows down until it answers.
-/// Unknown ids are ignored.
+/// Reports that a message to node `id` was lost, as far as the host knows.
+///
+/// Call it on every node for every loss, whatever the message was, as soon as the loss is known: a
+/// connection that broke, a queue that was full, a peer that cannot be reached. Without reports
+/// what was lost is sent again only after a heartbeat's answer. A leader sends again at once what
+/// `id` has not acknowledged, and the commit index. A follower that reports its leader makes it ask
+/// for the acknowledgements that may be lost. Both only a few times until they hear from `id`: a
+/// dead peer may be reported at each message. A snapshot that was lost is reported by
+/// raft_report_snapshot. Unknown ids are ignored.
 ///
 /// Any thread. Errors: RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
 RAFT_API RAFT_NODISCARD raft_status raft_report_unreachable(raft_node *node, uint64_t id);

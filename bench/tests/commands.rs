@@ -117,3 +117,17 @@ fn what_cannot_be_done_is_said() {
     // A program that finds wrong replication exits with an error.
     assert!(fail("replicate --impl ffi", "/bin/false").contains("/bin/false failed"));
 }
+
+#[test]
+fn a_reported_loss_costs_little_and_one_that_is_not_much() {
+    let run = |arguments: &str| run(&format!("loss --impl core,raft-rs --seconds 4 --clients 8 {arguments}"));
+    assert_eq!(run("--loss 10"), run("--loss 10"), "time is virtual");
+    for loss in ["5", "10", "20"] {
+        let results = run(&format!("--loss {loss}"));
+        assert_eq!(results.len(), 4);
+        let [unreported, reported] = [0, 1].map(|at| number(&results[at], "operations"));
+        assert!(reported >= 0.98 * unreported, "{loss} %: {reported} of {unreported}");
+        let lossless = number(&run("--loss 0")[0], "operations");
+        assert!(reported >= 0.7 * lossless, "{loss} %: {reported} of {lossless}");
+    }
+}

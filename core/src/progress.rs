@@ -31,6 +31,10 @@ pub(crate) enum Due {
     Append,
 }
 
+/// How often reports of losses make a leader send again what a member may lack, until it is heard from. A
+/// host reports at once that it cannot reach a dead peer, and each such Append would be reported again.
+const MAX_RESENDS: u8 = 3;
+
 #[derive(Clone, Debug)]
 pub(crate) struct Progress {
     pub(crate) matched: Index,
@@ -50,6 +54,8 @@ pub(crate) struct Progress {
     /// An Append was sent as a probe, or the window is full: wait for an answer.
     is_paused: bool,
     pub(crate) is_learner: bool,
+    /// Reports of losses that were acted on since it was heard from.
+    resends: u8,
 }
 
 impl Progress {
@@ -66,7 +72,14 @@ impl Progress {
             failure: None,
             is_paused: false,
             is_learner,
+            resends: 0,
         }
+    }
+
+    /// The member has said something.
+    pub(crate) fn heard(&mut self) {
+        self.is_active = true;
+        self.resends = 0;
     }
 
     pub(crate) fn state(&self) -> ProgressState {
@@ -134,6 +147,38 @@ impl Progress {
         if self.failure.is_some() {
             self.failure = None;
         }
+    }
+
+    /// The host says that something sent to the member was lost; what, it does not say. So all that is on its
+    /// way counts as lost, and the commit index, which an empty Append or a heartbeat carries. An Append is due
+    /// now, from behind what is known to match; returns whether it is. The first time Appends stay
+    /// pipelined; when that is reported as well the member is probed, for perhaps it is the host's queue
+    /// that is full.
+    pub(crate) fn lost(&mut self) -> bool {
+        if self.state == ProgressState::Snapshot {
+            return false;
+        }
+        // Losses reported before the Append is sent are one.
+        let is_new = self.due != Due::Append;
+        let is_outstanding = self.next > self.matched + 1;
+        if is_outstanding && self.state == ProgressState::Replicate {
+            match self.resends {
+                0 => {
+                    self.inflights.clear();
+                    self.next = self.matched + 1;
+                }
+                _ if is_new => self.become_probe(),
+                _ => {}
+            }
+        }
+        if is_new && self.resends == MAX_RESENDS {
+            return false;
+        }
+        self.resends += u8::from(is_new);
+        self.sent_commit = 0;
+        self.is_paused = false;
+        self.due = Due::Append;
+        true
     }
 
     pub(crate) fn is_paused(&self) -> bool {

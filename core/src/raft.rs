@@ -254,8 +254,10 @@ impl<S: Storage> Raft<S> {
     }
 
     pub(crate) fn report_unreachable(&mut self, id: NodeId) {
-        if let Role::Leader(leader) = &mut self.role {
-            replication::unreachable(leader, id);
+        match &mut self.role {
+            Role::Leader(leader) => replication::unreachable(&mut self.shared, leader, id),
+            Role::Follower(follower) => follower.unreachable(&mut self.shared, id),
+            Role::PreCandidate(_) | Role::Candidate(_) => {}
         }
     }
 

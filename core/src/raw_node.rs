@@ -186,7 +186,11 @@ impl<S: Storage> RawNode<S> {
         self.awake().raft.read_index(context.into())
     }
 
-    /// The host could not deliver to a peer.
+    /// A message to peer `id` was lost, as far as the host knows. Report every loss, whatever the message
+    /// was, as soon as it is known: a connection that broke, a queue that was full. A leader sends again at
+    /// once what the peer has not acknowledged, and the commit index. A follower that reports its leader
+    /// makes it ask for the acknowledgements that may be lost. Both only a few times until they hear from
+    /// `id`, so that a peer may be reported although it is dead.
     pub fn report_unreachable(&mut self, id: NodeId) {
         self.awake().raft.report_unreachable(id);
     }

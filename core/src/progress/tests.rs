@@ -125,3 +125,47 @@ fn a_commit_index_is_sent_only_where_it_helps() {
     progress.sent_commit(8);
     assert!(!progress.can_bump_commit(9), "the member cannot have entry 9");
 }
+
+fn send(progress: &mut Progress, entries: usize) {
+    progress.due = Due::Nothing;
+    progress.sent_entries(entries, 10 * entries as u64);
+}
+
+#[test]
+fn after_a_loss_appends_are_pipelined_from_what_matches_and_after_another_probed() {
+    let mut progress = replicating();
+    progress.sent_entries(4, 40);
+    assert!(progress.lost() && progress.lost(), "two reports before anything is sent again are one");
+    assert_eq!((progress.state(), progress.next), (ProgressState::Replicate, 6));
+    assert_eq!((progress.inflights().len(), progress.inflights().bytes()), (0, 0));
+    send(&mut progress, 4);
+    for _ in 1..MAX_RESENDS {
+        assert!(progress.lost());
+        assert_eq!((progress.state(), progress.next, progress.is_paused()), (ProgressState::Probe, 6, false));
+        send(&mut progress, 4);
+    }
+    assert!(!progress.lost(), "the member may be dead");
+    assert!(progress.is_paused());
+    progress.heard();
+    assert!(progress.lost() && !progress.is_paused());
+}
+
+#[test]
+fn a_loss_with_nothing_on_its_way_ends_no_pipeline_and_sends_the_commit_index_again() {
+    let mut progress = replicating();
+    progress.sent_entries(4, 40);
+    progress.sent_commit(9);
+    progress.accepted(9);
+    progress.free_inflights(9);
+    for _ in 0..MAX_RESENDS {
+        assert!(progress.lost());
+        assert_eq!((progress.state(), progress.next), (ProgressState::Replicate, 10));
+        progress.due = Due::Nothing;
+    }
+    assert!(progress.can_bump_commit(9), "whatever was said of the commit index may be lost");
+    assert!(!progress.lost());
+    assert_eq!(progress.state(), ProgressState::Replicate);
+    progress.become_snapshot(20);
+    progress.heard();
+    assert!(!progress.lost(), "what becomes of snapshots is reported elsewhere");
+}

@@ -98,6 +98,11 @@ impl Reads {
         if self.waiting.is_empty() { Bytes::new() } else { Bytes::copy_from_slice(&number) }
     }
 
+    /// The heartbeats that confirm the requests waiting are sent again, if there are any.
+    pub(crate) fn repeat_round(&mut self) {
+        self.round_due |= !self.waiting.is_empty();
+    }
+
     pub(crate) fn is_round_due(&self) -> bool {
         self.round_due
     }

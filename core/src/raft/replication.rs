@@ -301,7 +301,7 @@ pub(crate) fn accepted<S: Storage>(
     // Whatever the index of the snapshot that it got: the log can go on from there.
     let goes_on = progress.state() == ProgressState::Snapshot
         && progress.matched.max(index) + 1 >= shared.log.first_index()?;
-    progress.is_active = true;
+    progress.heard();
     let resumes = progress.matched == index && progress.state() == ProgressState::Probe;
     if !progress.accepted(index) && !resumes {
         return Ok(());
@@ -349,7 +349,7 @@ pub(crate) fn rejected<S: Storage>(
     // Where the hint's term is known, this log tells how far back the two can at most agree.
     let guess = if hint.term > 0 { shared.log.conflict_hint(hint)?.index } else { hint.index };
     let Some(progress) = leader.progress.get_mut(from) else { return Ok(()) };
-    progress.is_active = true;
+    progress.heard();
     if progress.rejected(index, guess) {
         if progress.state() == ProgressState::Replicate {
             progress.become_probe();
@@ -369,19 +369,22 @@ pub(crate) fn send_to<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader, i
 /// A heartbeat's answer arrived: a member that lacks entries is tried again.
 pub(crate) fn wake<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader, from: NodeId) {
     let Some(progress) = leader.progress.get_mut(from) else { return };
-    progress.is_active = true;
+    progress.heard();
     progress.resume();
     if progress.matched < shared.log.last().index || progress.state() == ProgressState::Probe {
         send(shared, from, progress, Due::Append);
     }
 }
 
-/// The host could not reach a member: what is on its way is probably lost.
-pub(crate) fn unreachable(leader: &mut Leader, id: NodeId) {
-    if let Some(progress) = leader.progress.get_mut(id) {
+/// The host says that something sent to a member was lost. The reference only becomes careful.
+pub(crate) fn unreachable<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader, id: NodeId) {
+    let Some(progress) = leader.progress.get_mut(id) else { return };
+    if shared.config.eager_append {
         if progress.state() == ProgressState::Replicate {
             progress.become_probe();
         }
+    } else if id != shared.config.id && progress.lost() {
+        leader.reads.repeat_round();
     }
 }
 

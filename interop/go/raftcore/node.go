@@ -196,7 +196,9 @@ func (n *Node) ReadIndex(context []byte) error {
 	})
 }
 
-// ReportUnreachable reports that the last message to a node was lost.
+// ReportUnreachable reports that a message to a node was lost, as far as the host knows. Call it on
+// every node for every loss, as soon as it is known: what may be lost is sent again at once, a few
+// times until the node is heard from.
 func (n *Node) ReportUnreachable(id uint64) error {
 	return n.call("ReportUnreachable", func() C.raft_status {
 		return C.raft_report_unreachable(n.node, C.uint64_t(id))

@@ -158,7 +158,8 @@ class Node:
             raise
 
     def report_unreachable(self, id: int) -> None:
-        """The transport could not deliver to a node."""
+        """The transport could not deliver to a node. Call it for every loss, as soon as it is known:
+        what may be lost is sent again at once."""
         self._raw.report_unreachable(id)
         self.wake()
 

@@ -69,6 +69,10 @@ impl Ledger {
             }
             member.matched = matched;
             member.state = progress.state;
+            // After the report of a loss nothing that was sent counts as being on its way.
+            if progress.next == matched + 1 {
+                member.window.iter_mut().for_each(VecDeque::clear);
+            }
             let mine = member.update_window(self.has_leftovers);
             let theirs = (progress.inflight_messages, progress.inflight_bytes);
             let agree = mine.is_none_or(|mine| mine == theirs) || config.eager_append;

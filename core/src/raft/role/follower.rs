@@ -1,6 +1,6 @@
 //! A follower does what its leader says.
 
-use crate::message::Body;
+use crate::message::{Body, HeartbeatReply};
 use crate::raft::election::Campaign;
 use crate::raft::snapshot::Waiting;
 use crate::raft::validate::Valid;
@@ -15,11 +15,23 @@ pub(crate) struct Follower {
     pub(crate) leader: NodeId,
     /// A snapshot of this leader's, to be installed when the host has applied what it was handed out.
     pub(crate) waiting: Option<Box<Waiting>>,
+    /// Whether it was told since it was heard from that an answer was lost.
+    told_of_loss: bool,
 }
 
 impl Follower {
     pub(crate) fn of(leader: NodeId) -> Self {
-        Self { leader, waiting: None }
+        Self { leader, waiting: None, told_of_loss: false }
+    }
+
+    /// The host says that something sent to `id` was lost: perhaps an acknowledgement, for which the leader
+    /// waits. An answer to no heartbeat makes it ask again. Once, until it is heard from: it may be dead.
+    pub(crate) fn unreachable<S: Storage>(&mut self, shared: &mut Shared<S>, id: NodeId) {
+        if id == NO_NODE || id != self.leader || self.told_of_loss || shared.config.eager_append {
+            return;
+        }
+        self.told_of_loss = true;
+        shared.send(id, Body::HeartbeatReply(HeartbeatReply::default()));
     }
 
     pub(crate) fn step<S: Storage>(
@@ -63,5 +75,6 @@ impl Follower {
         shared.leaderless_ticks = 0;
         shared.lease_ticks = shared.config.lease_ticks();
         self.leader = leader;
+        self.told_of_loss = false;
     }
 }
