@@ -2309,7 +2309,11 @@ raft_status raft_backup_decode(raft_slice backup,
 /// Borrows `len` bytes at `data`.
 static inline raft_slice raft_slice_of(const void *data, size_t len) {
   raft_slice slice;
+#ifdef __cplusplus
+  slice.data = static_cast<const uint8_t *>(data);
+#else
   slice.data = (const uint8_t *)data;
+#endif
   slice.len = len;
   return slice;
 }

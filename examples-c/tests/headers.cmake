@@ -6,6 +6,9 @@
 cmake_minimum_required(VERSION 3.20)
 file(MAKE_DIRECTORY ${WORK})
 set(warnings -Wall -Wextra -Wpedantic -Werror -Wconversion -Wsign-conversion -Wshadow -Wundef -Wcast-qual)
+set(cxx_warnings -Wold-style-cast -Wzero-as-null-pointer-constant -Wnon-virtual-dtor -Woverloaded-virtual
+  -Wextra-semi -Wcast-align)
+set(gxx_warnings -Wuseless-cast -Wlogical-op -Wduplicated-cond -Wsuggest-override)
 
 function(compile compiler language standard header)
   set(source ${WORK}/${standard}.${language})
@@ -20,7 +23,7 @@ function(compile compiler language standard header)
 endfunction()
 
 # Whoever includes raftcore.hpp pays for what it includes: none but the small ones of the standard library.
-set(small cstddef cstdint exception iterator memory stdexcept string string_view type_traits utility vector)
+set(small cstddef cstdint exception initializer_list iterator memory stdexcept string string_view type_traits utility vector)
 file(GLOB parts ${INCLUDE}/raftcore.hpp ${INCLUDE}/raftcore/*.hpp)
 foreach(part ${parts})
   file(STRINGS ${part} included REGEX "^#include <")
@@ -46,16 +49,39 @@ foreach(pair gcc:g++ clang:clang++)
   foreach(standard c99 c11 c17 c2x)
     compile(${c} c ${standard} raftcore.h -Wstrict-prototypes)
   endforeach()
-  foreach(standard c++11 c++14 c++17 c++20)
-    compile(${cxx} cc ${standard} raftcore.h)
+  set(more ${cxx_warnings})
+  if(cxx STREQUAL "g++")
+    list(APPEND more ${gxx_warnings})
+  endif()
+  foreach(standard c++11 c++14 c++17 c++20 c++2b)
+    compile(${cxx} cc ${standard} raftcore.h ${more})
   endforeach()
-  foreach(standard c++17 c++20)
-    compile(${cxx} cc ${standard} raftcore.hpp)
+  foreach(standard c++17 c++20 c++2b)
+    compile(${cxx} cc ${standard} raftcore.hpp ${more} -fvisibility=hidden)
   endforeach()
+  # Without exceptions the reason is said, and nothing but the reason.
+  file(WRITE ${WORK}/exceptions.cc "#include <raftcore.hpp>\n")
+  execute_process(COMMAND ${cxx} -std=c++17 -fno-exceptions -Wfatal-errors -I${INCLUDE} -fsyntax-only ${WORK}/exceptions.cc
+    ERROR_VARIABLE errors RESULT_VARIABLE result)
+  if(result EQUAL 0 OR NOT errors MATCHES "raftcore.hpp reports errors by exceptions")
+    message(FATAL_ERROR "${cxx} -fno-exceptions: ${errors}")
+  endif()
+  # Lists of ids in braces are lists of ids.
+  file(WRITE ${WORK}/braces.cc "#include <raftcore.hpp>
+int main() {
+  const raftcore::Members a({0}), b({0, 1}), c({});
+  const raft_conf_state state = a.view();
+  return static_cast<int>(a.voters.size() + b.voters.size() + c.voters.size() + raftcore::Members(state).voters.size());
+}\n")
+  execute_process(COMMAND ${cxx} -std=c++17 ${warnings} -I${INCLUDE} -fsyntax-only ${WORK}/braces.cc
+    ERROR_VARIABLE errors RESULT_VARIABLE result)
+  if(NOT result EQUAL 0)
+    message(FATAL_ERROR "${cxx}: ${errors}")
+  endif()
   # Its parts need nobody to be included before them.
   file(GLOB parts RELATIVE ${INCLUDE} ${INCLUDE}/raftcore/*.hpp)
   foreach(part ${parts})
-    compile(${cxx} cc c++17 ${part})
+    compile(${cxx} cc c++17 ${part} ${more})
   endforeach()
 endforeach()
 if(count LESS 10)

@@ -7,10 +7,22 @@
 
 #include "../raftcore.h"
 
+#if defined(__GNUC__) && !defined(__EXCEPTIONS)
+#error "raftcore.hpp reports errors by exceptions. Compile with -fexceptions, or use raftcore.h, whose functions return a raft_status."
+#endif
+
+// An exception is one type for all shared objects of a program, also if they are compiled with
+// -fvisibility=hidden: else one of them would not catch what another throws.
+#if defined(__GNUC__)
+#define RAFTCORE_EXCEPTION __attribute__((visibility("default")))
+#else
+#define RAFTCORE_EXCEPTION
+#endif
+
 namespace raftcore {
 
 /// A status that is not RAFT_OK. what() is its detail.
-class Error : public std::runtime_error {
+class RAFTCORE_EXCEPTION Error : public std::runtime_error {
  public:
   /// With the words of raft_status_message() as its detail.
   explicit Error(raft_status status) : Error(status, raft_status_message(status)) {}

@@ -3,8 +3,10 @@
 #define RAFTCORE_MEMBERSHIP_HPP
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -22,9 +24,12 @@ struct Members {
 
   Members() = default;
   /// A group of voters.
+  explicit Members(std::initializer_list<std::uint64_t> voter_ids) : voters(voter_ids) {}
+  /// The same.
   explicit Members(std::vector<std::uint64_t> voter_ids) : voters(std::move(voter_ids)) {}
-  /// A copy.
-  explicit Members(const raft_conf_state &state)
+  /// A copy of a raft_conf_state. (A template, so that a list of ids in braces is never taken for one.)
+  template <typename State, typename = std::enable_if_t<std::is_same_v<State, raft_conf_state>>>
+  explicit Members(const State &state)
       : voters(state.voters, state.voters + state.voters_len),
         learners(state.learners, state.learners + state.learners_len),
         voters_outgoing(state.voters_outgoing, state.voters_outgoing + state.voters_outgoing_len),
