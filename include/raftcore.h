@@ -560,7 +560,8 @@ typedef struct raft_hard_state {
 /// The snapshot may have any index and any term; the hard state's term is at least the snapshot's. A log
 /// and no hard state, or one of an earlier term, is a storage that lost what the node promised: the node
 /// does not start from it (RAFT_ERR_INCONSISTENT_STORAGE). Only a snapshot of term 1, with nothing behind
-/// it, needs no hard state.
+/// it, needs no hard state. What else a group may start from, as etcd does it or from a backup, is in
+/// docs/operations.md.
 ///
 /// The contract:
 /// - What was handed out for storing is visible here from the moment the host advances (or its

@@ -26,6 +26,7 @@ use crate::types::{HardState, Index, NodeId, Term};
 /// snapshot's ([`MemoryStorage::with_snapshot`]). A log and no hard state, or one of an earlier term, is a
 /// storage that lost what the node promised: [`crate::RawNode::new`] refuses it with
 /// [`crate::Error::InconsistentStorage`]. Only a snapshot of term 1, with nothing behind it, needs none.
+/// What else a group may start from, as etcd does it or from a backup, is in `docs/operations.md`.
 ///
 /// Contract:
 /// - What a `Ready` handed out for storing is visible here from the moment the host advances

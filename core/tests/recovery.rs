@@ -185,6 +185,25 @@ fn a_joint_configuration_that_is_half_way_through_is_left() {
 }
 
 #[test]
+fn a_joint_configuration_that_is_only_in_the_tail_is_entered_and_left() {
+    for (transition, joint_entries) in [(Transition::Explicit, 3), (Transition::Implicit, 3)] {
+        let mut group = with_a_tail();
+        let swap = [(ConfChangeKind::AddVoter, 4), (ConfChangeKind::Remove, 2), (ConfChangeKind::Remove, 1)];
+        group.node(1).propose_conf_change(&ops(&swap, transition)).unwrap();
+        group.settle();
+        let request = request(&group, 1, alone(1), &[]);
+        let plan = recover(&mut group, &request);
+        assert_eq!((plan.changes, plan.write.entries.len()), (1, joint_entries));
+        assert_eq!(plan.before.voters_outgoing, [1, 2, 3]);
+        lead_again(&mut group, 1);
+        assert_eq!(group.nodes[&1].conf_state, alone(1));
+        group.propose(1, "after");
+        group.settle();
+        assert_eq!(group.payloads(1), ["committed", "tail", "after"]);
+    }
+}
+
+#[test]
 fn changes_in_the_tail_take_effect_before_the_new_membership() {
     let mut group = with_a_tail();
     group.node(1).propose_conf_change(&ops(&[(ConfChangeKind::AddVoter, 9)], Transition::Auto)).unwrap();

@@ -148,6 +148,19 @@ def test_a_backup_becomes_a_new_group(storage: type[ListStorage | MemoryStorage]
     assert group.applied()[13] == [b"committed", b"more"]
 
 
+def test_a_backup_becomes_a_database(tmp_path: Path) -> None:
+    backup = recovery.encode_backup(Snapshot(5, 70, ConfState([1, 2, 3]), b"state"))
+    with closing(SqliteStorage(tmp_path / "node.db")) as storage:
+        storage.persist(recovery.restore(backup, ConfState([11])).write)
+    with closing(SqliteStorage(tmp_path / "node.db")) as storage:
+        assert storage.initial_state() == (HardState(5, 0, 70), ConfState([11]))
+        host = Host(11, storage)
+        host.node.campaign()
+        while host.node.has_ready():
+            host.cycle()
+        assert host.node.status().last == EntryId(6, 71)
+
+
 def test_a_damaged_backup_is_refused() -> None:
     good = recovery.encode_backup(Snapshot(2, 3, ConfState([1]), b"state"))
     for place in range(len(good)):
