@@ -7,7 +7,7 @@ import itertools
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -53,6 +53,12 @@ def test_the_storages_in_memory_keep_every_rule(
 class CheckedSqlite(SqliteStorage):
     """With restarts, crashes and failures."""
 
+    opened: ClassVar[list[CheckedSqlite]] = []
+
+    def __init__(self, path: Path, conf_state: ConfState | None = None) -> None:
+        super().__init__(path, conf_state)
+        self.opened.append(self)
+
     def reopen(self, crashed: bool) -> CheckedSqlite:
         path = Path(self.path)
         if not crashed:
@@ -68,8 +74,8 @@ class CheckedSqlite(SqliteStorage):
     def set_failing(self, failing: bool) -> None:
         if failing:
             self.close()
-        else:
-            self.__init__(self.path)  # type: ignore[misc]
+        elif self._closed:
+            self.__init__(Path(self.path))  # type: ignore[misc]
 
     def open_twice(self) -> SqliteStorage:
         return SqliteStorage(self.path)
@@ -77,17 +83,18 @@ class CheckedSqlite(SqliteStorage):
 
 @pytest.mark.parametrize("members", [None, ConfState([1])])
 def test_sqlite_keeps_every_rule(tmp_path: Path, members: ConfState | None) -> None:
-    opened: list[CheckedSqlite] = []
     numbers = itertools.count()
 
+    def close() -> None:
+        while CheckedSqlite.opened:
+            CheckedSqlite.opened.pop().close()
+
     def make() -> CheckedSqlite:
-        for storage in opened:
-            storage.close()
-        opened[:] = [CheckedSqlite(tmp_path / f"{next(numbers)}.db", members)]
-        return opened[0]
+        close()
+        return CheckedSqlite(tmp_path / f"{next(numbers)}.db", members)
 
     findings = storage_check(make)
-    opened[0].close()
+    close()
     assert [f for f in findings if f.outcome != "kept"] == [], "\n".join(map(str, findings))
 
 
