@@ -12,10 +12,11 @@ namespace kvd {
 namespace {
 
 constexpr size_t read_bytes = 16 << 10;
-constexpr size_t kept_capacity = 1 << 20;
 // Beyond these a client is not read from until it has taken its replies.
 constexpr size_t max_unsent_bytes = 1 << 20;
 constexpr size_t max_open_slots = 4096;
+// Beyond this, what a client has asked for must be answered before it may ask for more.
+constexpr size_t max_request_bytes_under_way = 1 << 20;
 // Beyond this, what is collected for a Region must be on its way before more is added.
 constexpr size_t max_collected_bytes = 16 << 20;
 
@@ -74,14 +75,20 @@ void ClientSession::touch() {
 void ClientSession::execute_received() {
   held_up_ = false;
   while (!ending_) {
-    if (slots_.size() >= max_open_slots || !takes_replies()) {
+    if (slots_.size() >= max_open_slots || !takes_replies() ||
+        request_bytes_ + reply_bytes_ >= max_request_bytes_under_way) {
       held_up_ = true;
+      return;
+    }
+    if (had_its_turn()) {
+      held_up_ = true;
+      store_.touch_next_turn(shared_from_this());
       return;
     }
     if (!holds_command_) {
       switch (parser_.parse(received_.view())) {
         case RequestParser::Status::complete: break;
-        case RequestParser::Status::incomplete: received_.shrink(kept_capacity); return;
+        case RequestParser::Status::incomplete: return;
         case RequestParser::Status::error:
           reply_error_now(parser_.error());
           ending_ = true;
@@ -93,6 +100,7 @@ void ClientSession::execute_received() {
       held_up_ = true;
       return;
     }
+    note_work({parser_.args().size(), parser_.consumed()});
     received_.consume(parser_.consumed());
   }
 }
@@ -148,14 +156,17 @@ bool ClientSession::execute(const Args &args) {
 bool ClientSession::must_wait(const CommandSpec &spec, Peer &peer) {
   const bool is_write = spec.kind == CommandKind::write;
   if (pending_ > 0 && pending_are_writes_ != is_write) return true;
-  if (!is_write || peer.writes().bytes().size() < max_collected_bytes) return false;
+  const size_t collected =
+      is_write ? peer.writes().bytes().size() : peer.reads().collected_bytes();
+  if (collected < max_collected_bytes) return false;
   store_.touch_after_submit(shared_from_this());
   return true;
 }
 
 bool ClientSession::execute_on_region(const CommandSpec &spec, const Args &args) {
   std::string error;
-  Peer *peer = store_.route(spec, args, error);
+  uint16_t slot = 0;
+  Peer *peer = store_.route(spec, args, info_.reads_anywhere, slot, error);
   if (peer == nullptr) {
     reply_error_now(error);
     return true;
@@ -172,13 +183,15 @@ bool ClientSession::execute_on_region(const CommandSpec &spec, const Args &args)
   }
   pending_are_writes_ = is_write;
   ++pending_;
-  Waiter waiter{shared_from_this(), open_slot()};
+  Waiter waiter{shared_from_this(), open_slot(parser_.consumed()), slot};
   is_write ? peer->writes().commit(std::move(waiter)) : peer->reads().commit(std::move(waiter));
   return true;
 }
 
-uint64_t ClientSession::open_slot() {
+uint64_t ClientSession::open_slot(size_t request_bytes) {
   slots_.emplace_back();
+  slots_.back().request_bytes = request_bytes;
+  request_bytes_ += request_bytes;
   return first_slot_ + slots_.size() - 1;
 }
 
@@ -186,7 +199,8 @@ void ClientSession::reply_now(std::string_view encoded) {
   if (slots_.empty()) {
     writer_.buffer().append(encoded);
   } else {
-    slots_.push_back({true, std::string(encoded)});
+    slots_.push_back({true, 0, std::string(encoded)});
+    reply_bytes_ += encoded.size();
   }
 }
 
@@ -200,10 +214,12 @@ void ClientSession::reply(uint64_t number, std::string_view encoded) {
   --pending_;
   if (closed_) return;
   touch();
+  Slot &slot = slots_[number - first_slot_];
+  request_bytes_ -= slot.request_bytes;
   if (number != first_slot_) {
-    Slot &slot = slots_[number - first_slot_];
     slot.text.assign(encoded);
     slot.done = true;
+    reply_bytes_ += encoded.size();
     return;
   }
   writer_.buffer().append(encoded);
@@ -211,20 +227,42 @@ void ClientSession::reply(uint64_t number, std::string_view encoded) {
   ++first_slot_;
   while (!slots_.empty() && slots_.front().done) {
     writer_.buffer().append(slots_.front().text);
+    reply_bytes_ -= slots_.front().text.size();
     slots_.pop_front();
     ++first_slot_;
   }
 }
 
-bool ClientSession::takes_replies() const { return writer_.queued() < max_unsent_bytes; }
+bool ClientSession::takes_replies() const {
+  return writer_.queued() + reply_bytes_ < max_unsent_bytes;
+}
+
+bool ClientSession::had_its_turn() const { return !budget_.has_left(store_.turn_number()); }
+
+void ClientSession::note_work(const Work &work) {
+  store_.note_work(work, budget_.spend(store_.turn_number(), work));
+}
+
+void ClientSession::give_memory_back() {
+  const size_t kept = idle_buffer_bytes(store_.clients());
+  received_.shrink(kept);
+  writer_.shrink(kept);
+  const size_t now =
+      closed_ ? 0 : received_.capacity() + writer_.capacity() + request_bytes_ + reply_bytes_;
+  store_.account(accounted_, now);
+  accounted_ = now;
+}
 
 void ClientSession::proceed() {
   if (closed_) return;
   if (held_up_) {
+    // Replies that the socket takes at once are in nobody's way.
+    if (!writer_.flush(shared_from_this())) return close();
     execute_received();
     if (!held_up_) resumed_.cancel();
   }
   if (!writer_.flush(shared_from_this())) return close();
+  give_memory_back();
   if (ending_ && slots_.empty() && writer_.queued() == 0) close();
 }
 
@@ -235,6 +273,7 @@ void ClientSession::close() {
   socket_.shutdown(Socket::shutdown_both, ignored);
   socket_.close(ignored);
   resumed_.cancel();
+  give_memory_back();
   store_.forget(*this);
 }
 

@@ -13,6 +13,7 @@
 #include "receive_buffer.h"
 #include "resp.h"
 #include "stream_writer.h"
+#include "turn_budget.h"
 #include "waiter.h"
 
 namespace kvd {
@@ -41,6 +42,12 @@ class ClientSession : public ReplySink, public std::enable_shared_from_this<Clie
   // ReplySink
   void reply(uint64_t number, std::string_view encoded) override;
   bool takes_replies() const override;
+  bool had_its_turn() const override;
+  void note_work(const Work &work) override;
+  bool is_gone() const override { return closed_; }
+
+  // The memory that the store knows of.
+  size_t accounted() const { return accounted_; }
 
   // At the end of a turn: executes what had to wait, and sends the replies that are due.
   void proceed();
@@ -54,6 +61,7 @@ class ClientSession : public ReplySink, public std::enable_shared_from_this<Clie
   // The reply to a request that is being worked on, or that waits for those before it.
   struct Slot {
     bool done = false;
+    size_t request_bytes = 0;  // that wait for the reply
     std::string text;
   };
 
@@ -65,7 +73,8 @@ class ClientSession : public ReplySink, public std::enable_shared_from_this<Clie
   bool refuse_transaction(const Args &args);
   bool execute_on_region(const CommandSpec &spec, const Args &args);
   bool must_wait(const CommandSpec &spec, Peer &peer);
-  uint64_t open_slot();
+  uint64_t open_slot(size_t request_bytes);
+  void give_memory_back();
   void reply_now(std::string_view encoded);
   void reply_error_now(std::string_view error);
   void touch();
@@ -82,6 +91,10 @@ class ClientSession : public ReplySink, public std::enable_shared_from_this<Clie
   std::deque<Slot> slots_;   // replies that are not in the writer yet
   uint64_t first_slot_ = 0;  // number of slots_.front()
   size_t pending_ = 0;       // slots that are not done
+  size_t request_bytes_ = 0;  // of the requests that wait
+  size_t reply_bytes_ = 0;    // of the replies in slots_
+  size_t accounted_ = 0;
+  TurnBudget budget_;
   bool pending_are_writes_ = false;
   bool in_refused_transaction_ = false;  // between MULTI and EXEC or DISCARD
   bool holds_command_ = false;  // parser_.args() is a command that must wait

@@ -20,10 +20,12 @@ std::string node_name(uint64_t store_id) {
   return name.data();
 }
 
-// The members as clients shall see them for a Region: its leader first.
+// The members of a Region: its leader first. Of a member that --cluster does not name nothing is known.
 std::vector<const Member *> leader_first(const Store &store, const Peer &peer) {
   std::vector<const Member *> members;
-  for (const Member &member : store.config().members) members.push_back(&member);
+  for (const uint64_t voter : peer.voters()) {
+    if (const Member *member = store.config().member(voter)) members.push_back(member);
+  }
   std::stable_partition(members.begin(), members.end(),
                         [&](const Member *member) { return member->id == peer.leader(); });
   return members;
@@ -42,7 +44,10 @@ void cluster_slots(Store &store, std::string &reply) {
   append_array(reply, static_cast<size_t>(led));
   for (const auto &[id, peer] : store.peers()) {
     if (peer->leader() == 0) continue;
-    const auto members = leader_first(store, *peer);
+    auto members = leader_first(store, *peer);
+    std::erase_if(members, [&](const Member *one) {
+      return one->id != peer->leader() && !store.is_online(one->id);
+    });
     append_array(reply, 2 + members.size());
     append_integer(reply, peer->region().slots.first);
     append_integer(reply, peer->region().slots.last);
@@ -55,7 +60,8 @@ void cluster_slots(Store &store, std::string &reply) {
   }
 }
 
-void shard_node(const Member &member, bool leads, std::string &reply) {
+void shard_node(const Store &store, const Peer &peer, const Member &member, std::string &reply) {
+  const bool is_self = member.id == store.config().id;
   append_array(reply, 14);
   append_bulk(reply, "id");
   append_bulk(reply, node_name(member.id));
@@ -66,11 +72,11 @@ void shard_node(const Member &member, bool leads, std::string &reply) {
   append_bulk(reply, "endpoint");
   append_bulk(reply, member.client.host);
   append_bulk(reply, "role");
-  append_bulk(reply, leads ? "master" : "replica");
+  append_bulk(reply, member.id == peer.leader() ? "master" : "replica");
   append_bulk(reply, "replication-offset");
-  append_integer(reply, 0);
+  append_integer(reply, is_self ? static_cast<int64_t>(peer.applied_index()) : 0);
   append_bulk(reply, "health");
-  append_bulk(reply, "online");
+  append_bulk(reply, store.is_online(member.id) ? "online" : "fail");
 }
 
 void cluster_shards(Store &store, std::string &reply) {
@@ -84,10 +90,17 @@ void cluster_shards(Store &store, std::string &reply) {
     append_bulk(reply, "nodes");
     const auto members = leader_first(store, *peer);
     append_array(reply, members.size());
-    for (const Member *member : members) {
-      shard_node(*member, member->id == peer->leader(), reply);
-    }
+    for (const Member *member : members) shard_node(store, *peer, *member, reply);
   }
+}
+
+// Of some Region; a store that has none yet knows only itself.
+bool is_member(const Store &store, uint64_t store_id) {
+  if (store_id == store.config().id) return true;
+  return std::any_of(store.peers().begin(), store.peers().end(), [&](const auto &item) {
+    const auto &voters = item.second->voters();
+    return std::find(voters.begin(), voters.end(), store_id) != voters.end();
+  });
 }
 
 // One line for each store:
@@ -107,24 +120,33 @@ std::string nodes_line(const Store &store, const Member &member) {
   const bool is_replica = slots.empty() && follows != 0;
   std::string line = node_name(member.id) + " " + member.client.text() + "@" +
                      std::to_string(member.peer.port) + " ";
+  const bool online = store.is_online(member.id);
   if (member.id == store.config().id) line.append("myself,");
-  line.append(is_replica ? "slave " + node_name(follows) : "master -");
-  return line.append(" 0 0 ").append(std::to_string(member.id)).append(" connected") + slots + "\n";
+  line.append(is_replica ? "slave" : "master").append(online ? " " : ",fail ");
+  line.append(is_replica ? node_name(follows) : "-");
+  line.append(" 0 0 ").append(std::to_string(member.id));
+  return line.append(online ? " connected" : " disconnected") + slots + "\n";
 }
 
 void cluster_nodes(Store &store, std::string &reply) {
   std::string text;
-  for (const Member &member : store.config().members) text.append(nodes_line(store, member));
+  for (const Member &member : store.config().members) {
+    if (is_member(store, member.id)) text.append(nodes_line(store, member));
+  }
   append_bulk(reply, text);
 }
 
 void cluster_info(Store &store, std::string &reply) {
   const bool ok = all_regions_led(store);
+  const auto &members = store.config().members;
+  const auto known = std::count_if(members.begin(), members.end(), [&](const Member &member) {
+    return is_member(store, member.id);
+  });
   std::string text = std::string("cluster_enabled:1\r\ncluster_state:") + (ok ? "ok" : "fail");
   for (const char *const name : {"cluster_slots_assigned", "cluster_slots_ok"}) {
     text.append("\r\n").append(name).append(":").append(std::to_string(slot_count));
   }
-  text.append("\r\ncluster_known_nodes:").append(std::to_string(store.config().members.size()));
+  text.append("\r\ncluster_known_nodes:").append(std::to_string(known));
   text.append("\r\ncluster_size:").append(std::to_string(store.peers().size())).append("\r\n");
   append_bulk(reply, text);
 }

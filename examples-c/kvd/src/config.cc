@@ -113,6 +113,10 @@ void add_options(CLI::App &app, Config &config, Words &words) {
                  "Largest message between stores: a snapshot must fit")
       ->check(CLI::Range(uint64_t{1}, (uint64_t{1} << 32) - 1));
   app.add_option("--max-clients", config.max_clients, "Connections of clients")->check(positive);
+  app.add_option("--max-client-bytes", config.max_client_bytes,
+                 "Memory for all clients' requests, replies and buffers; beyond, the client with the "
+                 "most is disconnected")
+      ->check(CLI::Range(uint64_t{1} << 20, uint64_t{1} << 50));
   app.add_option("--request-timeout-ms", config.request_timeout_ms,
                  "A request that is not decided by then is answered with an error")
       ->check(positive);

@@ -48,6 +48,7 @@ struct Config {
   uint64_t max_request_bytes = 32 << 20;
   uint64_t max_snapshot_bytes = 1 << 30;
   uint64_t max_clients = 10000;
+  uint64_t max_client_bytes = 1 << 30;
   uint32_t request_timeout_ms = 5000;
   LogLevel log_level = LogLevel::info;
 

@@ -111,6 +111,14 @@ void run_quit(LocalCommand &context, const Args &, std::string &reply) {
   append_simple(reply, "OK");
 }
 
-void run_ok(LocalCommand &, const Args &, std::string &reply) { append_simple(reply, "OK"); }
+void run_readonly(LocalCommand &context, const Args &, std::string &reply) {
+  context.client.reads_anywhere = true;
+  append_simple(reply, "OK");
+}
+
+void run_readwrite(LocalCommand &context, const Args &, std::string &reply) {
+  context.client.reads_anywhere = false;
+  append_simple(reply, "OK");
+}
 
 }  // namespace kvd

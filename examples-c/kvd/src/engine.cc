@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine.h"
 
+#include <fcntl.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/options.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cinttypes>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
 #include "bytes.h"
@@ -22,6 +27,7 @@ namespace {
 
 constexpr std::string_view identity_key = "i";
 constexpr std::string_view given_up_key = "x";
+constexpr size_t room_needed = 4 << 20;
 constexpr char known_store_kind = 'k';
 constexpr size_t slot_prefix_bytes = 3;  // 'd' and the slot
 
@@ -66,6 +72,26 @@ rocksdb::ColumnFamilyOptions family_options(const std::shared_ptr<rocksdb::Cache
   options.compression = rocksdb::kNoCompression;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return options;
+}
+
+// A database that finds no room when it opens does not say so in a way that helps.
+void require_room(const std::string &directory) {
+  const std::string path = directory + "/room";
+  const int file = open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  const std::string block(64 << 10, 'x');
+  bool written = file >= 0;
+  for (size_t size = 0; written && size < room_needed; size += block.size()) {
+    written = write(file, block.data(), block.size()) == static_cast<ssize_t>(block.size());
+  }
+  written = written && fsync(file) == 0;
+  const int problem = errno;
+  if (file >= 0) close(file);
+  std::error_code ignored;
+  std::filesystem::remove(path, ignored);
+  if (!written) {
+    fatal("there is no room in the data directory %s (%zu bytes are needed to start): %s",
+          directory.c_str(), room_needed, strerror(problem));
+  }
 }
 
 // An empty directory is where a cluster begins, and what is left of a store that lost its data.
@@ -121,6 +147,7 @@ std::unique_ptr<Engine> Engine::open(const std::string &directory, const std::st
   if (problem) {
     fatal("cannot make the data directory %s: %s", directory.c_str(), problem.message().c_str());
   }
+  require_room(directory);
   if (!std::filesystem::exists(directory + "/CURRENT")) refuse_to_begin(directory, may_begin);
   const auto cache = rocksdb::NewLRUCache(256 << 20);
   rocksdb::ColumnFamilyOptions data_options = family_options(cache);
@@ -276,16 +303,20 @@ std::unique_ptr<rocksdb::Iterator> Engine::scan(rocksdb::ColumnFamilyHandle *fam
   return iterator;
 }
 
-std::unique_ptr<rocksdb::Iterator> Engine::scan_slots() {
-  rocksdb::ReadOptions options;
-  options.prefix_same_as_start = true;
-  return std::unique_ptr<rocksdb::Iterator>(db_->NewIterator(options, data_));
-}
-
 uint64_t Engine::estimated_keys() {
   uint64_t keys = 0;
   db_->GetIntProperty(data_, rocksdb::DB::Properties::kEstimateNumKeys, &keys);
   return keys;
+}
+
+uint64_t Engine::estimated_bytes() {
+  std::map<std::string, std::string> properties;
+  db_->GetMapProperty(data_, rocksdb::DB::Properties::kAggregatedTableProperties, &properties);
+  uint64_t bytes = 0;
+  for (const char *const name : {"raw_key_size", "raw_value_size"}) {
+    bytes += std::strtoull(properties[name].c_str(), nullptr, 10);
+  }
+  return bytes;
 }
 
 }  // namespace kvd

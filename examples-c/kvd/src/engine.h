@@ -101,12 +101,10 @@ class Engine {
                                           const rocksdb::Slice &from, const rocksdb::Slice &to,
                                           const rocksdb::Snapshot *at = nullptr);
 
-  // An iterator over `data` that is good for the keys of one slot at a time: it ends with the slot
-  // that it was sought to.
-  std::unique_ptr<rocksdb::Iterator> scan_slots();
-
   // RocksDB's estimate of the number of keys.
   uint64_t estimated_keys();
+  // About the bytes of keys and values in `data`'s files, old versions included. Reads files.
+  uint64_t estimated_bytes();
 
  private:
   Engine() = default;

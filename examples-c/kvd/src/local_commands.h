@@ -16,6 +16,7 @@ struct ClientInfo {
   uint64_t id = 0;
   std::string name;
   bool quits = false;  // close when the replies are sent
+  bool reads_anywhere = false;  // READONLY: a follower may answer reads
 };
 
 struct LocalCommand {
@@ -30,7 +31,8 @@ void run_hello(LocalCommand &context, const Args &args, std::string &reply);
 void run_client(LocalCommand &context, const Args &args, std::string &reply);
 void run_select(LocalCommand &context, const Args &args, std::string &reply);
 void run_quit(LocalCommand &context, const Args &args, std::string &reply);
-void run_ok(LocalCommand &context, const Args &args, std::string &reply);
+void run_readonly(LocalCommand &context, const Args &args, std::string &reply);
+void run_readwrite(LocalCommand &context, const Args &args, std::string &reply);
 // server_commands.cc:
 void run_command(LocalCommand &context, const Args &args, std::string &reply);
 void run_config(LocalCommand &context, const Args &args, std::string &reply);

@@ -11,6 +11,8 @@ int main(int argc, char **argv) {
   const auto config = kvd::parse_command_line(argc, argv, exit_code);
   if (!config) return exit_code;
   std::signal(SIGPIPE, SIG_IGN);
+  // A file at its limit is an error of write() then, and is reported as such.
+  std::signal(SIGXFSZ, SIG_IGN);
   kvd::log_init(config->log_level, config->id);
   try {
     kvd::Store store(*config);

@@ -142,9 +142,16 @@ bool kvd_sends(int32_t type) {
     case RAFT_MESSAGE_HEARTBEAT_REPLY:
     case RAFT_MESSAGE_TIMEOUT_NOW:
     case RAFT_MESSAGE_PRE_VOTE:
-    case RAFT_MESSAGE_PRE_VOTE_REPLY: return true;
+    case RAFT_MESSAGE_PRE_VOTE_REPLY:
+    case RAFT_MESSAGE_READ_INDEX:
+    case RAFT_MESSAGE_READ_INDEX_REPLY: return true;
     default: return false;
   }
+}
+
+// A follower asks its leader for the index of its reads, which is independent of terms.
+bool is_about_reads(const MessageFields &fields) {
+  return fields.type == RAFT_MESSAGE_READ_INDEX || fields.type == RAFT_MESSAGE_READ_INDEX_REPLY;
 }
 
 std::string check_numbers(const MessageFields &fields, const MessageRules &rules) {
@@ -154,7 +161,7 @@ std::string check_numbers(const MessageFields &fields, const MessageRules &rules
   }
   if (fields.to != rules.to) return "it is for store " + std::to_string(fields.to);
   if (!kvd_sends(fields.type)) return "stores do not send type " + std::to_string(fields.type);
-  if (fields.term == 0) return "it has no term";
+  if (fields.term == 0 && !is_about_reads(fields)) return "it has no term";
   if (fields.term > rules.term && fields.term - rules.term > max_term_lead) {
     return "its term " + std::to_string(fields.term) + " is absurd";
   }
@@ -170,7 +177,7 @@ std::string check_message(std::string_view message, const MessageRules &rules,
   fields = {};
   std::string entries_problem;
   std::string_view snapshot;
-  bool has_entries = false;
+  size_t entries = 0;
   std::string problem = for_each_field(message, 7, [&](const Field &field) {
     switch (field.number) {
       case 1: fields.type = static_cast<int32_t>(std::min<uint64_t>(field.value, 1000)); break;
@@ -180,7 +187,7 @@ std::string check_message(std::string_view message, const MessageRules &rules,
       case 5: fields.log_term = field.value; break;
       case 6: fields.index = field.value; break;
       case 7:
-        has_entries = true;
+        ++entries;
         if (entries_problem.empty()) entries_problem = check_entry(field.bytes);
         break;
       case 8: fields.commit = field.value; break;
@@ -192,9 +199,11 @@ std::string check_message(std::string_view message, const MessageRules &rules,
     return std::string();
   });
   if (problem.empty()) problem = check_numbers(fields, rules);
-  if (problem.empty()) problem = entries_problem;
   if (!problem.empty()) return problem;
-  if (has_entries && fields.type != RAFT_MESSAGE_APPEND) return "entries where there are none";
+  // There the entry is the read's context.
+  if (is_about_reads(fields)) return entries == 1 ? "" : "a read without its context";
+  if (!entries_problem.empty()) return entries_problem;
+  if (entries > 0 && fields.type != RAFT_MESSAGE_APPEND) return "entries where there are none";
   if (fields.type == RAFT_MESSAGE_SNAPSHOT) return check_snapshot(snapshot, rules, fields.term);
   return "";
 }

@@ -13,6 +13,7 @@
 #include "read_command.h"
 #include "resp.h"
 #include "state_machine.h"
+#include "write_command.h"
 
 namespace kvd {
 namespace {
@@ -28,6 +29,7 @@ void reply_error(const std::vector<Waiter> &waiters, std::string_view error) {
 constexpr size_t max_recent_bytes = 32 << 20;
 // Beyond this many bytes that wait for a majority, writes are refused.
 constexpr uint64_t max_uncommitted_bytes = 256 << 20;
+constexpr uint64_t max_applied_bytes = 8 << 20;
 
 raft_config node_config(const Config &config, uint64_t applied) {
   raft_config node{};
@@ -43,6 +45,8 @@ raft_config node_config(const Config &config, uint64_t applied) {
   // Clients are sent to the leader; a forwarded proposal could not be matched to its answer.
   node.forward_proposals = false;
   node.max_uncommitted_bytes = max_uncommitted_bytes;
+  // What is applied in a turn of the loop.
+  node.max_committed_bytes_per_ready = max_applied_bytes;
   return node;
 }
 
@@ -148,6 +152,14 @@ void Peer::propose_collected() {
     payloads.push_back(raft_view(bytes.substr(entry.begin, entry.end - entry.begin)));
   }
   raft_entry_id first{};
+  // What some member cannot read must not be in the log: it would end there, at every start.
+  if (is_leader() && parts_.registry.entry_version_of(voters_) < write_entry_version) {
+    for (const ProposalBatch::Entry &entry : collected_writes_.entries()) {
+      reply_error(entry.waiters, "TRYAGAIN a member cannot read what this store would write");
+    }
+    collected_writes_.clear();
+    return;
+  }
   const raft_status status = raft_propose_batch(node_, payloads.data(), payloads.size(), &first);
   if (status == RAFT_OK) {
     const auto deadline =
@@ -158,24 +170,53 @@ void Peer::propose_collected() {
     }
   } else {
     require(status == RAFT_ERR_PROPOSAL_DROPPED ? RAFT_OK : status, "cannot propose");
-    const std::string error = is_leader() ? "TRYAGAIN the write was not taken: " + last_error()
-                                          : redirect_error(region_.slots.first);
+    const std::string error =
+        is_leader() ? "TRYAGAIN the write was not taken: " + last_error() : "";
     for (const ProposalBatch::Entry &entry : collected_writes_.entries()) {
-      reply_error(entry.waiters, error);
+      error.empty() ? redirect(entry.waiters) : reply_error(entry.waiters, error);
     }
   }
   collected_writes_.clear();
 }
 
 void Peer::ask_for_collected_reads() {
-  const auto deadline = Clock::now() + std::chrono::milliseconds(parts_.config.request_timeout_ms);
-  const uint64_t ticket = reads_.submit(deadline);
+  const auto now = Clock::now();
+  const uint64_t ticket =
+      reads_.submit(now, now + std::chrono::milliseconds(parts_.config.request_timeout_ms));
   std::string context;
   put_big_endian(context, ticket);
   const raft_status status = raft_read_index(node_, raft_view(context));
   if (status == RAFT_OK) return;
   KVD_LOG(debug, "region %" PRIu64 ": read refused: %s", region_.id, raft_status_message(status));
-  refuse_reads(reads_.withdraw(), redirect_error(region_.slots.first));
+  redirect(reads_.withdraw());
+}
+
+// The question of a follower, or its answer, may be lost; the leader may have changed.
+void Peer::ask_again_for_reads() {
+  const auto now = Clock::now();
+  const auto patience =
+      std::chrono::milliseconds(uint64_t{4} * parts_.config.tick_ms * parts_.config.heartbeat_ticks);
+  for (const uint64_t ticket : reads_.ask_again(now - patience, now)) {
+    std::string context;
+    put_big_endian(context, ticket);
+    const raft_status status = raft_read_index(node_, raft_view(context));
+    if (status != RAFT_ERR_NO_LEADER) require(status, "cannot ask for a read");
+  }
+}
+
+void Peer::redirect(const std::vector<Waiter> &waiters) {
+  std::string encoded;
+  for (const Waiter &waiter : waiters) {
+    encoded.clear();
+    append_error(encoded, redirect_error(waiter.slot));
+    waiter.reply(encoded);
+  }
+}
+
+void Peer::redirect(const ReadQueue::Batch &batch) {
+  std::vector<Waiter> waiters;
+  for (const ReadQueue::Read &read : batch.reads) waiters.push_back(read.waiter);
+  redirect(waiters);
 }
 
 void Peer::refuse_reads(const ReadQueue::Batch &batch, const std::string &error) {
@@ -225,6 +266,7 @@ void Peer::finish() {
   send(*ready_, true);
   require(raft_advance(node_, ready_), "cannot hand work back");
   ready_ = nullptr;
+  for (const auto &action : std::exchange(after_storing_, {})) action();
   serve_reads();
   checkpoint_if_due();
 }
@@ -249,9 +291,7 @@ void Peer::note_state(const raft_ready_view &ready) {
   }
   if (!led || is_leader()) return;
   // Reads can be asked again elsewhere. Writes stay: they may yet be committed.
-  for (const ReadQueue::Batch &batch : reads_.take_unconfirmed()) {
-    refuse_reads(batch, redirect_error(region_.slots.first));
-  }
+  for (const ReadQueue::Batch &batch : reads_.take_unconfirmed()) redirect(batch);
 }
 
 void Peer::send(const raft_ready_view &ready, bool after_write) {
@@ -364,6 +404,7 @@ void Peer::serve_reads() {
 }
 
 void Peer::serve_held_reads() {
+  has_held_work_ = false;
   for (ReadQueue::Batch &batch : std::exchange(held_reads_, {})) serve(std::move(batch));
 }
 
@@ -373,18 +414,19 @@ void Peer::serve(ReadQueue::Batch batch) {
   for (ReadQueue::Read &read : batch.reads) {
     const std::string_view encoded =
         std::string_view(batch.bytes).substr(read.begin, read.end - read.begin);
-    const bool is_long = is_long_read(encoded);
-    // While a Ready is being stored, what is applied may not go to the database yet.
-    if (!read.waiter.sink->takes_replies() || (is_long && ready_ != nullptr)) {
+    const auto &sink = read.waiter.sink;
+    if (sink->takes_replies() && sink->had_its_turn()) has_held_work_ = true;
+    if (!sink->takes_replies() || sink->had_its_turn()) {
       held.push_back(std::move(read));
       continue;
     }
-    if (is_long) {
-      serve_in_background(std::string(encoded), std::move(read.waiter));
+    reply.clear();
+    if (is_long_read(encoded) || !execute_short_read(encoded, keys_, reply)) {
+      sink->note_work({1, 0});
+      serve_beside(std::string(encoded), read.waiter);
       continue;
     }
-    reply.clear();
-    execute_short_read(encoded, keys_, reply);
+    sink->note_work({keys_of_read(encoded), reply.size()});
     read.waiter.reply(reply);
   }
   if (held.empty()) return;
@@ -392,22 +434,36 @@ void Peer::serve(ReadQueue::Batch batch) {
   held_reads_.push_back(std::move(batch));
 }
 
-void Peer::serve_in_background(std::string encoded, Waiter waiter) {
-  const auto read = [&engine = parts_.engine, slots = region_.slots, encoded = std::move(encoded)] {
-    std::string result;
-    execute_long_read(encoded, engine, slots, result);
-    return result;
-  };
-  const auto answer = [waiter = std::move(waiter)](const std::string &result) {
-    waiter.reply(result);
-  };
-  checkpoints_.show(storage_.apply_state(),
-                    [this, read, answer] { parts_.background.run(read, answer); });
+// While a Ready is being stored, what is applied may not go to the database yet: then the read waits.
+void Peer::serve_beside(std::string encoded, const Waiter &waiter) {
+  parts_.long_reads.add(waiter.sink, [this, encoded = std::move(encoded),
+                                      waiter](LongReads::Done done) {
+    const auto cursor = cursor_of_scan(encoded);
+    const auto read = [&engine = parts_.engine, slots = region_.slots, encoded,
+                       begin = cursor ? scan_cursors_.begin_of(*cursor) : ""] {
+      return execute_long_read(encoded, engine, slots, begin);
+    };
+    const auto answer = [this, waiter, is_scan = cursor.has_value(),
+                         done = std::move(done)](const LongReadResult &result) {
+      waiter.reply(is_scan ? scan_reply(scan_cursors_.behind(result.last_data_key), result.reply)
+                           : result.reply);
+      done();
+    };
+    after_storing([this, read, answer] {
+      checkpoints_.show(storage_.apply_state(),
+                        [this, read, answer] { parts_.background.run(read, answer); });
+    });
+  });
+}
+
+void Peer::after_storing(std::function<void()> action) {
+  ready_ == nullptr ? action() : after_storing_.push_back(std::move(action));
 }
 
 void Peer::tick() {
   require(raft_tick(node_), "cannot tick");
   if (is_leader()) hand_over_if_slow();
+  ask_again_for_reads();
 }
 
 void Peer::hand_over_if_slow() {
@@ -444,6 +500,7 @@ bool Peer::hand_over() {
 void Peer::expire() {
   const auto now = Clock::now();
   snapshots_.expire(now);
+  watch_size(now);
   reply_error(pending_writes_.expired(now), unknown_error);
   for (const ReadQueue::Batch &batch : reads_.take_expired(now)) {
     refuse_reads(batch, "TRYAGAIN the read was not confirmed in time");
@@ -498,9 +555,47 @@ void Peer::report_unreachable(uint64_t store_id) {
   require(raft_report_unreachable(node_, store_id), "cannot report an unreachable store");
 }
 
+// A snapshot that has become too large is noticed when a store needs it, which is late.
+void Peer::watch_size(Clock::time_point now) {
+  if (now - size_watched_ < std::chrono::minutes(1)) return;
+  size_watched_ = now;
+  parts_.background.run([&engine = parts_.engine] { return engine.estimated_bytes(); },
+                        [this](uint64_t bytes) {
+                          estimated_bytes_ = bytes;
+                          const uint64_t limit = snapshots_.max_bytes();
+                          if (bytes < limit / 5 * 4 || !size_log_.passes()) return;
+                          KVD_LOG(warn,
+                                  "region %" PRIu64 " has about %" PRIu64
+                                  " bytes: beyond %" PRIu64
+                                  " (--max-snapshot-bytes) no store can be brought up to date",
+                                  region_.id, bytes, limit);
+                        });
+}
+
+void Peer::report_snapshot_too_large(uint64_t store_id, uint64_t limit) {
+  KVD_LOG(error,
+          "region %" PRIu64 ": store %" PRIu64 " takes no message of more than %" PRIu64
+          " bytes, and the snapshot that it needs is larger (its --max-snapshot-bytes)",
+          region_.id, store_id, limit);
+  snapshot_refused_by_ = store_id;
+  snapshots_.back_off(Clock::now());
+  require(raft_report_snapshot(node_, store_id, false), "cannot report a snapshot");
+}
+
+bool Peer::is_active(uint64_t store_id) const {
+  std::array<raft_progress, 64> members{};
+  size_t count = 0;
+  if (raft_node_progress(node_, members.data(), members.size(), &count) != RAFT_OK) return true;
+  return std::any_of(members.begin(), members.begin() + static_cast<ptrdiff_t>(count),
+                     [&](const raft_progress &one) { return one.id == store_id && one.is_active; });
+}
+
 void Peer::report_snapshot(uint64_t store_id, bool delivered) {
-  KVD_LOG(info, "region %" PRIu64 ": snapshot to store %" PRIu64 " %s", region_.id, store_id,
-          delivered ? "sent" : "lost");
+  if (delivered) snapshot_refused_by_ = 0;
+  if (snapshot_log_.passes()) {
+    KVD_LOG(info, "region %" PRIu64 ": snapshot to store %" PRIu64 " %s%s", region_.id, store_id,
+            delivered ? "sent" : "lost", snapshot_log_.suffix());
+  }
   require(raft_report_snapshot(node_, store_id, delivered), "cannot report a snapshot");
 }
 

@@ -5,6 +5,7 @@
 
 #include <raftcore.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,11 +15,14 @@
 #include "disk_watch.h"
 #include "key_space.h"
 #include "log_limit.h"
+#include "long_reads.h"
 #include "loss_claims.h"
 #include "proposals.h"
 #include "raft_storage.h"
 #include "read_queue.h"
 #include "region.h"
+#include "registry.h"
+#include "scan_cursors.h"
 #include "snapshot.h"
 #include "storage_thread.h"
 #include "transport.h"
@@ -33,6 +37,8 @@ struct StoreParts {
   Transport &transport;
   Background &background;
   Background &checkpoints;
+  LongReads &long_reads;
+  const Registry &registry;
   // The directory is of a version that kept no witness: there may be none yet.
   bool witness_may_lack = false;
 };
@@ -74,6 +80,8 @@ class Peer {
 
   // Serves reads that are due and had to wait for clients that are slow to take replies.
   void serve_held_reads();
+  // Whether there are reads that only wait for their clients' next turn.
+  bool has_held_work() const { return has_held_work_; }
 
   void tick();
   // Answers requests that have waited too long.
@@ -82,6 +90,10 @@ class Peer {
   bool step(const MessageOrigin &from, std::string_view message);
   void report_unreachable(uint64_t store_id);
   void report_snapshot(uint64_t store_id, bool delivered);
+  void report_snapshot_too_large(uint64_t store_id, uint64_t limit);
+  // Whether a leader has heard from the member lately.
+  bool is_active(uint64_t store_id) const;
+  uint64_t applied_index() const { return storage_.applied_index(); }
   // The error reply, or "".
   std::string transfer_leader(uint64_t to);
 
@@ -102,6 +114,11 @@ class Peer {
   void propose_collected();
   void ask_for_collected_reads();
   void refuse_reads(const ReadQueue::Batch &batch, const std::string &error);
+  // To the leader, by the slot of each request.
+  void redirect(const std::vector<Waiter> &waiters);
+  void redirect(const ReadQueue::Batch &batch);
+  void ask_again_for_reads();
+  void watch_size(Clock::time_point now);
   void note_state(const raft_ready_view &ready);
   void send(const raft_ready_view &ready, bool after_write);
   void install(const raft_snapshot &snapshot, rocksdb::WriteBatch &batch);
@@ -113,7 +130,9 @@ class Peer {
   void checkpoint_if_due();
   void serve_reads();
   void serve(ReadQueue::Batch batch);
-  void serve_in_background(std::string encoded, Waiter waiter);
+  void serve_beside(std::string encoded, const Waiter &waiter);
+  // Calls it when no Ready is being stored: at once, or in finish().
+  void after_storing(std::function<void()> action);
   void complain();
   void check_witness();
   void note_voters();
@@ -147,6 +166,14 @@ class Peer {
   PendingWrites pending_writes_;
   ReadQueue reads_;
   std::vector<ReadQueue::Batch> held_reads_;
+  bool has_held_work_ = false;
+  std::vector<std::function<void()>> after_storing_;
+  ScanCursors scan_cursors_;
+  uint64_t snapshot_refused_by_ = 0;  // the store that takes none of that size
+  uint64_t estimated_bytes_ = 0;      // of keys and values
+  Clock::time_point size_watched_;
+  LogLimit size_log_{std::chrono::minutes(10)};
+  LogLimit snapshot_log_;
   LogLimit bad_message_log_;
   LogLimit complaint_log_;
 };

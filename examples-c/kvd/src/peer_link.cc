@@ -193,6 +193,15 @@ void PeerLink::send(uint64_t region_id, bool carries_snapshot, std::string_view 
     }
     return;
   }
+  if (message.size() > connection_->max_message_bytes) {
+    if (carries_snapshot) {
+      events_.on_snapshot_too_large(region_id, member_.id, connection_->max_message_bytes);
+    } else {
+      complain("it takes no message of " + std::to_string(message.size()) + " bytes", true);
+      events_.on_unreachable(region_id, member_.id);
+    }
+    return;
+  }
   StreamWriter<PeerSocket> &writer = connection_->writer;
   append_frame(writer.buffer(), region_id, message);
   if (carries_snapshot) {

@@ -15,9 +15,14 @@ namespace {
 void put_op(std::string &out, ReadOp op) { out.push_back(static_cast<char>(op)); }
 
 // A reply that is larger is refused: a short request can ask for very much.
-constexpr size_t max_reply_bytes = 256 << 20;
-// Reads of more keys are not for the loop.
+constexpr size_t max_reply_bytes = 64 << 20;
+// Reads of more keys, or of more bytes, are not for the loop.
 constexpr uint64_t many_keys = 256;
+constexpr size_t many_bytes = 1 << 20;
+// One SCAN goes through no more, whatever its COUNT.
+constexpr uint64_t max_scanned_keys = 16384;
+constexpr size_t max_scanned_bytes = 1 << 20;
+constexpr size_t no_limit = SIZE_MAX;
 
 void append_value(std::string &reply, const std::optional<std::string_view> &value) {
   if (value) {
@@ -49,30 +54,56 @@ void for_each_key(Engine &engine, SlotRange slots, const Visit &visit) {
   require(*iterator);
 }
 
-void append_list(std::string &reply, const std::vector<std::string> &list) {
-  append_array(reply, list.size());
-  for (const std::string &item : list) {
-    append_bulk(reply, item);
-    if (reply.size() > max_reply_bytes) return refuse_reply(reply);
+// A list whose length is known at its end.
+class ReplyList {
+ public:
+  void append(std::string_view item) {
+    ++size_;
+    if (items_.size() <= max_reply_bytes) append_bulk(items_, item);
   }
-}
+  size_t bytes() const { return items_.size(); }
 
-void read_mget(ByteReader &fields, KeyReader &keys, std::string &reply) {
+  void append_to(std::string &reply) const {
+    if (items_.size() > max_reply_bytes) return refuse_reply(reply);
+    append_array(reply, size_);
+    reply.append(items_);
+  }
+
+ private:
+  size_t size_ = 0;
+  std::string items_;
+};
+
+// These two look at values of `max_bytes` at most; false if there are more.
+bool read_mget(ByteReader &fields, KeyReader &keys, size_t max_bytes, std::string &reply) {
   const uint64_t count = fields.varint().value();
-  append_array(reply, count);
+  std::string values;
+  append_array(values, count);
   for (uint64_t i = 0; i < count; ++i) {
-    append_value(reply, keys.get(fields.string().value()));
-    if (reply.size() > max_reply_bytes) return refuse_reply(reply);
+    append_value(values, keys.get(fields.string().value()));
+    if (count > 1 && values.size() > max_bytes) return false;
+    if (values.size() > max_reply_bytes) {
+      refuse_reply(values);
+      break;
+    }
   }
+  reply.append(values);
+  return true;
 }
 
-void read_exists(ByteReader &fields, KeyReader &keys, std::string &reply) {
+bool read_exists(ByteReader &fields, KeyReader &keys, size_t max_bytes, std::string &reply) {
   const uint64_t count = fields.varint().value();
   int64_t found = 0;
+  size_t bytes = 0;
   for (uint64_t i = 0; i < count; ++i) {
-    if (keys.contains(fields.string().value())) ++found;
+    const auto value = keys.get(fields.string().value());
+    if (!value) continue;
+    ++found;
+    bytes += value->size();
+    if (count > 1 && bytes > max_bytes) return false;
   }
   append_integer(reply, found);
+  return true;
 }
 
 void read_strlen(ByteReader &fields, KeyReader &keys, std::string &reply) {
@@ -88,36 +119,52 @@ void read_dbsize(Engine &engine, SlotRange slots, std::string &reply) {
 
 void read_keys(ByteReader &fields, Engine &engine, SlotRange slots, std::string &reply) {
   const std::string_view pattern = fields.string().value();
-  std::vector<std::string> found;
+  ReplyList found;
   for_each_key(engine, slots, [&](std::string_view key) {
-    if (glob_match(pattern, key)) found.emplace_back(key);
+    if (glob_match(pattern, key)) found.append(key);
   });
-  append_list(reply, found);
+  found.append_to(reply);
 }
 
-void read_scan(ByteReader &fields, Engine &engine, SlotRange slots, std::string &reply) {
-  const uint64_t cursor = std::max<uint64_t>(fields.varint().value(), slots.first);
-  const uint64_t count = fields.varint().value();
+void read_scan(ByteReader &fields, Engine &engine, SlotRange slots, const std::string &begin,
+               LongReadResult &result) {
+  fields.varint();  // the cursor, which `begin` stands for
+  const uint64_t count = std::min(fields.varint().value(), max_scanned_keys);
   const bool strings_wanted = fields.byte().value() != 0;
   const bool has_pattern = fields.byte().value() != 0;
   const std::string_view pattern = fields.string().value();
-  std::vector<std::string> found;
+  ReplyList found;
+  size_t bytes = 0;
   uint64_t seen = 0;
-  uint64_t slot = cursor;
-  const auto iterator = engine.scan_slots();
-  for (; slot <= slots.last && seen < count; ++slot) {
-    for (iterator->Seek(data_key_bound(static_cast<uint32_t>(slot))); iterator->Valid();
-         iterator->Next(), ++seen) {
-      const std::string_view key = user_key_of(view_of(iterator->key()));
-      const bool matches = !has_pattern || glob_match(pattern, key);
-      if (strings_wanted && matches) found.emplace_back(key);
-    }
-    require(*iterator);
+  const std::string from = std::max(begin, data_key_bound(slots.first));
+  const std::string to = data_key_bound(slots.last + 1u);
+  const rocksdb::Slice end(to);
+  const auto iterator = engine.scan(engine.data(), from, end);
+  for (; iterator->Valid() && seen < count && bytes < max_scanned_bytes; iterator->Next()) {
+    const std::string_view key = user_key_of(view_of(iterator->key()));
+    ++seen;
+    bytes += key.size();
+    result.last_data_key = view_of(iterator->key());
+    if (strings_wanted && (!has_pattern || glob_match(pattern, key))) found.append(key);
   }
-  const uint64_t next_cursor = slot > slots.last ? 0 : slot;
-  append_array(reply, 2);
-  append_bulk(reply, std::to_string(next_cursor));
-  append_list(reply, found);
+  require(*iterator);
+  if (!iterator->Valid()) result.last_data_key.clear();
+  found.append_to(result.reply);
+}
+
+bool execute(std::string_view encoded, KeyReader &keys, size_t max_bytes, std::string &reply) {
+  ByteReader fields(encoded);
+  // What is decoded here was encoded by this process: a missing field is a bug, and value() throws.
+  switch (static_cast<ReadOp>(fields.byte().value())) {
+    case ReadOp::get: append_value(reply, keys.get(fields.string().value())); return true;
+    case ReadOp::mget: return read_mget(fields, keys, max_bytes, reply);
+    case ReadOp::exists: return read_exists(fields, keys, max_bytes, reply);
+    case ReadOp::strlen: read_strlen(fields, keys, reply); return true;
+    case ReadOp::dbsize:
+    case ReadOp::keys:
+    case ReadOp::scan: break;
+  }
+  fatal("a read of many keys came to the loop");
 }
 
 }  // namespace
@@ -163,33 +210,46 @@ bool is_long_read(std::string_view encoded) {
   return false;
 }
 
-void execute_short_read(std::string_view encoded, KeyReader &keys, std::string &reply) {
-  ByteReader fields(encoded);
-  // What is decoded here was encoded by this process: a missing field is a bug, and value() throws.
-  switch (static_cast<ReadOp>(fields.byte().value())) {
-    case ReadOp::get: return append_value(reply, keys.get(fields.string().value()));
-    case ReadOp::mget: return read_mget(fields, keys, reply);
-    case ReadOp::exists: return read_exists(fields, keys, reply);
-    case ReadOp::strlen: return read_strlen(fields, keys, reply);
-    case ReadOp::dbsize:
-    case ReadOp::keys:
-    case ReadOp::scan: break;
-  }
-  fatal("a read of many keys came to the loop");
+bool execute_short_read(std::string_view encoded, KeyReader &keys, std::string &reply) {
+  return execute(encoded, keys, many_bytes, reply);
 }
 
-void execute_long_read(std::string_view encoded, Engine &engine, SlotRange slots,
-                       std::string &reply) {
+size_t keys_of_read(std::string_view encoded) {
   ByteReader fields(encoded);
   switch (static_cast<ReadOp>(fields.byte().value())) {
-    case ReadOp::dbsize: return read_dbsize(engine, slots, reply);
-    case ReadOp::keys: return read_keys(fields, engine, slots, reply);
-    case ReadOp::scan: return read_scan(fields, engine, slots, reply);
+    case ReadOp::mget:
+    case ReadOp::exists: return fields.varint().value();
+    default: return 1;
+  }
+}
+
+std::optional<uint64_t> cursor_of_scan(std::string_view encoded) {
+  ByteReader fields(encoded);
+  if (static_cast<ReadOp>(fields.byte().value()) != ReadOp::scan) return std::nullopt;
+  return fields.varint();
+}
+
+LongReadResult execute_long_read(std::string_view encoded, Engine &engine, SlotRange slots,
+                                 const std::string &scan_begin) {
+  LongReadResult result;
+  ByteReader fields(encoded);
+  switch (static_cast<ReadOp>(fields.byte().value())) {
+    case ReadOp::dbsize: read_dbsize(engine, slots, result.reply); return result;
+    case ReadOp::keys: read_keys(fields, engine, slots, result.reply); return result;
+    case ReadOp::scan: read_scan(fields, engine, slots, scan_begin, result); return result;
     default: break;
   }
   // Several keys are read as of one moment: more is stored meanwhile.
   StoredKeys keys(engine);
-  execute_short_read(encoded, keys, reply);
+  execute(encoded, keys, no_limit, result.reply);
+  return result;
+}
+
+std::string scan_reply(uint64_t next_cursor, std::string_view keys) {
+  std::string reply;
+  append_array(reply, 2);
+  append_bulk(reply, std::to_string(next_cursor));
+  return reply.append(keys);
 }
 
 }  // namespace kvd

@@ -21,9 +21,7 @@ void encode_read_pattern(std::string &out, std::string_view pattern);  // keys
 void encode_read_dbsize(std::string &out);
 
 struct ScanRequest {
-  // Where to go on: the first slot to look at. A call answers whole slots, so that a key that is
-  // there from the first call to the last is answered whatever else changes meanwhile.
-  uint64_t cursor = 0;
+  uint64_t cursor = 0;  // scan_cursors.h
   uint64_t count = 10;
   std::optional<std::string_view> pattern;
   bool strings_wanted = true;  // false: SCAN ... TYPE with another type, and all values are strings
@@ -33,12 +31,27 @@ void encode_read_scan(std::string &out, const ScanRequest &request);
 // Whether the read goes through many keys: then it belongs on another thread than the loop's.
 bool is_long_read(std::string_view encoded);
 
-// Executes a read that is not long, and appends its reply.
-void execute_short_read(std::string_view encoded, KeyReader &keys, std::string &reply);
+// Executes a read that is not long, and appends its reply. False, and nothing is appended, if it turns
+// out to be long by the size of its values.
+bool execute_short_read(std::string_view encoded, KeyReader &keys, std::string &reply);
 
-// Executes a long read on what the database has of the Region's slots, and appends its reply. Any
-// thread may.
-void execute_long_read(std::string_view encoded, Engine &engine, SlotRange slots,
-                       std::string &reply);
+// How many keys a read that is not long looks at.
+size_t keys_of_read(std::string_view encoded);
+
+struct LongReadResult {
+  std::string reply;  // of SCAN: the keys, without the cursor
+  std::string last_data_key;  // SCAN: the scan goes on behind it; empty: it is at its end
+};
+
+// The cursor of a SCAN; nullopt for any other read.
+std::optional<uint64_t> cursor_of_scan(std::string_view encoded);
+
+// Executes a long read on what the database has of the Region's slots; a SCAN begins at the data key
+// `scan_begin`. Any thread may.
+LongReadResult execute_long_read(std::string_view encoded, Engine &engine, SlotRange slots,
+                                 const std::string &scan_begin);
+
+// The reply to a SCAN.
+std::string scan_reply(uint64_t next_cursor, std::string_view keys);
 
 }  // namespace kvd

@@ -31,11 +31,23 @@ void ReadQueue::commit(Waiter waiter) {
 
 void ReadQueue::cancel() { collecting_.bytes.resize(mark_); }
 
-uint64_t ReadQueue::submit(Clock::time_point deadline) {
+uint64_t ReadQueue::submit(Clock::time_point now, Clock::time_point deadline) {
+  collecting_.asked = now;
   collecting_.ticket = ++last_ticket_;
   collecting_.deadline = deadline;
   waiting_.push_back(std::exchange(collecting_, Batch()));
   return last_ticket_;
+}
+
+std::vector<uint64_t> ReadQueue::ask_again(Clock::time_point before, Clock::time_point now) {
+  std::vector<uint64_t> tickets;
+  for (Batch &batch : waiting_) {
+    if (batch.index != 0 || batch.asked > before) continue;
+    batch.asked = now;
+    batch.ticket = ++last_ticket_;
+    tickets.push_back(batch.ticket);
+  }
+  return tickets;
 }
 
 ReadQueue::Batch ReadQueue::withdraw() {

@@ -22,6 +22,7 @@ class ReadQueue {
 
   struct Batch {
     uint64_t ticket = 0;
+    Clock::time_point asked;
     uint64_t index = 0;  // serve when this is applied; 0: not confirmed yet
     Clock::time_point deadline;
     std::string bytes;
@@ -35,7 +36,12 @@ class ReadQueue {
 
   bool has_collected() const { return !collecting_.reads.empty(); }
   // Closes the turn's batch; returns the ticket to ask Raft with.
-  uint64_t submit(Clock::time_point deadline);
+  uint64_t submit(Clock::time_point now, Clock::time_point deadline);
+  // Bytes that were collected for this turn.
+  size_t collected_bytes() const { return collecting_.bytes.size(); }
+  // New tickets for the batches that were asked for before `before` and are not confirmed: a question
+  // or its answer may be lost.
+  std::vector<uint64_t> ask_again(Clock::time_point before, Clock::time_point now);
   // Takes back the batch that was submitted last, which Raft refused.
   Batch withdraw();
 

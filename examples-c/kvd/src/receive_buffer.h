@@ -17,6 +17,7 @@ class ReceiveBuffer {
  public:
   std::string_view view() const { return {bytes_.get() + begin_, end_ - begin_}; }
   bool empty() const { return begin_ == end_; }
+  size_t capacity() const { return capacity_; }
 
   // Room for at least `size` more bytes. Views become invalid.
   asio::mutable_buffer prepare(size_t size) {

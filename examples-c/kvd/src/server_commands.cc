@@ -7,6 +7,7 @@
 
 #include "glob.h"
 #include "local_commands.h"
+#include "random_bytes.h"
 #include "resp.h"
 #include "store.h"
 #include "version.h"
@@ -80,11 +81,20 @@ void info_server(std::string &text, Store &store) {
 void info_stats(std::string &text, Store &store) {
   line(text, "total_connections_received", store.connections_accepted());
   line(text, "total_commands_processed", store.commands_processed);
+  const Store::LargestTurn &largest = store.largest_turn();
+  line(text, "largest_turn_keys", largest.all.keys);
+  line(text, "largest_turn_bytes", largest.all.bytes);
+  line(text, "largest_session_turn_keys", largest.session.keys);
+  line(text, "largest_session_turn_bytes", largest.session.bytes);
+  line(text, "longest_turn_us",
+       static_cast<uint64_t>(largest.time / std::chrono::microseconds(1)));
+  line(text, "waiting_long_reads", store.long_reads().waiting());
 }
 
 void info_raft(std::string &text, Store &store) {
   line(text, "store_id", store.config().id);
   line(text, "connected_stores", store.transport().connected());
+  line(text, "cluster_birth", to_hex(store.engine().identity().birth.substr(0, 4)));
   for (const auto &[id, peer] : store.peers()) text.append(peer->status_text());
 }
 
@@ -109,6 +119,11 @@ constexpr Section sections[] = {
      [](std::string &text, Store &store) {
        line(text, "connected_clients", store.clients());
        line(text, "maxclients", store.max_clients());
+     }},
+    {"memory", "Memory",
+     [](std::string &text, Store &store) {
+       line(text, "client_bytes", store.client_bytes());
+       line(text, "max_client_bytes", store.config().max_client_bytes);
      }},
     {"stats", "Stats", info_stats},
     {"replication", "Replication",

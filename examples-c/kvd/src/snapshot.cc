@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "snapshot.h"
 
+#include <algorithm>
 #include <cinttypes>
 
 #include "bytes.h"
@@ -90,6 +91,32 @@ void install_snapshot(std::string_view bytes, SlotRange slots, Engine &engine,
   });
 }
 
+std::chrono::seconds SnapshotCache::backoff(int failures) {
+  return std::chrono::seconds(60) * (1 << std::clamp(failures - 1, 0, 6));
+}
+
+void SnapshotCache::wait_longer(State &state, std::chrono::steady_clock::time_point now) {
+  ++state.failures;
+  state.retry_at = now + backoff(state.failures);
+}
+
+void SnapshotCache::back_off(std::chrono::steady_clock::time_point now) {
+  wait_longer(*state_, now);
+  state_->ready.reset();
+}
+
+const char *SnapshotCache::state() const {
+  if (state_->building) return "building";
+  if (state_->failures > 0) return "too large";
+  return state_->ready ? "ready" : "none";
+}
+
+std::chrono::seconds SnapshotCache::retry_in(std::chrono::steady_clock::time_point now) const {
+  if (state_->failures == 0 || now >= state_->retry_at) return {};
+  return std::chrono::duration_cast<std::chrono::seconds>(state_->retry_at - now) +
+         std::chrono::seconds(1);
+}
+
 SnapshotCache::SnapshotCache(Engine &engine, Background &background, uint64_t region_id,
                              SlotRange slots, uint64_t max_bytes)
     : engine_(engine),
@@ -102,22 +129,26 @@ SnapshotCache::SnapshotCache(Engine &engine, Background &background, uint64_t re
 const Snapshot *SnapshotCache::get(uint64_t first_useful_index) {
   state_->last_use = std::chrono::steady_clock::now();
   if (state_->ready && state_->ready->state.index >= first_useful_index) return &*state_->ready;
-  if (state_->building) return nullptr;
+  if (state_->building || state_->last_use < state_->retry_at) return nullptr;
   state_->building = true;
   state_->ready.reset();
   background_.run(
       [&engine = engine_, region = region_id_, slots = slots_, max_bytes = max_bytes_] {
         return build_snapshot(engine, region, slots, max_bytes);
       },
-      [state = state_, region = region_id_](std::optional<Snapshot> made) {
+      [state = state_, region = region_id_, limit = max_bytes_](std::optional<Snapshot> made) {
         state->building = false;
         state->ready = std::move(made);
         if (state->ready) {
+          state->failures = 0;
           KVD_LOG(info, "region %" PRIu64 " made a snapshot at index %" PRIu64 ", %zu bytes",
                   region, state->ready->state.index, state->ready->data.size());
         } else {
-          KVD_LOG(error, "region %" PRIu64 " is too large for a snapshot (--max-snapshot-bytes)",
-                  region);
+          wait_longer(*state, std::chrono::steady_clock::now());
+          KVD_LOG(error,
+                  "region %" PRIu64 " is too large for a snapshot (--max-snapshot-bytes %" PRIu64
+                  "): a store that needs one stays behind; the next try is in %d s",
+                  region, limit, static_cast<int>(backoff(state->failures).count()));
         }
       });
   return nullptr;

@@ -55,6 +55,15 @@ class SnapshotCache {
   // being made: ask again.
   const Snapshot *get(uint64_t first_useful_index);
 
+  // It cannot be delivered as it is: none is made for a while, longer each time.
+  void back_off(std::chrono::steady_clock::time_point now);
+  // "none", "building", "ready" or "too large".
+  const char *state() const;
+  // Until when none is made because the last one was too large; 0 if it was not.
+  std::chrono::seconds retry_in(std::chrono::steady_clock::time_point now) const;
+  size_t bytes() const { return state_->ready ? state_->ready->data.size() : 0; }
+  uint64_t max_bytes() const { return max_bytes_; }
+
   // Forgets a snapshot that nobody asked for in the last minute: it may be large.
   void expire(std::chrono::steady_clock::time_point now);
 
@@ -62,8 +71,13 @@ class SnapshotCache {
   struct State {
     std::optional<Snapshot> ready;
     bool building = false;
+    int failures = 0;  // in a row
+    std::chrono::steady_clock::time_point retry_at;
     std::chrono::steady_clock::time_point last_use;
   };
+
+  static std::chrono::seconds backoff(int failures);
+  static void wait_longer(State &state, std::chrono::steady_clock::time_point now);
 
   Engine &engine_;
   Background &background_;

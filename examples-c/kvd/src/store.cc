@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
+#include <asio/post.hpp>
 #include <asio/redirect_error.hpp>
 #include <asio/use_awaitable.hpp>
 #include <cinttypes>
@@ -89,7 +90,8 @@ void Store::begin() {
 void Store::open_regions() {
   peer_of_slot_.assign(slot_count, nullptr);
   const StoreParts parts{config_,     *engine_,           transport_,
-                         background_, checkpoint_thread_, engine_->identity().disk.empty()};
+                         background_, checkpoint_thread_, long_reads_,
+                         registry_,   engine_->identity().disk.empty()};
   const rocksdb::Slice end(region_state_end);
   const auto iterator = engine_->scan(engine_->data(), slice_of(region_state_prefix), end);
   for (; iterator->Valid(); iterator->Next()) {
@@ -99,6 +101,12 @@ void Store::open_regions() {
     auto peer = std::make_unique<Peer>(parts, *region);
     std::fill(peer_of_slot_.begin() + region->slots.first,
               peer_of_slot_.begin() + region->slots.last + 1, peer.get());
+    for (const Member &member : config_.members) {
+      const auto &voters = peer->voters();
+      if (std::find(voters.begin(), voters.end(), member.id) != voters.end()) continue;
+      KVD_LOG(warn, "--cluster names store %" PRIu64 ", which is no member of region %" PRIu64,
+              member.id, id);
+    }
     peers_.emplace(id, std::move(peer));
   }
   if (!iterator->status().ok()) {
@@ -111,13 +119,14 @@ void Store::open_regions() {
 
 Peer &Store::peer_of_slot(uint16_t slot) const { return *peer_of_slot_[slot]; }
 
-Peer *Store::route(const CommandSpec &spec, const Args &args, std::string &error) const {
+Peer *Store::route(const CommandSpec &spec, const Args &args, bool reads_anywhere, uint16_t &slot,
+                   std::string &error) const {
   if (peers_.empty()) {
     error = "CLUSTERDOWN this store waits for the other stores of a new cluster";
     return nullptr;
   }
   Peer *peer = nullptr;
-  uint16_t slot = 0;
+  slot = 0;
   for_each_key_argument(spec, args, [&](std::string_view key) {
     slot = slot_of(key);
     Peer *owner = peer_of_slot_[slot];
@@ -129,21 +138,30 @@ Peer *Store::route(const CommandSpec &spec, const Args &args, std::string &error
     peer = peer_of_slot_[0];
     if (peers_.size() > 1) error = "CROSSSLOT the command would need several regions";
   }
-  if (error.empty() && !peer->is_leader()) error = peer->redirect_error(slot);
+  const bool follows = reads_anywhere && spec.kind == CommandKind::read && peer->leader() != 0;
+  if (error.empty() && !peer->is_leader() && !follows) error = peer->redirect_error(slot);
   return error.empty() ? peer : nullptr;
 }
 
+bool Store::is_online(uint64_t store_id) const {
+  if (store_id == config_.id) return true;
+  if (!transport_.connected(store_id)) return false;
+  return std::all_of(peers_.begin(), peers_.end(), [&](const auto &item) {
+    return !item.second->is_leader() || item.second->is_active(store_id);
+  });
+}
+
 void Store::run() {
-  // A file at its limit is an error of write() then, and is reported as such.
-  std::signal(SIGXFSZ, SIG_IGN);
   listen();
   wait_for_signal();
   asio::co_spawn(loop_, tick_loop(), asio::detached);
   while (!stopping_) {
     loop_.run_one();
+    const auto began = Clock::now();
     for (int i = 0; i < max_handlers_per_turn && loop_.poll_one() > 0; ++i) {
     }
     turn();
+    largest_turn_.time = std::max(largest_turn_.time, Clock::now() - began);
     if (stop_by_ && !stopping_ && may_stop()) stop();
   }
   transport_.flush();
@@ -285,6 +303,9 @@ void Store::stop() {
 }
 
 void Store::turn() {
+  ++turns_;
+  turn_work_ = {};
+  for (auto &session : std::exchange(next_turn_, {})) touch(std::move(session));
   bool worked = true;
   while (worked && !stopping_) {
     worked = begin_batch();
@@ -292,6 +313,38 @@ void Store::turn() {
     worked = serve_sessions() || worked;
   }
   transport_.flush();
+  // A share of it is for replies that are larger than what is expected.
+  long_reads_.go_on(client_bytes_ < config_.max_client_bytes / 2);
+  limit_client_memory();
+  const bool goes_on = !next_turn_.empty() ||
+                       std::any_of(peers_.begin(), peers_.end(), [](const auto &item) {
+                         return item.second->has_held_work();
+                       });
+  if (goes_on) asio::post(loop_, [] {});
+}
+
+void Store::note_work(const Work &more, const Work &of_session) {
+  turn_work_.add(more);
+  largest_turn_.all.raise_to(turn_work_);
+  largest_turn_.session.raise_to(of_session);
+}
+
+// Whoever has the most goes first: most clients have little.
+void Store::limit_client_memory() {
+  while (client_bytes_ > config_.max_client_bytes && !sessions_.empty()) {
+    const auto largest = std::max_element(
+        sessions_.begin(), sessions_.end(),
+        [](const auto &a, const auto &b) { return a.second->accounted() < b.second->accounted(); });
+    const auto session = largest->second;
+    if (session->accounted() == 0) return;
+    if (memory_log_.passes()) {
+      KVD_LOG(warn,
+              "clients take %zu bytes: closing the connection of the one with the most, %zu "
+              "(--max-client-bytes)%s",
+              client_bytes_, session->accounted(), memory_log_.suffix());
+    }
+    session->close();
+  }
 }
 
 bool Store::begin_batch() {
@@ -349,6 +402,10 @@ void Store::touch(std::shared_ptr<ClientSession> session) {
   touched_.push_back(std::move(session));
 }
 
+void Store::touch_next_turn(std::shared_ptr<ClientSession> session) {
+  next_turn_.push_back(std::move(session));
+}
+
 void Store::touch_after_submit(std::shared_ptr<ClientSession> session) {
   waiting_for_submit_.push_back(std::move(session));
 }
@@ -371,6 +428,10 @@ void Store::on_unreachable(uint64_t region_id, uint64_t store_id) {
 
 void Store::on_snapshot_sent(uint64_t region_id, uint64_t store_id, bool delivered) {
   peers_.at(region_id)->report_snapshot(store_id, delivered);
+}
+
+void Store::on_snapshot_too_large(uint64_t region_id, uint64_t store_id, uint64_t limit) {
+  peers_.at(region_id)->report_snapshot_too_large(store_id, limit);
 }
 
 }  // namespace kvd

@@ -22,6 +22,7 @@
 #include "engine.h"
 #include "file_budget.h"
 #include "log_limit.h"
+#include "long_reads.h"
 #include "peer.h"
 #include "registry.h"
 #include "storage_thread.h"
@@ -48,14 +49,33 @@ class Store : private TransportEvents {
   // All Peers, by Region id; none while a new cluster waits for its stores.
   const std::map<uint64_t, std::unique_ptr<Peer>> &peers() const { return peers_; }
   Peer &peer_of_slot(uint16_t slot) const;
-  // The Peer that a command is for, or nullptr and the error reply.
-  Peer *route(const CommandSpec &spec, const Args &args, std::string &error) const;
+  // The Peer that a command is for and the slot of its keys, or nullptr and the error reply. A
+  // follower takes reads if `reads_anywhere`.
+  Peer *route(const CommandSpec &spec, const Args &args, bool reads_anywhere, uint16_t &slot,
+              std::string &error) const;
+  // Whether the store is there, as far as is known here.
+  bool is_online(uint64_t store_id) const;
 
   // A session that has output to send, or may go on with its input, at the end of the turn.
   void touch(std::shared_ptr<ClientSession> session);
   // The same once what is collected for the Regions is proposed.
   void touch_after_submit(std::shared_ptr<ClientSession> session);
+  // The same in the next turn.
+  void touch_next_turn(std::shared_ptr<ClientSession> session);
   void forget(const ClientSession &session);
+
+  // What clients' requests, replies and buffers take: a session's share has changed.
+  void account(size_t before, size_t after) { client_bytes_ += after - before; }
+  size_t client_bytes() const { return client_bytes_; }
+  uint64_t turn_number() const { return turns_; }
+  void note_work(const Work &more, const Work &of_session);
+  struct LargestTurn {
+    Work all;
+    Work session;
+    Clock::duration time{};
+  };
+  const LargestTurn &largest_turn() const { return largest_turn_; }
+  const LongReads &long_reads() const { return long_reads_; }
 
   size_t clients() const { return sessions_.size(); }
   // As many as --max-clients, if there are file descriptors for them.
@@ -68,6 +88,7 @@ class Store : private TransportEvents {
   bool on_message(const MessageOrigin &from, uint64_t region_id, std::string_view message) override;
   void on_unreachable(uint64_t region_id, uint64_t store_id) override;
   void on_snapshot_sent(uint64_t region_id, uint64_t store_id, bool delivered) override;
+  void on_snapshot_too_large(uint64_t region_id, uint64_t store_id, uint64_t limit) override;
 
   void open_regions();
   void stage_first_region(rocksdb::WriteBatch &batch);
@@ -88,6 +109,7 @@ class Store : private TransportEvents {
   // Starts a batch if none is under way and a Peer has work; false if nothing was done.
   bool begin_batch();
   void finish_batch();
+  void limit_client_memory();
   // Lets touched sessions go on; false if there were none.
   bool serve_sessions();
 
@@ -113,6 +135,13 @@ class Store : private TransportEvents {
   std::unordered_map<uint64_t, std::shared_ptr<ClientSession>> sessions_;
   std::vector<std::shared_ptr<ClientSession>> touched_;
   std::vector<std::shared_ptr<ClientSession>> waiting_for_submit_;
+  std::vector<std::shared_ptr<ClientSession>> next_turn_;
+  LongReads long_reads_;
+  size_t client_bytes_ = 0;
+  uint64_t turns_ = 1;
+  Work turn_work_;
+  LargestTurn largest_turn_;
+  LogLimit memory_log_;
   const Clock::time_point started_ = Clock::now();
   std::optional<Clock::time_point> stop_by_;  // set: stopping when everything is handed over
   bool stopping_ = false;

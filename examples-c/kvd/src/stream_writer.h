@@ -30,6 +30,15 @@ class StreamWriter {
   // Bytes that the socket took since the start.
   uint64_t written() const { return written_; }
 
+  // The memory that the buffers take.
+  size_t capacity() const { return collected_.capacity() + sending_.capacity(); }
+  // Gives memory back if nothing is queued and there is more than `kept` of it.
+  void shrink(size_t kept) {
+    for (std::string *buffer : {&collected_, &sending_}) {
+      if (queued() == 0 && buffer->capacity() > kept) std::string().swap(*buffer);
+    }
+  }
+
   // False if the connection is broken. `owner` is kept alive while a write is under way.
   bool flush(std::shared_ptr<void> owner);
 

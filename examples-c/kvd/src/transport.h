@@ -39,6 +39,8 @@ class TransportEvents {
   virtual void on_unreachable(uint64_t region_id, uint64_t store_id) = 0;
   // A message that carries a snapshot was sent, or is lost.
   virtual void on_snapshot_sent(uint64_t region_id, uint64_t store_id, bool delivered) = 0;
+  // The same: it is larger than what the store takes.
+  virtual void on_snapshot_too_large(uint64_t region_id, uint64_t store_id, uint64_t limit) = 0;
 };
 
 class Transport {

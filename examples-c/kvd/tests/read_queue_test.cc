@@ -12,7 +12,7 @@ uint64_t submit(ReadQueue &queue, const std::string &bytes,
                 Clock::time_point deadline = Clock::time_point::max()) {
   queue.begin().append(bytes);
   queue.commit({nullptr, 0});
-  return queue.submit(deadline);
+  return queue.submit(Clock::time_point(), deadline);
 }
 
 TEST(ReadQueue, ServesWhatIsConfirmedAndApplied) {
@@ -48,7 +48,7 @@ TEST(ReadQueue, AllReadsOfATurnShareABatch) {
   queue.begin().append("two");
   queue.commit({nullptr, 2});
   EXPECT_TRUE(queue.has_collected());
-  queue.confirmed(queue.submit(Clock::time_point::max()), 1);
+  queue.confirmed(queue.submit(Clock::time_point(), Clock::time_point::max()), 1);
   EXPECT_FALSE(queue.has_collected());
   ReadQueue::Batch batch;
   ASSERT_TRUE(queue.take_ready(1, batch));
@@ -86,6 +86,30 @@ TEST(ReadQueue, ExpiredBatchesAreTaken) {
   ASSERT_EQ(expired.size(), 1u);
   EXPECT_EQ(expired[0].bytes, "late");
   EXPECT_TRUE(queue.take_expired(now).empty());
+}
+
+TEST(ReadQueue, AsksAgainForWhatIsNotConfirmed) {
+  ReadQueue queue;
+  const auto at = [](int seconds) { return Clock::time_point(std::chrono::seconds(seconds)); };
+  const auto ask = [&](int seconds) {
+    queue.begin().append("read");
+    queue.commit({nullptr, 0});
+    return queue.submit(at(seconds), Clock::time_point::max());
+  };
+  const uint64_t old = ask(1);
+  const uint64_t confirmed = ask(2);
+  const uint64_t young = ask(3);
+  queue.confirmed(confirmed, 10);
+  const auto tickets = queue.ask_again(at(2), at(4));
+  ASSERT_EQ(tickets.size(), 1u);
+  EXPECT_GT(tickets[0], young);
+  ReadQueue::Batch batch;
+  ASSERT_TRUE(queue.take_ready(10, batch));
+  queue.confirmed(old, 10);
+  EXPECT_FALSE(queue.take_ready(100, batch)) << "an answer to the first question counts no more";
+  queue.confirmed(tickets[0], 10);
+  EXPECT_TRUE(queue.take_ready(10, batch));
+  EXPECT_EQ(queue.ask_again(at(3), at(5)), std::vector<uint64_t>{tickets[0] + 1});
 }
 
 }  // namespace

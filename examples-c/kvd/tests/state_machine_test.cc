@@ -17,6 +17,7 @@
 #include "key_space.h"
 #include "read_command.h"
 #include "snapshot.h"
+#include "scan_cursors.h"
 #include "test_engine.h"
 
 namespace kvd {
@@ -44,13 +45,14 @@ class StateMachine : public testing::Test {
   // database.
   std::string read(const std::vector<std::string> &words) {
     std::string reply;
-    if (is_long_read(encode(words))) {
-      store(false);
-      execute_long_read(encode(words), *engine_, SlotRange{}, reply);
-    } else {
-      execute_short_read(encode(words), *keys_, reply);
-    }
-    return reply;
+    const std::string encoded = encode(words);
+    if (!is_long_read(encoded) && execute_short_read(encoded, *keys_, reply)) return reply;
+    store(false);
+    const auto cursor = cursor_of_scan(encoded);
+    const auto result = execute_long_read(encoded, *engine_, SlotRange{},
+                                          cursor ? cursors_.begin_of(*cursor) : "");
+    if (!cursor) return result.reply;
+    return ::kvd::scan_reply(cursors_.behind(result.last_data_key), result.reply);
   }
 
   // Carries what is in memory to the database.
@@ -78,6 +80,7 @@ class StateMachine : public testing::Test {
   }
 
   CommandLimits limits_;
+  ScanCursors cursors_;
   TestEngine engine_;
   std::unique_ptr<KeySpace> keys_ = std::make_unique<KeySpace>(*engine_);
   ApplyState state_;
@@ -211,7 +214,36 @@ TEST_F(StateMachine, ScanFindsEachKeyOnce) {
   EXPECT_EQ(scan_reply(read({"scan", "0", "match", "key:49?", "count", "1000"}), cursor).size(),
             10u);
   EXPECT_TRUE(scan_reply(read({"scan", "0", "type", "list", "count", "1000"}), cursor).empty());
-  EXPECT_EQ(read({"scan", "99999999"}), "*2\r\n$1\r\n0\r\n*0\r\n");
+}
+
+// All of these keys are in one slot.
+TEST_F(StateMachine, ScanIsBoundedByCountAndBytes) {
+  std::vector<std::vector<std::string>> commands;
+  const std::string long_key(4000, 'x');
+  for (int i = 0; i < 1000; ++i) {
+    commands.push_back({"set", "{same}" + std::to_string(i) + long_key, "v"});
+  }
+  write_all(commands);
+  EXPECT_LT(read({"scan", "0", "COUNT", "1"}).size(), 2 * long_key.size());
+  EXPECT_LT(read({"scan", "0", "COUNT", "1000000"}).size(), size_t{3} << 20);
+  const auto found = scan_all(
+      [&](const std::string &cursor) { return read({"scan", cursor, "COUNT", "1000000"}); });
+  EXPECT_EQ(found.size(), commands.size());
+}
+
+// A read of few keys with large values is not for the loop.
+TEST_F(StateMachine, ReadsOfManyBytesAreLong) {
+  const std::string value(600 << 10, 'v');
+  write_all({{"mset", "a", value, "b", value}});
+  std::string reply;
+  EXPECT_TRUE(execute_short_read(encode({"get", "a"}), *keys_, reply));
+  EXPECT_TRUE(execute_short_read(encode({"mget", "a"}), *keys_, reply));
+  reply.clear();
+  EXPECT_FALSE(execute_short_read(encode({"mget", "a", "b"}), *keys_, reply));
+  EXPECT_FALSE(execute_short_read(encode({"exists", "a", "b"}), *keys_, reply));
+  EXPECT_EQ(reply, "");
+  EXPECT_EQ(read({"exists", "a", "b"}), ":2\r\n");
+  EXPECT_GT(read({"mget", "a", "b"}).size(), 2 * value.size());
 }
 
 // Some keys in table files, some in memory, and some covered by a deleted range in either.
