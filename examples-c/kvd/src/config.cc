@@ -85,6 +85,8 @@ void add_options(CLI::App &app, Config &config, Words &words) {
                "other stores of --cluster; does nothing if there is data");
   app.add_option("--peer-secret-file", words.secret_file,
                  "A file whose first line all stores must have: others are refused");
+  app.add_option("--admin-socket", config.admin_socket,
+                 "A socket in the file system that takes a few clients beside those of --max-clients");
   app.option_defaults()->always_capture_default();
   app.add_option("--bind", config.bind_host,
                  "Listen on this host instead of the hosts of the own addresses");

@@ -47,6 +47,7 @@ struct Config {
   uint64_t max_value_bytes = 8 << 20;
   uint64_t max_request_bytes = 32 << 20;
   uint64_t max_snapshot_bytes = 1 << 30;
+  std::string admin_socket;  // where administrators get in when clients take all places; or empty
   uint64_t max_clients = 10000;
   uint64_t max_client_bytes = 1 << 30;
   uint32_t request_timeout_ms = 5000;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <array>
 
 #include "peer.h"
@@ -32,6 +33,14 @@ void line(std::string &text, const std::string &name, uint64_t value) {
 }
 
 }  // namespace
+
+bool Peer::is_active(uint64_t store_id) const {
+  std::array<raft_progress, 64> members{};
+  size_t count = 0;
+  if (raft_node_progress(node_, members.data(), members.size(), &count) != RAFT_OK) return true;
+  return std::any_of(members.begin(), members.begin() + static_cast<ptrdiff_t>(count),
+                     [&](const raft_progress &one) { return one.id == store_id && one.is_active; });
+}
 
 std::string Peer::status_text() const {
   raft_node_status_info status{};

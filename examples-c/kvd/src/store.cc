@@ -232,17 +232,16 @@ asio::awaitable<void> Store::accept_clients() {
   }
 }
 
-// A way in that clients cannot fill: a socket in the data directory.
+// A way in that clients cannot fill.
 void Store::listen_for_admins() {
-  const std::string path = config_.data_directory + "/admin.sock";
+  const std::string &path = config_.admin_socket;
+  if (path.empty()) return;
   try {
     std::filesystem::remove(path);
     admin_acceptor_ = asio::local::stream_protocol::acceptor(loop_, path);
     std::filesystem::permissions(path, std::filesystem::perms::owner_all);
   } catch (const std::system_error &problem) {
-    // Names of sockets are short.
-    KVD_LOG(warn, "no administrator's socket at %s: %s", path.c_str(), problem.what());
-    return;
+    fatal("cannot listen on %s: %s", path.c_str(), problem.what());
   }
   asio::co_spawn(loop_, accept_admins(), asio::detached);
 }

@@ -100,7 +100,7 @@ def test_stores_that_lost_their_data_do_not_outvote_the_one_that_has_it(make_clu
             wait_for_log(cluster, node, "came back with another disk")
         assert cluster.status(1)["role"] == cluster.status(2)["role"] == "waiting"
         assert cluster.status(3)["applied"] >= index
-        assert cluster.status(3)["leader"] == 0
+        wait_until(lambda: cluster.status(3)["leader"] == 0, what="store 3 being alone")
 
 
 def damage_by_removing(directory):
