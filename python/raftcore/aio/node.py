@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
@@ -13,6 +12,7 @@ from types import TracebackType
 from typing import Self
 from weakref import WeakValueDictionary
 
+from raftcore._process import Origin
 from raftcore._raftcore import ConfState, Entry, EntryId, Message, RawNode, Ready
 from raftcore._typing import Buffer
 from raftcore.aio.clock import TickClock
@@ -27,7 +27,6 @@ from raftcore.errors import (
     ConfChangeError,
     ConfigError,
     DecodeError,
-    InheritedByFork,
     LimitReached,
     NoLeader,
     RaftError,
@@ -83,12 +82,12 @@ class Node:
         self._leaving = False
         self._stopped = False
         self._failure: BaseException | None = None
-        self._process = os.getpid()
+        self._origin = Origin()
 
     async def __aenter__(self) -> Self:
         if self._task is not None:
             raise RaftError("a node is entered once: make another one from the storage")
-        self._check_process()
+        self._origin.check()
         other = _alive.get(id(self._storage))
         if other is not None and not other._own_task().get_loop().is_closed():
             raise StorageInUse("another node that is alive has this storage")
@@ -158,8 +157,8 @@ class Node:
             raise
 
     def report_unreachable(self, id: int) -> None:
-        """The transport could not deliver to a node. Call it for every loss, as soon as it is known:
-        what may be lost is sent again at once."""
+        """The transport could not deliver to a node. Call it for every loss, as soon as it is
+        known: what may be lost is sent again at once."""
         self._raw.report_unreachable(id)
         self.wake()
 
@@ -224,17 +223,13 @@ class Node:
     # ---- Its life --------------------------------------------------------------------------------
 
     def _own_task(self) -> asyncio.Task[None]:
-        self._check_process()
+        self._origin.check()
         if self._task is None:
             raise RaftError("the node was not entered: use it within `async with`")
         return self._task
 
-    def _check_process(self) -> None:
-        if os.getpid() != self._process:
-            raise InheritedByFork("the node runs in another process, which has forked")
-
     def _check_alive(self) -> None:
-        self._check_process()
+        self._origin.check()
         if self._stopped or self._failure is not None:
             raise self._stopped_error("the node has stopped")
 

@@ -9,7 +9,16 @@ from collections.abc import Iterator
 from raftcore._raftcore import ConfState, HardState, Snapshot
 from raftcore.errors import StorageError
 
-__all__ = ["MAX", "parts_of", "prepare", "ranges", "signed", "unsigned"]
+__all__ = [
+    "INSERT_CONF_STATE",
+    "LAST_INDEX",
+    "MAX",
+    "parts_of",
+    "prepare",
+    "ranges",
+    "signed",
+    "unsigned",
+]
 
 FORMAT = 2
 
@@ -42,6 +51,12 @@ CREATE TABLE raft_snapshot (
 );
 """
 
+LAST_INDEX = """coalesce(
+    (SELECT max("index") FROM raft_entry WHERE "index" < 0),
+    (SELECT max("index") FROM raft_entry),
+    compacted_index
+)"""
+"""The last index, as a column of ``raft_state``."""
 INSERT_STATE = "INSERT INTO raft_state VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)"
 INSERT_CONF_STATE = "INSERT OR REPLACE INTO raft_conf_state VALUES (?, ?)"
 

@@ -9,11 +9,11 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from raftcore._process import Origin
 from raftcore._raftcore import ConfState, Entry, EntryId, HardState, Ready, Snapshot
 from raftcore.check import StorageWrite
 from raftcore.errors import (
     Compacted,
-    InheritedByFork,
     SnapshotOutOfDate,
     SnapshotUnavailable,
     StorageError,
@@ -22,6 +22,7 @@ from raftcore.errors import (
 from raftcore.sqlite.lock import DatabaseLock
 from raftcore.sqlite.schema import (
     INSERT_CONF_STATE,
+    LAST_INDEX,
     MAX,
     parts_of,
     prepare,
@@ -61,7 +62,7 @@ class SqliteStorage(Storage):
     def __init__(self, path: str | os.PathLike[str], conf_state: ConfState | None = None) -> None:
         self.path = path
         self.lock = threading.RLock()
-        self._process = os.getpid()
+        self._origin = Origin()
         self._closed = False
         self._owner = DatabaseLock(os.fspath(path))
         try:
@@ -84,7 +85,7 @@ class SqliteStorage(Storage):
     def close(self) -> None:
         """Closes the database, once a call that runs in another thread has ended. Closing again
         does nothing."""
-        self._check_process()
+        self._origin.check()
         with self.lock:
             if self._closed:
                 return
@@ -110,14 +111,10 @@ class SqliteStorage(Storage):
         with self._transaction(sync=True):
             yield self.db
 
-    def _check_process(self) -> None:
-        if os.getpid() != self._process:
-            raise InheritedByFork("the storage was opened by another process, which has forked")
-
     @contextmanager
     def _use(self) -> Iterator[sqlite3.Connection]:
         """Has the database to itself."""
-        self._check_process()
+        self._origin.check()
         with self.lock:
             if self._closed:
                 raise StorageError(f"the storage {os.fspath(self.path)!r} is closed")
@@ -172,9 +169,10 @@ class SqliteStorage(Storage):
     def entries(self, low: int, high: int, max_bytes: int) -> Sequence[Entry]:
         """Entries ``low .. high - 1``: at most ``max_bytes`` encoded bytes, and at least one."""
         with self._use() as db:
-            if low <= self._compacted().index:
+            compacted, last = self._bounds()
+            if low <= compacted:
                 raise Compacted
-            if high > self.last_index() + 1:
+            if high > last + 1:
                 raise Unavailable
             query = 'SELECT encoded FROM raft_entry WHERE "index" BETWEEN ? AND ? ORDER BY "index"'
             found: list[Entry] = []
@@ -205,13 +203,8 @@ class SqliteStorage(Storage):
 
     def last_index(self) -> int:
         """Index of the last entry; 0 for an empty storage."""
-        with self._use() as db:
-            query = 'SELECT max("index") FROM raft_entry WHERE "index" BETWEEN ? AND ?'
-            for bounds in reversed(ranges(0, MAX)):
-                (last,) = db.execute(query, bounds).fetchone()
-                if last is not None:
-                    return unsigned(last)
-            return self._compacted().index
+        _, last = self._bounds()
+        return last
 
     def snapshot(self) -> Snapshot:
         """The latest snapshot, received or made with :meth:`create_snapshot`."""
@@ -220,6 +213,10 @@ class SqliteStorage(Storage):
         if not rows:
             raise SnapshotUnavailable
         return Snapshot.decode(b"".join(encoded for (encoded,) in rows))
+
+    def _bounds(self) -> Iterator[int]:
+        """The last compacted index, and the last one."""
+        return self._numbers(f"compacted_index, {LAST_INDEX}")
 
     def _hard_state(self) -> HardState:
         return HardState(*self._numbers('term, vote, "commit"'))
@@ -300,14 +297,15 @@ class SqliteStorage(Storage):
             self._forget_conf_states_before(index)
 
     def _append(self, entries: Sequence[Entry]) -> None:
-        compacted = self._compacted().index
+        compacted, last = self._bounds()
         entries = [entry for entry in entries if entry.index > compacted]
         if not entries:
             return
         first = entries[0].index
-        if first > self.last_index() + 1:
+        if first > last + 1:
             raise Unavailable
-        self._delete("raft_entry", first, MAX)
+        if first <= last:
+            self._delete("raft_entry", first, MAX)
         limit = self.db.getlimit(sqlite3.SQLITE_LIMIT_LENGTH)
         for entry in entries:
             if entry.encoded_len + _ROW_BYTES > limit:
