@@ -213,6 +213,18 @@ func (n *Node) ReportSnapshot(id uint64, delivered bool) error {
 	})
 }
 
+// TakeStorageError returns the storage's last failure that made no call fail, once; nil if there was none. It
+// kept the leader from sending a member what it needs, and is tried again.
+func (n *Node) TakeStorageError() error {
+	return n.call("TakeStorageError", func() C.raft_status {
+		var found C.raft_status
+		if status := C.raft_node_take_storage_error(n.node, &found); status != C.RAFT_OK {
+			return status
+		}
+		return found
+	})
+}
+
 // ConfState returns the membership in force.
 func (n *Node) ConfState() (ConfState, error) {
 	var state ConfState

@@ -194,34 +194,34 @@ func TestANodeJoinsByASnapshot(t *testing.T) {
 type onDemand struct {
 	*MemoryStorage
 	asked []uint64
+	err   error
 }
 
 func (s *onDemand) SnapshotFor(peer uint64) (Snapshot, error) {
 	s.asked = append(s.asked, peer)
+	if s.err != nil {
+		return Snapshot{}, s.err
+	}
 	snapshot, err := s.Snapshot()
 	snapshot.ConfState.Voters = append(slices.Clone(snapshot.ConfState.Voters), peer)
 	return snapshot, err
 }
 
-func TestASnapshotIsMadeForThePeer(t *testing.T) {
-	memory := NewMemoryStorage(ConfState{Voters: []uint64{1}})
-	storage := &onDemand{MemoryStorage: memory}
+// addsAfterCompaction has a leader add node 2, to which it can only send a snapshot; what it sends.
+func addsAfterCompaction(t *testing.T, storage *onDemand) (*Node, []MessageType) {
+	t.Helper()
 	node, err := New(DefaultConfig(1), storage)
 	must(t, err)
 	t.Cleanup(func() { _ = node.Close() })
-	g := group{1: &member{Node: node, storage: memory}}
+	g := group{1: &member{Node: node, storage: storage.MemoryStorage}}
 	g.lead(t, 1)
 	_, err = node.ProposeConfChange(ConfChange{Ops: []ConfChangeOp{{Type: AddVoter, Node: 2}}})
 	must(t, err)
 	var sent []MessageType
 	for range 20 {
-		for {
-			ready, err := node.Ready()
+		for ready, err := node.Ready(); ready != nil || err != nil; ready, err = node.Ready() {
 			must(t, err)
-			if ready == nil {
-				break
-			}
-			must(t, memory.Store(ready))
+			must(t, storage.Store(ready))
 			for _, message := range ready.Messages {
 				sent = append(sent, message.Type)
 			}
@@ -229,17 +229,36 @@ func TestASnapshotIsMadeForThePeer(t *testing.T) {
 				if entry.Kind != EntryNormal {
 					_, err := node.ApplyConfChange(entry)
 					must(t, err)
-					must(t, memory.MakeSnapshot(entry.Index, nil))
-					must(t, memory.Compact(entry.Index))
+					must(t, storage.MakeSnapshot(entry.Index, nil))
+					must(t, storage.Compact(entry.Index))
 				}
 			}
 			must(t, node.Advance(ready))
 		}
 		must(t, node.Tick())
 	}
+	return node, sent
+}
+
+func TestASnapshotIsMadeForThePeer(t *testing.T) {
+	storage := &onDemand{MemoryStorage: NewMemoryStorage(ConfState{Voters: []uint64{1}})}
+	node, sent := addsAfterCompaction(t, storage)
 	if !slices.Contains(storage.asked, 2) || !slices.Contains(sent, MessageSnapshot) {
 		t.Fatalf("asked for %v, sent %v", storage.asked, sent)
 	}
+	must(t, node.TakeStorageError())
+}
+
+func TestWhatCannotBeSentIsAnErrorToTake(t *testing.T) {
+	storage := &onDemand{MemoryStorage: NewMemoryStorage(ConfState{Voters: []uint64{1}}), err: errors.New("no disk")}
+	node, sent := addsAfterCompaction(t, storage)
+	if slices.Contains(sent, MessageSnapshot) {
+		t.Error("a snapshot that could not be made was sent")
+	}
+	if err := node.TakeStorageError(); err == nil {
+		t.Error("nothing is known of the failure")
+	}
+	must(t, node.TakeStorageError())
 }
 
 func TestARestartGoesOnWhereItStopped(t *testing.T) {
