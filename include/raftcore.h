@@ -568,6 +568,14 @@ typedef struct raft_hard_state {
 ///   persist callback returns RAFT_OK), and is not lost by a restart.
 /// - Entries stored at an index replace what was stored there and everything after it.
 /// - The answers change only by what the host stores, by compaction, and by installing a snapshot.
+/// - A snapshot that is older than the one that is there is refused: installing it would take back what
+///   this node has acknowledged. The same one once more changes nothing.
+/// - Compaction forgets entries only that a snapshot of this storage covers, and that were applied in a
+///   cycle that has ended: the raft_drive or raft_advance that they belonged to has returned. Until then
+///   the node may still read them. So a host compacts between two cycles, or in a callback of raft_host
+///   what earlier cycles have applied; never in a callback of raft_storage.
+///
+/// examples-c/storage has one in C that is durable.
 ///
 /// Every callback answers RAFT_OK or an error, which whoever called the node gets as
 /// RAFT_ERR_STORAGE; the node stays usable and asks again later. (Where the failure only means that
@@ -795,6 +803,10 @@ typedef struct raft_persist {
 /// twice is harmless, storing the same entries too; applying twice is not). They must not throw, and not
 /// longjmp.
 ///
+/// The order within a cycle: send (what promises nothing), persist, send (the rest), apply_snapshot, then
+/// apply and apply_conf_change in turns, in the order of the log. Put on the wire at once what send gets:
+/// a leader's disk then writes while its entries travel. What must wait for persist comes after it.
+///
 /// send and apply are required, persist too unless the node is in memory. Set unused bytes to zero.
 typedef struct raft_host {
   /// sizeof(raft_host).
@@ -806,7 +818,9 @@ typedef struct raft_host {
   /// Sends messages. Losing some is allowed: a peer that cannot be reached is no error.
   raft_status (*send)(void *context, const raft_message *messages, size_t len);
   /// Applies committed entries to the state machine: all, in this order, or none if it fails.
-  /// Their kind is RAFT_ENTRY_NORMAL; one without data marks the start of a term.
+  /// Their kind is RAFT_ENTRY_NORMAL; one without data marks the start of a term. Called several
+  /// times in a cycle if membership changes lie between: each of those goes to apply_conf_change
+  /// when all before it were applied.
   raft_status (*apply)(void *context, const raft_entry *entries, size_t len);
   /// Replaces the state machine by a snapshot. NULL: persist has done it.
   raft_status (*apply_snapshot)(void *context, const raft_snapshot *snapshot);

@@ -59,6 +59,10 @@ pub struct raft_persist {
 /// twice is harmless, storing the same entries too; applying twice is not). They must not throw, and not
 /// longjmp.
 ///
+/// The order within a cycle: send (what promises nothing), persist, send (the rest), apply_snapshot, then
+/// apply and apply_conf_change in turns, in the order of the log. Put on the wire at once what send gets:
+/// a leader's disk then writes while its entries travel. What must wait for persist comes after it.
+///
 /// send and apply are required, persist too unless the node is in memory. Set unused bytes to zero.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +78,9 @@ pub struct raft_host {
         unsafe extern "C" fn(context: *mut c_void, messages: *const raft_message, len: usize) -> raft_status,
     >,
     /// Applies committed entries to the state machine: all, in this order, or none if it fails.
-    /// Their kind is RAFT_ENTRY_NORMAL; one without data marks the start of a term.
+    /// Their kind is RAFT_ENTRY_NORMAL; one without data marks the start of a term. Called several
+    /// times in a cycle if membership changes lie between: each of those goes to apply_conf_change
+    /// when all before it were applied.
     pub apply: Option<
         unsafe extern "C" fn(context: *mut c_void, entries: *const raft_entry, len: usize) -> raft_status,
     >,

@@ -36,6 +36,14 @@ use crate::types::raft_hard_state;
 ///   persist callback returns RAFT_OK), and is not lost by a restart.
 /// - Entries stored at an index replace what was stored there and everything after it.
 /// - The answers change only by what the host stores, by compaction, and by installing a snapshot.
+/// - A snapshot that is older than the one that is there is refused: installing it would take back what
+///   this node has acknowledged. The same one once more changes nothing.
+/// - Compaction forgets entries only that a snapshot of this storage covers, and that were applied in a
+///   cycle that has ended: the raft_drive or raft_advance that they belonged to has returned. Until then
+///   the node may still read them. So a host compacts between two cycles, or in a callback of raft_host
+///   what earlier cycles have applied; never in a callback of raft_storage.
+///
+/// examples-c/storage has one in C that is durable.
 ///
 /// Every callback answers RAFT_OK or an error, which whoever called the node gets as
 /// RAFT_ERR_STORAGE; the node stays usable and asks again later. (Where the failure only means that
