@@ -336,6 +336,25 @@ extern "C" {
 /// What raft_storage_check found of a rule: the storage offers no way to try it.
 #define RAFT_RULE_NOT_CHECKED 2
 
+/// Transfer: no outcome to report, or none yet.
+#define RAFT_TRANSFER_NONE 0
+
+/// Transfer: the target leads.
+#define RAFT_TRANSFER_DONE 1
+
+/// Transfer: the target did not take over within an election timeout; this node leads on.
+#define RAFT_TRANSFER_TIMED_OUT 2
+
+/// Transfer: another one was requested, or one to this node itself, which leads on.
+#define RAFT_TRANSFER_CANCELLED 3
+
+/// Transfer: the target is no voter any more; this node leads on.
+#define RAFT_TRANSFER_NOT_VOTER 4
+
+/// Transfer: this node lost its leadership, and another than the target leads now, perhaps this node
+/// again.
+#define RAFT_TRANSFER_OTHER_LEADER 5
+
 /// A membership change that the library owns. Does not change; any thread may read it.
 typedef struct raft_conf_change_buffer raft_conf_change_buffer;
 
@@ -1306,8 +1325,12 @@ RAFT_API
 RAFT_NODISCARD
 raft_status raft_campaign(raft_node *node);
 
-/// Asks that node `to` become leader. A follower passes the request on to the leader. While a
-/// transfer is pending the leader drops proposals; it gives up after an election timeout.
+/// Asks that node `to` become leader. A follower passes the request on to the leader.
+///
+/// While a transfer is pending the leader drops proposals, and asks the target again each time that it
+/// hears from it; it gives up after an election timeout. The same target once more gets no more time;
+/// another one replaces it; the leader itself ends a pending transfer. raft_node_take_transfer_outcome of
+/// the node that led has the outcome. A follower that passed the request on sees the new leader, or none.
 ///
 /// Any thread. Errors: RAFT_ERR_NO_LEADER, RAFT_ERR_INVALID_TRANSFEREE, RAFT_ERR_LIMIT, RAFT_ERR_STORAGE,
 /// RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
@@ -2320,6 +2343,20 @@ RAFT_API
 RAFT_NODISCARD
 raft_status raft_backup_decode(raft_slice backup,
                                raft_snapshot_buffer **out);
+
+/// Takes the outcome of the last leadership transfer that this node began as a leader, once. To be asked
+/// after a tick or a ready view while a transfer is pending.
+///
+/// Neither `to` nor `result` is NULL. On success `*to` is the target and `*result` a RAFT_TRANSFER_
+/// constant; 0 and RAFT_TRANSFER_NONE if there is no outcome. If the node lost its leadership meanwhile,
+/// there is one when it knows the next leader. An older outcome that was not taken gives way.
+///
+/// Any thread. Errors: RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
+RAFT_API
+RAFT_NODISCARD
+raft_status raft_node_take_transfer_outcome(raft_node *node,
+                                            uint64_t *to,
+                                            int32_t *result);
 
 /// Borrows `len` bytes at `data`.
 static inline raft_slice raft_slice_of(const void *data, size_t len) {

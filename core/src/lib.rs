@@ -84,7 +84,7 @@ pub use message::{
 pub use progress::ProgressState;
 pub use raw_node::RawNode;
 pub use ready::{ReadState, Ready, Response, StorageAppend, StorageApply};
-pub use status::{BasicStatus, ProgressStatus, Status, Unserved};
+pub use status::{BasicStatus, ProgressStatus, Status, TransferOutcome, TransferResult, Unserved};
 pub use storage::{MemoryStorage, Storage};
 pub use types::{
     EntryId, HardState, Index, MAX_INDEX, MAX_TERM, MAX_TERM_LEAD, NO_NODE, NodeId, RoleKind, SoftState, Term,

@@ -151,7 +151,11 @@ impl<S: Storage> Raft<S> {
                 if heard_nobody && !self.shared.config.eager_append {
                     self.shared.election_elapsed = elapsed;
                 }
+                if let Role::Leader(former) = &self.role {
+                    self.shared.handed_over_to = former.transferee.unwrap_or(NO_NODE);
+                }
                 self.role = Role::Follower(Follower::of(leader));
+                transfer::conclude(&mut self.shared, leader);
             }
             Next::Campaign(Campaign::Pre) => {
                 // Neither term nor vote nor timer change: asking must not disturb anybody.
@@ -171,6 +175,8 @@ impl<S: Storage> Raft<S> {
             }
             Next::Lead => {
                 self.shared.reset(self.shared.term);
+                let own = self.shared.id();
+                transfer::conclude(&mut self.shared, own);
                 let leader = Leader::elected(&mut self.shared);
                 self.role = Role::Leader(Box::new(leader));
             }
@@ -234,6 +240,9 @@ impl<S: Storage> Raft<S> {
         match &mut self.role {
             Role::Leader(leader) => transfer::start(&mut self.shared, leader, to),
             Role::Follower(follower) if follower.leader != NO_NODE => {
+                if !self.shared.configuration.is_voter(to) && !self.shared.config.eager_append {
+                    return Err(Error::InvalidTransferee(to));
+                }
                 self.shared.check_waiting()?;
                 let term = self.shared.term;
                 self.shared.forward(to, follower.leader, term, Body::TransferLeader(TransferLeader));

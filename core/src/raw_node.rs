@@ -14,7 +14,7 @@ use crate::message::Message;
 use crate::raft::role::Role;
 use crate::raft::{invariants, membership};
 use crate::ready::Ready;
-use crate::status::{BasicStatus, ProgressStatus, Status, Unserved};
+use crate::status::{BasicStatus, ProgressStatus, Status, TransferOutcome, Unserved};
 use crate::storage::Storage;
 use crate::types::{EntryId, HardState, NodeId, SoftState};
 use crate::wire;
@@ -165,11 +165,23 @@ impl<S: Storage> RawNode<S> {
         if raft.shared.lease_ticks > 0 { Ok(()) } else { raft.campaign() }
     }
 
-    /// Hands leadership to a voter; a follower passes the wish on. [`Error::InvalidTransferee`] if the
-    /// leader knows that it cannot be granted, [`Error::NoLeader`] if there is nobody to ask. Given up
-    /// after an election timeout; proposals are refused meanwhile.
+    /// Hands leadership to a voter; a follower passes the wish on. [`Error::InvalidTransferee`] if the node
+    /// knows that this cannot be granted, [`Error::NoLeader`] if there is nobody to ask.
+    ///
+    /// Given up after an election timeout; the leader refuses proposals meanwhile, and asks the target again
+    /// each time that it hears from it. The same target once more gets no more time; another one replaces it;
+    /// the leader itself ends a pending transfer. [`Self::take_transfer_outcome`] of the node that led has the
+    /// outcome. A follower that passed the wish on sees the new leader, or none, in [`Ready::soft_state`].
     pub fn transfer_leader(&mut self, to: NodeId) -> Result<(), Error> {
         self.awake().raft.transfer_leader(to)
+    }
+
+    /// How the last leadership transfer that this node began as a leader ended, once. To be asked after a tick
+    /// or a [`Ready`]. If this node lost its leadership meanwhile, the outcome is there when the next leader is
+    /// known. An older outcome that was not taken gives way.
+    pub fn take_transfer_outcome(&mut self) -> Option<TransferOutcome> {
+        // No ticks are in it: an idle node stays idle.
+        self.node.raft.shared.transfer_outcome.take().map(|outcome| *outcome)
     }
 
     /// A follower forgets its leader and may vote at once, although it heard from it lately. Without

@@ -53,6 +53,31 @@ pub struct Status {
     pub progress: Vec<ProgressStatus>,
 }
 
+/// How a leadership transfer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TransferOutcome {
+    /// The target.
+    pub to: NodeId,
+    /// What became of it.
+    pub result: TransferResult,
+}
+
+/// What became of a leadership transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TransferResult {
+    /// The target leads.
+    Done,
+    /// The target did not take over within an election timeout: it could not be reached or brought up to
+    /// date, or did not campaign. This node leads on.
+    TimedOut,
+    /// Another transfer was requested, or one to this node itself, which leads on.
+    Cancelled,
+    /// The target is no voter any more. This node leads on.
+    NotVoter,
+    /// This node lost its leadership, and another than the target leads now, perhaps this node again.
+    OtherLeader,
+}
+
 impl Status {
     /// Whether the node leads.
     pub fn is_leader(&self) -> bool {

@@ -3,7 +3,18 @@
 mod common;
 
 use common::{Group, is_append};
-use raftcore::{Body, ConfChangeKind, DropReason, Error, MemoryStorage, RoleKind};
+use raftcore::{
+    Body, ConfChangeKind, ConfChangeV2, DropReason, Error, HeartbeatReply, MemoryStorage, Message, RoleKind,
+    TransferOutcome, TransferResult,
+};
+
+fn outcome(group: &mut Group, of: u64) -> Option<(u64, TransferResult)> {
+    group.node(of).take_transfer_outcome().map(|TransferOutcome { to, result }| (to, result))
+}
+
+fn requests(group: &Group, to: u64) -> usize {
+    group.count(|m| m.to == to && matches!(m.body, Body::TimeoutNow))
+}
 
 #[test]
 fn leadership_goes_to_an_up_to_date_follower_at_once() {
@@ -142,4 +153,165 @@ fn the_target_campaigns_only_with_the_whole_log() {
     group.node(1).transfer_leader(2).unwrap();
     group.settle();
     assert_eq!(group.count(|m| matches!(m.body, Body::TimeoutNow)), 0);
+}
+
+#[test]
+fn the_leader_learns_that_the_target_leads_once() {
+    let mut group = Group::new(3);
+    group.elect(1);
+    assert_eq!(outcome(&mut group, 1), None);
+    group.node(1).transfer_leader(2).unwrap();
+    assert_eq!(outcome(&mut group, 1), None, "pending");
+    group.settle();
+    assert_eq!(outcome(&mut group, 1), Some((2, TransferResult::Done)));
+    assert_eq!(outcome(&mut group, 1), None);
+    assert_eq!((outcome(&mut group, 2), outcome(&mut group, 3)), (None, None));
+}
+
+#[test]
+fn the_leader_learns_that_a_transfer_was_given_up() {
+    let mut group = Group::new(3);
+    group.elect(1);
+    group.isolate(2);
+    group.node(1).transfer_leader(2).unwrap();
+    group.tick(1, 9);
+    assert_eq!(outcome(&mut group, 1), None);
+    group.tick(1, 1);
+    assert_eq!(outcome(&mut group, 1), Some((2, TransferResult::TimedOut)));
+}
+
+#[test]
+fn the_leader_learns_that_a_transfer_was_replaced_or_ended_by_its_host() {
+    let mut group = Group::new(3);
+    group.elect(1);
+    group.isolate(2);
+    group.node(1).transfer_leader(2).unwrap();
+    group.node(1).transfer_leader(1).unwrap();
+    assert_eq!(outcome(&mut group, 1), Some((2, TransferResult::Cancelled)));
+    group.node(1).transfer_leader(2).unwrap();
+    group.node(1).transfer_leader(3).unwrap();
+    assert_eq!(outcome(&mut group, 1), Some((2, TransferResult::Cancelled)));
+    group.settle();
+    assert_eq!(outcome(&mut group, 1), Some((3, TransferResult::Done)));
+}
+
+#[test]
+fn the_leader_learns_that_the_target_votes_no_more() {
+    let mut group = Group::new(3);
+    group.elect(1);
+    group.isolate(2);
+    group.node(1).propose_conf_change(&ConfChangeV2::single(ConfChangeKind::Remove, 2)).unwrap();
+    group.node(1).transfer_leader(2).unwrap();
+    group.settle();
+    assert_eq!(outcome(&mut group, 1), Some((2, TransferResult::NotVoter)));
+}
+
+#[test]
+fn the_leader_learns_that_another_than_the_target_leads() {
+    let mut group = Group::new(3);
+    group.elect(1);
+    group.isolate(2);
+    group.node(1).transfer_leader(2).unwrap();
+    group.elect(3);
+    assert_eq!(outcome(&mut group, 1), Some((2, TransferResult::OtherLeader)));
+    // Or it is elected again itself.
+    group.elect(1);
+    group.node(1).transfer_leader(2).unwrap();
+    let term = group.term(1) + 1;
+    let vote = raftcore::Vote { last: group.last(1), ..Default::default() };
+    group.node(1).step(Message { from: 3, to: 1, term, body: Body::Vote(vote) }).unwrap();
+    assert_eq!((group.role(1), outcome(&mut group, 1)), (RoleKind::Follower, None), "not known yet");
+    group.elect(1);
+    assert_eq!(outcome(&mut group, 1), Some((2, TransferResult::OtherLeader)));
+}
+
+#[test]
+fn a_request_that_is_repeated_is_sent_again_and_gets_no_more_time() {
+    let mut group = Group::new(3);
+    group.elect(1);
+    group.lose(|m| matches!(m.body, Body::TimeoutNow));
+    group.node(1).transfer_leader(2).unwrap();
+    group.settle();
+    group.tick(1, 9);
+    group.node(1).transfer_leader(2).unwrap();
+    group.queue.clear();
+    group.handle_ready(1);
+    assert!(group.queue.iter().any(|m| m.body == Body::TimeoutNow));
+    group.tick(1, 1);
+    assert_eq!(outcome(&mut group, 1), Some((2, TransferResult::TimedOut)));
+}
+
+#[test]
+fn a_lost_request_is_repeated_when_the_target_is_heard() {
+    let mut group = Group::new(3);
+    group.elect(1);
+    group.lose(|m| matches!(m.body, Body::TimeoutNow));
+    group.node(1).transfer_leader(2).unwrap();
+    group.settle();
+    group.heal();
+    group.tick_all(1);
+    assert_eq!((group.leaders(), requests(&group, 2)), (vec![2], 1));
+    assert_eq!(outcome(&mut group, 1), Some((2, TransferResult::Done)));
+}
+
+#[test]
+fn a_target_that_has_a_change_to_apply_takes_over_once_it_has_applied_it() {
+    let mut group = Group::new(3);
+    group.elect(1);
+    group.node(1).propose_conf_change(&ConfChangeV2::single(ConfChangeKind::AddLearner, 4)).unwrap();
+    while group.commit(2) < 3 {
+        for id in 1..=3 {
+            group.handle_ready(id);
+        }
+        group.deliver_one();
+    }
+    group.node(1).transfer_leader(2).unwrap();
+    // Node 2 gets the request before it applies the change.
+    let message = Message { from: 1, to: 2, term: group.term(1), body: Body::TimeoutNow };
+    group.node(2).step(message).unwrap();
+    assert_eq!(group.role(2), RoleKind::Follower);
+    group.lose(|m| matches!(m.body, Body::TimeoutNow));
+    group.settle();
+    group.heal();
+    group.tick_all(1);
+    assert_eq!(group.leaders(), [2]);
+}
+
+#[test]
+fn transfers_one_after_the_other_do_not_put_off_the_quorum_check() {
+    let mut group = Group::with(3, |config| config.check_quorum = true);
+    group.elect(1);
+    group.isolate(1);
+    for tick in 0..21 {
+        if group.role(1) == RoleKind::Leader {
+            group.node(1).transfer_leader(2 + tick % 2).unwrap();
+        }
+        group.tick(1, 1);
+    }
+    assert_eq!(group.role(1), RoleKind::Follower);
+}
+
+#[test]
+fn a_follower_refuses_to_pass_on_what_it_knows_to_be_impossible() {
+    let mut group = Group::new(3);
+    group.elect(1);
+    assert_eq!(group.node(2).transfer_leader(9), Err(Error::InvalidTransferee(9)));
+    group.change(1, ConfChangeKind::AddLearner, 4);
+    assert_eq!(group.node(2).transfer_leader(4), Err(Error::InvalidTransferee(4)));
+}
+
+#[test]
+fn with_eager_append_a_target_is_asked_once() {
+    let mut group = Group::with(3, |config| config.eager_append = true);
+    group.elect(1);
+    group.lose(|m| matches!(m.body, Body::TimeoutNow));
+    group.node(1).transfer_leader(2).unwrap();
+    group.settle();
+    group.heal();
+    group.node(1).transfer_leader(2).unwrap();
+    let term = group.term(1);
+    let body = Body::HeartbeatReply(HeartbeatReply { context: "".into() });
+    group.node(1).step(Message { from: 2, to: 1, term, body }).unwrap();
+    group.settle();
+    assert_eq!(requests(&group, 2), 0);
 }

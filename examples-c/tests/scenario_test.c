@@ -160,7 +160,13 @@ static void leadership_is_transferred(Mode mode) {
   const uint64_t target = leader->id % 3 + 1;
   EXPECT(raft_transfer_leader(leader->node, 9), RAFT_ERR_INVALID_TRANSFEREE);
   OK(raft_transfer_leader(leader->node, target));
+  uint64_t to = 77;
+  int32_t result = 77;
+  OK(raft_node_take_transfer_outcome(leader->node, &to, &result));
+  CHECK(to == 0 && result == RAFT_TRANSFER_NONE);
   cluster_settle(&cluster);
+  OK(raft_node_take_transfer_outcome(leader->node, &to, &result));
+  CHECK(to == target && result == RAFT_TRANSFER_DONE);
   CHECK(cluster_leader(&cluster)->id == target);
   CHECK(cluster.servers[target - 1].soft_state.role == RAFT_ROLE_LEADER);
   cluster_await(&cluster, cluster_propose(&cluster, "after").index);

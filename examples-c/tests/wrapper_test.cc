@@ -160,6 +160,7 @@ TEST(Wrapper, BatchesAreOneAfterTheOther) {
   EXPECT_EQ(node.id(), 1u);
   EXPECT_EQ(node.configuration().election_ticks, raftcore::config(1).election_ticks);
   EXPECT_EQ(node.take_storage_error(), RAFT_OK);
+  EXPECT_EQ(node.take_transfer_outcome().result, RAFT_TRANSFER_NONE);
   node.memory_snapshot(next.index, "state");
   node.memory_snapshot_owned(next.index + 1, std::string("state"));
   node.memory_compact(next.index);

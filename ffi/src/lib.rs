@@ -68,6 +68,8 @@ mod storage_check;
 
 mod recovery;
 
+mod transfer;
+
 pub use ack::*;
 pub use codec::*;
 pub use conf_change::*;
@@ -92,4 +94,5 @@ pub use status::*;
 pub use step::*;
 pub use storage::*;
 pub use storage_check::*;
+pub use transfer::*;
 pub use types::*;

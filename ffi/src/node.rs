@@ -176,8 +176,12 @@ pub unsafe extern "C" fn raft_campaign(node: *mut raft_node) -> raft_status {
     unsafe { call(node, |node| node.lock(|state| Ok(state.raw.campaign()?))) }
 }
 
-/// Asks that node `to` become leader. A follower passes the request on to the leader. While a
-/// transfer is pending the leader drops proposals; it gives up after an election timeout.
+/// Asks that node `to` become leader. A follower passes the request on to the leader.
+///
+/// While a transfer is pending the leader drops proposals, and asks the target again each time that it
+/// hears from it; it gives up after an election timeout. The same target once more gets no more time;
+/// another one replaces it; the leader itself ends a pending transfer. raft_node_take_transfer_outcome of
+/// the node that led has the outcome. A follower that passed the request on sees the new leader, or none.
 ///
 /// Any thread. Errors: RAFT_ERR_NO_LEADER, RAFT_ERR_INVALID_TRANSFEREE, RAFT_ERR_LIMIT, RAFT_ERR_STORAGE,
 /// RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.

@@ -39,6 +39,12 @@ inline void check_handshake(const raft_config &config, std::string_view peer) {
   check(raft_config_check_handshake(&config, slice(peer)));
 }
 
+/// How a leadership transfer ended.
+struct TransferOutcome {
+  std::uint64_t to = 0;                     ///< The target.
+  std::int32_t result = RAFT_TRANSFER_NONE;  ///< A RAFT_TRANSFER_ constant.
+};
+
 /// A node of a Raft group. Any thread may call any method, except that moving and destroying it are
 /// for one thread alone. Each method throws Error where its function in raftcore.h answers an error.
 class Node {
@@ -313,6 +319,14 @@ class Node {
   raft_status take_storage_error() {
     return filled<raft_status>(
         [&](raft_status *out) { return raft_node_take_storage_error(handle(), out); });
+  }
+
+  /// How the last leadership transfer that this node began ended, once; RAFT_TRANSFER_NONE if there is
+  /// nothing to report.
+  TransferOutcome take_transfer_outcome() {
+    TransferOutcome outcome{};
+    check(raft_node_take_transfer_outcome(handle(), &outcome.to, &outcome.result), handle());
+    return outcome;
   }
 
   /// Whom to tell what the node says and does; null for nobody.

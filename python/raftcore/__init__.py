@@ -36,6 +36,7 @@ from raftcore.enums import (
     ProgressState,
     ReadMode,
     Role,
+    TransferResult,
     Transition,
 )
 from raftcore.errors import (
@@ -70,7 +71,7 @@ from raftcore.errors import (
     WrongWriteMode,
 )
 from raftcore.membership import ConfChange, ConfChangeOp
-from raftcore.status import BasicStatus, Forwarded, Progress, Status
+from raftcore.status import BasicStatus, Forwarded, Progress, Status, TransferOutcome
 from raftcore.storage import Storage, fitting
 
 __all__ = [
@@ -128,6 +129,8 @@ __all__ = [
     "StorageFinding",
     "StorageInUse",
     "StorageWrite",
+    "TransferOutcome",
+    "TransferResult",
     "Transition",
     "Unavailable",
     "UnknownAck",

@@ -11,7 +11,7 @@ from raftcore.enums import EntryKind, MessageType, Role
 from raftcore.errors import StorageError
 from raftcore.membership import ConfChange
 from raftcore.rpc import Body
-from raftcore.status import BasicStatus, Forwarded, Status
+from raftcore.status import BasicStatus, Forwarded, Status, TransferOutcome
 from raftcore.storage import Storage
 
 __all__ = [
@@ -521,8 +521,9 @@ class RawNode:
         lease-based reads also while a lease may run that this node has granted.
         """
     def transfer_leader(self, to: int) -> None:
-        """Hands leadership to a voter; a follower passes the wish on. Whether it worked is seen in
-        `soft_state`; given up after an election timeout, and proposals are refused meanwhile.
+        """Hands leadership to a voter; a follower passes the wish on. `take_transfer_outcome` of the node that
+        led has the outcome. Given up after an election timeout; proposals are refused meanwhile. The same
+        target once more gets no more time, another one replaces it, and this node itself ends it.
 
         Raises InvalidTransferee or NoLeader.
         """
@@ -587,6 +588,11 @@ class RawNode:
         leader from sending a member what it needs, and the leader tries again by itself. The observer's
         `log`, or else the logger "raftcore", gets a warning too: once for each member and cause, and again
         if the cause went away and came back.
+        """
+    def take_transfer_outcome(self) -> TransferOutcome | None:
+        """How the last leadership transfer that this node began as a leader ended, once; None if there is
+        nothing to report. To be asked after `tick` and `advance` while a transfer is pending; if the node
+        lost its leadership meanwhile, there is an outcome when it knows the next leader.
         """
     def basic_status(self) -> BasicStatus:
         """The node's state as far as it knows it by itself: without membership and progress, and without

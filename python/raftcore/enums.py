@@ -10,6 +10,7 @@ __all__ = [
     "ProgressState",
     "ReadMode",
     "Role",
+    "TransferResult",
     "Transition",
 ]
 
@@ -25,6 +26,22 @@ class Role(IntEnum):
     """Asks for votes."""
     LEADER = 3
     """Orders the log."""
+
+
+class TransferResult(IntEnum):
+    """What became of a leadership transfer."""
+
+    DONE = 1
+    """The target leads."""
+    TIMED_OUT = 2
+    """The target did not take over within an election timeout; this node leads on."""
+    CANCELLED = 3
+    """Another transfer was requested, or one to this node itself, which leads on."""
+    NOT_VOTER = 4
+    """The target is no voter any more; this node leads on."""
+    OTHER_LEADER = 5
+    """This node lost its leadership, and another than the target leads now, perhaps this node
+    again."""
 
 
 class EntryKind(IntEnum):

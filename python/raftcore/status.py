@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from raftcore._raftcore import ConfState, EntryId
-from raftcore.enums import ProgressState, Role
+from raftcore.enums import ProgressState, Role, TransferResult
 
-__all__ = ["BasicStatus", "Forwarded", "Progress", "Status"]
+__all__ = ["BasicStatus", "Forwarded", "Progress", "Status", "TransferOutcome"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,16 @@ class Forwarded:
 
     leader: int
     """The leader it was sent to."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferOutcome:
+    """How a leadership transfer ended."""
+
+    to: int
+    """The target."""
+    result: TransferResult
+    """What became of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,14 @@ python_enum!(ProgressState(core::ProgressState) {
     Snapshot = 2 "SNAPSHOT",
 });
 
+python_enum!(TransferResult(core::TransferResult) {
+    Done = 1 "DONE",
+    TimedOut = 2 "TIMED_OUT",
+    Cancelled = 3 "CANCELLED",
+    NotVoter = 4 "NOT_VOTER",
+    OtherLeader = 5 "OTHER_LEADER",
+});
+
 python_enum!(ReadMode(core::ReadMode) {
     Safe = 0 "SAFE",
     Lease = 1 "LEASE",

@@ -21,7 +21,9 @@ use crate::observe::{Callbacks, Observer, Watched};
 use crate::payload::Payload;
 use crate::ready::Ready;
 use crate::state::{HardState, SoftState};
-use crate::status::{basic_status_to_python, proposed_to_python, status_to_python};
+use crate::status::{
+    basic_status_to_python, proposed_to_python, status_to_python, transfer_outcome_to_python,
+};
 use crate::storage::{Failure, HostStorage, is_interrupt};
 
 pub(crate) type CoreNode = core::RawNode<HostStorage>;
@@ -328,8 +330,9 @@ impl RawNode {
         self.call(py, CoreNode::campaign)
     }
 
-    /// Hands leadership to a voter; a follower passes the wish on. Whether it worked is seen in
-    /// `soft_state`; given up after an election timeout, and proposals are refused meanwhile.
+    /// Hands leadership to a voter; a follower passes the wish on. `take_transfer_outcome` of the node that
+    /// led has the outcome. Given up after an election timeout; proposals are refused meanwhile. The same
+    /// target once more gets no more time, another one replaces it, and this node itself ends it.
     ///
     /// Raises InvalidTransferee or NoLeader.
     fn transfer_leader(&self, py: Python<'_>, to: u64) -> PyResult<()> {
@@ -449,6 +452,14 @@ impl RawNode {
         }
         let error = self.look(py, CoreNode::take_storage_error)?;
         Ok(error.map(|error| storage_error(py, &error).into_value(py)))
+    }
+
+    /// How the last leadership transfer that this node began as a leader ended, once; None if there is
+    /// nothing to report. To be asked after `tick` and `advance` while a transfer is pending; if the node
+    /// lost its leadership meanwhile, there is an outcome when it knows the next leader.
+    fn take_transfer_outcome<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let outcome = self.look(py, CoreNode::take_transfer_outcome)?;
+        outcome.map(|outcome| transfer_outcome_to_python(py, outcome)).transpose()
     }
 
     /// The node's state as far as it knows it by itself: without membership and progress, and without

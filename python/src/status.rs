@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 use raftcore as core;
 
-use crate::enums::{ProgressState, Role};
+use crate::enums::{ProgressState, Role, TransferResult};
 use crate::membership::ConfState;
 use crate::state::{EntryId, known};
 
@@ -82,6 +82,14 @@ pub(crate) fn status_to_python(py: Python<'_>, status: core::Status) -> PyResult
         progress,
     };
     class(py, "Status")?.call((), Some(&fields.into_pyobject(py)?))
+}
+
+/// The dataclass `TransferOutcome`.
+pub(crate) fn transfer_outcome_to_python(
+    py: Python<'_>,
+    outcome: core::TransferOutcome,
+) -> PyResult<Bound<'_, PyAny>> {
+    class(py, "TransferOutcome")?.call1((outcome.to, TransferResult(outcome.result)))
 }
 
 /// The dataclass `BasicStatus`.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::error::Error;
 use crate::message::{Body, Heartbeat, HeartbeatReply};
 use crate::raft::role::Leader;
-use crate::raft::{Shared, read_index, replication};
+use crate::raft::{Shared, read_index, replication, transfer};
 use crate::storage::Storage;
 use crate::types::NodeId;
 
@@ -45,5 +45,6 @@ pub(crate) fn answered<S: Storage>(
     context: &Bytes,
 ) {
     replication::wake(shared, leader, from);
+    transfer::ask_again(shared, leader, from);
     read_index::confirm(shared, leader, from, context);
 }

@@ -6,7 +6,8 @@ use crate::membership::change::{self, Changed};
 use crate::membership::{ConfChangeV2, ConfState};
 use crate::progress::Due;
 use crate::raft::role::{Leader, Role};
-use crate::raft::{Next, Raft, Shared, dropped, replication};
+use crate::raft::{Next, Raft, Shared, dropped, replication, transfer};
+use crate::status::TransferResult;
 use crate::storage::Storage;
 use crate::types::{EntryId, Index, NO_NODE};
 use crate::wire;
@@ -87,7 +88,7 @@ fn react<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader) -> Result<Next
     // The reference does not look at this if the leader itself was removed.
     let looks = !shared.config.eager_append || shared.configuration.is_voter(shared.config.id);
     if looks && leader.transferee.is_some_and(|id| !shared.configuration.is_voter(id)) {
-        leader.transferee = None;
+        transfer::end(shared, leader, TransferResult::NotVoter);
     }
     if !shared.configuration.is_voter(shared.config.id) {
         // Removed or demoted: it may lead until its successor is found, or step down.

@@ -334,7 +334,7 @@ fn continue_with<S: Storage>(shared: &mut Shared<S>, leader: &mut Leader, from: 
     }
     send(shared, from, progress, Due::Entries);
     if leader.transferee == Some(from) && progress.matched == shared.log.last().index {
-        transfer::finish(shared, from);
+        transfer::ask(shared, from);
     }
 }
 

@@ -7,6 +7,7 @@ use crate::membership::{ConfState, Configuration};
 use crate::message::{Body, Message};
 use crate::raft::outbox::Outbox;
 use crate::ready::ReadState;
+use crate::status::TransferOutcome;
 use crate::status::Unserved;
 use crate::storage::Storage;
 use crate::types::{HardState, Index, MAX_TERM, NO_NODE, NodeId, Term};
@@ -37,6 +38,10 @@ pub(crate) struct Shared<S> {
     pub(crate) config: Config,
     /// The last failure to read what was to be sent to a member.
     pub(crate) storage_error: Option<Box<StorageError>>,
+    /// Whom this node was transferring its leadership to when it lost it, until the next leader is known.
+    pub(crate) handed_over_to: NodeId,
+    /// How the last leadership transfer ended.
+    pub(crate) transfer_outcome: Option<Box<TransferOutcome>>,
     /// Members that cannot be sent what they need, and why: the news of each.
     pub(crate) unserved: Vec<Unserved>,
 }
@@ -91,6 +96,8 @@ impl<S: Storage> Shared<S> {
             randomized_timeout: 0,
             outbox: Outbox::default(),
             storage_error: None,
+            handed_over_to: NO_NODE,
+            transfer_outcome: None,
             unserved: Vec::new(),
         };
         shared.draw_election_timeout();

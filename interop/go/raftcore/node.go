@@ -177,9 +177,22 @@ func (n *Node) Campaign() error {
 	return n.call("Campaign", func() C.raft_status { return C.raft_campaign(n.node) })
 }
 
-// TransferLeader asks that node to become leader. A follower passes the request on.
+// TransferLeader asks that node to become leader. A follower passes the request on. TakeTransferOutcome
+// of the node that led has the outcome.
 func (n *Node) TransferLeader(to uint64) error {
 	return n.call("TransferLeader", func() C.raft_status { return C.raft_transfer_leader(n.node, C.uint64_t(to)) })
+}
+
+// TakeTransferOutcome returns how the last leadership transfer that this node began as a leader ended, once.
+// Its Result is TransferNone if there is nothing to report. To be asked after Tick and Advance while a transfer
+// is pending; if the node lost its leadership meanwhile, there is an outcome when it knows the next leader.
+func (n *Node) TakeTransferOutcome() (TransferOutcome, error) {
+	var to C.uint64_t
+	var result C.int32_t
+	err := n.call("TakeTransferOutcome", func() C.raft_status {
+		return C.raft_node_take_transfer_outcome(n.node, &to, &result)
+	})
+	return TransferOutcome{To: uint64(to), Result: TransferResult(result)}, err
 }
 
 // ForgetLeader makes a follower forget its leader, so that it may vote at once.

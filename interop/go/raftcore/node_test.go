@@ -155,6 +155,11 @@ func TestReadsAndTransfersLeadership(t *testing.T) {
 	}
 	must(t, g[1].TransferLeader(2))
 	g.settle(t)
+	outcome, err := g[1].TakeTransferOutcome()
+	must(t, err)
+	if outcome != (TransferOutcome{To: 2, Result: TransferDone}) {
+		t.Errorf("the transfer ended as %+v", outcome)
+	}
 	status, err := g[2].Status()
 	must(t, err)
 	if status.Role != Leader || status.Role.String() != "leader" {

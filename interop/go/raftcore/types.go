@@ -226,3 +226,23 @@ func (c ConfState) toC(pinner *runtime.Pinner) C.raft_conf_state {
 	state.auto_leave = C.bool(c.AutoLeave)
 	return state
 }
+
+// TransferOutcome is how a leadership transfer ended.
+type TransferOutcome struct {
+	// To is the target.
+	To     uint64
+	Result TransferResult
+}
+
+// TransferResult is what became of a leadership transfer.
+type TransferResult int32
+
+// The results; the header raftcore.h explains them.
+const (
+	TransferNone        TransferResult = C.RAFT_TRANSFER_NONE
+	TransferDone        TransferResult = C.RAFT_TRANSFER_DONE
+	TransferTimedOut    TransferResult = C.RAFT_TRANSFER_TIMED_OUT
+	TransferCancelled   TransferResult = C.RAFT_TRANSFER_CANCELLED
+	TransferNotVoter    TransferResult = C.RAFT_TRANSFER_NOT_VOTER
+	TransferOtherLeader TransferResult = C.RAFT_TRANSFER_OTHER_LEADER
+)

@@ -4,7 +4,7 @@ use crate::message::{Body, HeartbeatReply};
 use crate::raft::election::Campaign;
 use crate::raft::snapshot::Waiting;
 use crate::raft::validate::Valid;
-use crate::raft::{Next, Shared, heartbeat, replication, snapshot};
+use crate::raft::{Next, Shared, heartbeat, replication, snapshot, transfer};
 use crate::ready::ReadState;
 use crate::storage::Storage;
 use crate::types::{NO_NODE, NodeId, Term};
@@ -74,7 +74,10 @@ impl Follower {
         shared.election_elapsed = 0;
         shared.leaderless_ticks = 0;
         shared.lease_ticks = shared.config.lease_ticks();
-        self.leader = leader;
         self.told_of_loss = false;
+        if self.leader != leader {
+            self.leader = leader;
+            transfer::conclude(shared, leader);
+        }
     }
 }

@@ -10,6 +10,7 @@ use crate::quorum::VoteResult;
 use crate::raft::read_index::Reads;
 use crate::raft::role::Members;
 use crate::raft::{Next, Shared, heartbeat, membership, replication, transfer};
+use crate::status::TransferResult;
 use crate::storage::Storage;
 use crate::types::{EntryId, Index, NO_NODE, NodeId};
 
@@ -23,6 +24,8 @@ pub(crate) struct Leader {
     pub(crate) ticks: u64,
     /// Target of a leadership transfer; no proposals are taken meanwhile.
     pub(crate) transferee: Option<NodeId>,
+    /// Ticks since the transfer began.
+    pub(crate) transfer_elapsed: u32,
     /// Whether a transfer was tried in this term: its target may campaign at any time from then on,
     /// and leases do not stop it.
     pub(crate) lease_given_up: bool,
@@ -51,6 +54,7 @@ impl Leader {
             heartbeat_elapsed: 0,
             ticks: 1,
             transferee: None,
+            transfer_elapsed: 0,
             lease_given_up: false,
             reads: Reads::default(),
             // There may be a membership change among the entries of former terms: do not search.
@@ -95,9 +99,11 @@ impl Leader {
             if shared.config.check_quorum && !self.has_active_quorum(shared) {
                 return Ok(Next::Follow { term: shared.term, leader: NO_NODE });
             }
-            // A transfer has to succeed within an election timeout.
-            self.transferee = None;
+            if shared.config.eager_append {
+                transfer::end(shared, self, TransferResult::TimedOut);
+            }
         }
+        transfer::tick(shared, self);
         if !shared.config.eager_append {
             membership::leave_joint_if_due(shared, self);
         }
