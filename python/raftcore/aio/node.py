@@ -190,8 +190,9 @@ class Node:
     async def read_barrier(self) -> int:
         """Returns when the state machine has applied all that was acknowledged anywhere before the
         call: reading it then is linearizable. Works on followers too. Returns the read index.
+        Waits for a place while too many reads are pending (``Config.max_pending_reads``).
 
-        Raises LimitReached if too many reads are pending on this leader, or NodeStopped.
+        Raises NodeStopped.
         """
         token = next(self._tokens)
         found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
