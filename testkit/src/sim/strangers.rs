@@ -75,7 +75,8 @@ impl World {
 /// A message that the node of this status must refuse.
 fn forge(rng: &mut Rng, status: &Status, sent: Message) -> Foreign {
     let (own, last) = (status.hard_state.term, status.last);
-    let from = if rng.chance(500) { STRANGER } else { sent.from };
+    // What was forwarded may have come back to where it began.
+    let from = if rng.chance(500) || sent.from == status.id { STRANGER } else { sent.from };
     let term = own + rng.between(1, 3);
     let message = |term, body| Message { from, to: status.id, term, body };
     let append = |prev, entries: Vec<Entry>| {
