@@ -71,9 +71,13 @@ impl<S: Storage> Raft<S> {
         };
         let (from, term, follows) = (message.from, message.term, !matches!(follow, Next::Stay));
         let valid = validate::body(&mut self.shared, &self.role, follows, message)?;
-        self.become_(follow);
-        let next = self.carry_out(from, term, valid)?;
-        self.become_(next);
+        if follows {
+            self.become_(follow);
+        }
+        match self.carry_out(from, term, valid)? {
+            Next::Stay => {}
+            next => self.become_(next),
+        }
         invariants::check(self);
         Ok(())
     }
