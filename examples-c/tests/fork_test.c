@@ -164,7 +164,6 @@ static Fixture fixture(void) {
   Fixture f = {0};
   f.x = text("x");
   f.voter = 1;
-  f.state.voters = &f.voter;
   f.state.voters_len = 1;
   f.op.node = 2;
   f.entry.kind = RAFT_ENTRY_CONF_CHANGE_V2;
@@ -194,6 +193,7 @@ static void take_work(Fixture *f) {
 
 int main(void) {
   Fixture f = fixture();
+  f.state.voters = &f.voter;  // it may have been copied
   raft_observer observer = f.observer;
   raft_storage table = f.table;
   raft_config config = good_config();

@@ -209,9 +209,9 @@ static void messages_and_snapshots(void) {
   fields.term = 9;
   fields.snapshot = &snapshot;
   OK(raft_message_encode(&fields, bytes, sizeof bytes, &len));
-  raft_snapshot_buffer_free(two);
   OK(raft_message_decode(raft_slice_of(bytes, len), &message));
   EXPECT(raft_message_encode(&fields, bytes, 1, &len), RAFT_ERR_TOO_LARGE);
+  raft_snapshot_buffer_free(two);
   raft_message_buffer_free(message);
   EXPECT(raft_message_decode(text("\xff"), &message), RAFT_ERR_DECODE);
   EXPECT(raft_snapshot_decode(text("\xff"), &one), RAFT_ERR_DECODE);
