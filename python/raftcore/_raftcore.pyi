@@ -513,7 +513,8 @@ class RawNode:
         between, by the old membership. Later would be too late, and is not noticed: with two changes that
         count as applied and are not in force, majorities need not overlap any more.
 
-        Raises DecodeError if the entry carries no change, ConfChangeError if it cannot be applied.
+        Raises DecodeError or ConfChangeError if the entry cannot be carried out: it changes nothing,
+        here and on every other node; go on with the next entry.
         """
     def campaign(self) -> None:
         """Campaigns without waiting for the election timeout. Without effect on a leader, on a node

@@ -317,7 +317,8 @@ impl RawNode {
     /// between, by the old membership. Later would be too late, and is not noticed: with two changes that
     /// count as applied and are not in force, majorities need not overlap any more.
     ///
-    /// Raises DecodeError if the entry carries no change, ConfChangeError if it cannot be applied.
+    /// Raises DecodeError or ConfChangeError if the entry cannot be carried out: it changes nothing,
+    /// here and on every other node; go on with the next entry.
     fn apply_conf_change(&self, py: Python<'_>, change: ChangeOrEntry) -> PyResult<ConfState> {
         let change = change.into_change(py, self.dialect)?;
         self.call(py, |node| node.apply_conf_change(&change)).map(ConfState)
