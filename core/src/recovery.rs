@@ -245,7 +245,7 @@ impl History {
         let enter = ConfChangeV2 { transition: Transition::Explicit, ops, context: Bytes::new() };
         let leave = ConfChangeV2::default();
         let is_joint = self.last.is_joint();
-        let changes: Vec<_> = is_joint.then(|| &leave).into_iter().chain([&enter, &leave]).collect();
+        let changes: Vec<_> = is_joint.then_some(&leave).into_iter().chain([&enter, &leave]).collect();
         let mut reached = self.last.clone();
         let mut entries = Vec::new();
         for (change, offset) in changes.into_iter().zip(1..) {

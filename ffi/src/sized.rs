@@ -82,7 +82,7 @@ pub(crate) unsafe fn write<T: SizedStruct>(
 
 fn check_size<T: SizedStruct>(size: usize, name: &'static str) -> Result<(), Failure> {
     // The size of any version of the struct is a multiple of its alignment; others would cut a field in two.
-    if (T::MIN_SIZE..=MAX_SIZE).contains(&size) && size.is_multiple_of(align_of::<T>()) {
+    if (T::MIN_SIZE..=MAX_SIZE).contains(&size) && size % align_of::<T>() == 0 {
         return Ok(());
     }
     Err(Failure::argument(name, format!("has struct_size {size}, expected {}", size_of::<T>())))
