@@ -19,6 +19,8 @@ from raftcore import (
     ProposalDropped,
     Role,
     Snapshot,
+    TransferOutcome,
+    TransferResult,
     Transition,
 )
 
@@ -151,11 +153,24 @@ def test_leadership_is_handed_over(three: Cluster) -> None:
     assert three[1].status().transferee == 3
     with pytest.raises(ProposalDropped):
         three[1].propose(b"x")
+    assert three[1].take_transfer_outcome() is None
     three.settle()
     assert three.leader == 3
+    assert three[1].take_transfer_outcome() == TransferOutcome(3, TransferResult.DONE)
+    assert three[1].take_transfer_outcome() is None
     with pytest.raises(InvalidTransferee) as raised:
         three[3].transfer_leader(9)
     assert raised.value.node == 9
+
+
+def test_a_transfer_that_comes_to_nothing_is_reported(three: Cluster) -> None:
+    three.elect(1).transfer_leader(3)
+    three[1].transfer_leader(1)
+    assert three[1].take_transfer_outcome() == TransferOutcome(3, TransferResult.CANCELLED)
+    three[1].transfer_leader(3)
+    for _ in range(three[1].config.election_ticks):
+        three[1].tick()
+    assert three[1].take_transfer_outcome() == TransferOutcome(3, TransferResult.TIMED_OUT)
 
 
 @pytest.mark.parametrize("reader", [1, 2])

@@ -58,8 +58,8 @@ def test_a_node_and_a_storage_are_refused_in_a_child(tmp_path: Path) -> None:
 
     def child():
         for call in (node.tick, node.has_ready, node.ready, node.campaign, node.status,
-                     node.check_invariants, node.take_storage_error, node.set_observer,
-                     storage.last_index, storage.initial_state):
+                     node.check_invariants, node.take_storage_error, node.take_transfer_outcome,
+                     node.set_observer, storage.last_index, storage.initial_state):
             refused(call)
         refused(node.step, Message(1, 2, 3, rpc.Heartbeat(0)))
         refused(node.propose, b"x")
