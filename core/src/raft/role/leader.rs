@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::config::Config;
 use crate::entry::{Entry, EntryKind};
 use crate::error::Error;
 use crate::message::Body;
@@ -96,8 +97,16 @@ impl Leader {
         self.ticks += 1;
         if shared.election_elapsed >= shared.config.election_ticks {
             shared.election_elapsed = 0;
-            if shared.config.check_quorum && !self.has_active_quorum(shared) {
-                return Ok(Next::Follow { term: shared.term, leader: NO_NODE });
+            if shared.config.check_quorum {
+                let successor = self.successor(shared);
+                let follow = Next::Follow { term: shared.term, leader: NO_NODE };
+                if !self.has_active_quorum(shared) {
+                    return Ok(follow);
+                }
+                if let Some(successor) = successor {
+                    transfer::ask(shared, successor);
+                    return Ok(follow);
+                }
             }
             if shared.config.eager_append {
                 transfer::end(shared, self, TransferResult::TimedOut);
@@ -119,10 +128,38 @@ impl Leader {
     /// Whether a quorum was heard from since the last time this was asked (thesis section 6.2).
     fn has_active_quorum<S: Storage>(&mut self, shared: &Shared<S>) -> bool {
         let voters = shared.configuration.voters();
-        let result = voters.vote_result(|id| Some(self.progress.get(id).is_some_and(|p| p.is_active)));
+        let own = shared.config.id;
+        let is_active = |id| self.progress.get(id).is_some_and(|progress| id == own || progress.is_active);
+        let result = voters.vote_result(|id| Some(is_active(id)));
+        let last = shared.log.last().index;
         for (id, progress) in self.progress.iter_mut() {
-            progress.is_active = *id == shared.config.id;
+            progress.is_active = *id == own && (progress.matched >= last || !may_hang(&shared.config));
         }
         result == VoteResult::Won
     }
+
+    /// Who is to lead instead of this node, whose own writes are outstanding and did not come forward since
+    /// the last quorum check: its disk hangs. It would lead on, for what others store is committed, and apply
+    /// nothing itself. Nobody, unless the other voters are a quorum that was heard from. This node cannot win
+    /// before its disk goes on: its own vote waits for it.
+    fn successor<S: Storage>(&self, shared: &Shared<S>) -> Option<NodeId> {
+        let own = self.progress.get(shared.config.id)?;
+        if own.is_active || own.matched >= shared.log.last().index || !may_hang(&shared.config) {
+            return None;
+        }
+        let voters = shared.configuration.voters();
+        let others =
+            |id| self.progress.get(id).filter(|progress| id != shared.config.id && progress.is_active);
+        if voters.vote_result(|id| Some(others(id).is_some())) != VoteResult::Won {
+            return None;
+        }
+        let candidates = voters.ids().into_iter().filter_map(|id| Some((others(id)?.matched, id)));
+        candidates.max().map(|(_, id)| id)
+    }
+}
+
+/// Whether this node goes on while its writes are outstanding. With synchronous writes its host waits for
+/// them, and with it the node. The reference does not look at its own writes.
+fn may_hang(config: &Config) -> bool {
+    config.async_storage_writes && !config.eager_append
 }
