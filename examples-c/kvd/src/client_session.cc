@@ -156,8 +156,7 @@ bool ClientSession::execute(const Args &args) {
 bool ClientSession::must_wait(const CommandSpec &spec, Peer &peer) {
   const bool is_write = spec.kind == CommandKind::write;
   if (pending_ > 0 && pending_are_writes_ != is_write) return true;
-  const size_t collected =
-      is_write ? peer.writes().bytes().size() : peer.reads().collected_bytes();
+  const size_t collected = is_write ? peer.writes().bytes().size() : peer.reads().collected_bytes();
   if (collected < max_collected_bytes) return false;
   store_.touch_after_submit(shared_from_this());
   return true;

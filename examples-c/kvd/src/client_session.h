@@ -88,18 +88,18 @@ class ClientSession : public ReplySink, public std::enable_shared_from_this<Clie
   RequestParser parser_;
   asio::steady_timer resumed_;  // cancelled when a session that was held up may receive again
 
-  std::deque<Slot> slots_;   // replies that are not in the writer yet
-  uint64_t first_slot_ = 0;  // number of slots_.front()
-  size_t pending_ = 0;       // slots that are not done
+  std::deque<Slot> slots_;    // replies that are not in the writer yet
+  uint64_t first_slot_ = 0;   // number of slots_.front()
+  size_t pending_ = 0;        // slots that are not done
   size_t request_bytes_ = 0;  // of the requests that wait
   size_t reply_bytes_ = 0;    // of the replies in slots_
   size_t accounted_ = 0;
   TurnBudget budget_;
   bool pending_are_writes_ = false;
   bool in_refused_transaction_ = false;  // between MULTI and EXEC or DISCARD
-  bool holds_command_ = false;  // parser_.args() is a command that must wait
-  bool held_up_ = false;        // nothing is executed or received until a later turn
-  bool ending_ = false;         // no more requests: close when all replies are sent
+  bool holds_command_ = false;           // parser_.args() is a command that must wait
+  bool held_up_ = false;                 // nothing is executed or received until a later turn
+  bool ending_ = false;                  // no more requests: close when all replies are sent
   bool closed_ = false;
   std::string scratch_;
 };

@@ -20,7 +20,8 @@ std::string node_name(uint64_t store_id) {
   return name.data();
 }
 
-// The members of a Region: its leader first. Of a member that --cluster does not name nothing is known.
+// The members of a Region: its leader first. Of a member that --cluster does not name nothing is
+// known.
 std::vector<const Member *> leader_first(const Store &store, const Peer &peer) {
   std::vector<const Member *> members;
   for (const uint64_t voter : peer.voters()) {

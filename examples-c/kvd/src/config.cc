@@ -85,8 +85,9 @@ void add_options(CLI::App &app, Config &config, Words &words) {
                "other stores of --cluster; does nothing if there is data");
   app.add_option("--peer-secret-file", words.secret_file,
                  "A file whose first line all stores must have: others are refused");
-  app.add_option("--admin-socket", config.admin_socket,
-                 "A socket in the file system that takes a few clients beside those of --max-clients");
+  app.add_option(
+      "--admin-socket", config.admin_socket,
+      "A socket in the file system that takes a few clients beside those of --max-clients");
   app.option_defaults()->always_capture_default();
   app.add_option("--bind", config.bind_host,
                  "Listen on this host instead of the hosts of the own addresses");
@@ -115,9 +116,10 @@ void add_options(CLI::App &app, Config &config, Words &words) {
                  "Largest message between stores: a snapshot must fit")
       ->check(CLI::Range(uint64_t{1}, (uint64_t{1} << 32) - 1));
   app.add_option("--max-clients", config.max_clients, "Connections of clients")->check(positive);
-  app.add_option("--max-client-bytes", config.max_client_bytes,
-                 "Memory for all clients' requests, replies and buffers; beyond, the client with the "
-                 "most is disconnected")
+  app.add_option(
+         "--max-client-bytes", config.max_client_bytes,
+         "Memory for all clients' requests, replies and buffers; beyond, the client with the "
+         "most is disconnected")
       ->check(CLI::Range(uint64_t{1} << 20, uint64_t{1} << 50));
   app.add_option("--request-timeout-ms", config.request_timeout_ms,
                  "A request that is not decided by then is answered with an error")

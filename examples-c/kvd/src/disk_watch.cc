@@ -68,8 +68,9 @@ void DiskWatch::sent(uint64_t index, DiskClock::time_point now) {
 void DiskWatch::acknowledged(uint64_t store_id, uint64_t index, DiskClock::time_point now) {
   Follower &follower = followers_[store_id];
   // The newest that this covers.
-  const auto behind = std::upper_bound(marks_.begin(), marks_.end(), index,
-                                       [](uint64_t at, const Mark &mark) { return at < mark.index; });
+  const auto behind =
+      std::upper_bound(marks_.begin(), marks_.end(), index,
+                       [](uint64_t at, const Mark &mark) { return at < mark.index; });
   if (behind == marks_.begin() || std::prev(behind)->index <= follower.index) return;
   follower = {std::prev(behind)->index, now - std::prev(behind)->sent, now};
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A leader whose disk has become slow holds up a group whose other disks are not: it notices that, and
-// hands its leadership over.
+// A leader whose disk has become slow holds up a group whose other disks are not: it notices that,
+// and hands its leadership over.
 #pragma once
 
 #include <chrono>
@@ -18,8 +18,8 @@ struct FollowerTime {
   DiskClock::duration acknowledgement{};
 };
 
-// The store to hand over to; 0 if nothing is gained by it: so many followers must be much faster than
-// this store's own syncs that they are a majority without it.
+// The store to hand over to; 0 if nothing is gained by it: so many followers must be much faster
+// than this store's own syncs that they are a majority without it.
 uint64_t faster_store(DiskClock::duration own_sync, const std::vector<FollowerTime> &followers,
                       size_t voters);
 

@@ -45,8 +45,8 @@ rocksdb::DBOptions database_options() {
   rocksdb::DBOptions options;
   options.create_if_missing = true;
   options.create_missing_column_families = true;
-  // What is damaged is not taken for the end of the log: a store that starts with half of it has lost
-  // what it acknowledged. Only a last record that is not all there was never acknowledged.
+  // What is damaged is not taken for the end of the log: a store that starts with half of it has
+  // lost what it acknowledged. Only a last record that is not all there was never acknowledged.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   options.track_and_verify_wals_in_manifest = true;
   options.max_background_jobs = 2;
@@ -151,8 +151,8 @@ std::unique_ptr<Engine> Engine::open(const std::string &directory, const std::st
   if (!std::filesystem::exists(directory + "/CURRENT")) refuse_to_begin(directory, may_begin);
   const auto cache = rocksdb::NewLRUCache(256 << 20);
   rocksdb::ColumnFamilyOptions data_options = family_options(cache);
-  // Little is written here but whole files; adding one flushes what is in memory, and the log's writes
-  // wait for that.
+  // Little is written here but whole files; adding one flushes what is in memory, and the log's
+  // writes wait for that.
   data_options.write_buffer_size = 8 << 20;
   data_options.level0_file_num_compaction_trigger = 8;
   data_options.prefix_extractor.reset(rocksdb::NewCappedPrefixTransform(slot_prefix_bytes));
@@ -208,8 +208,8 @@ void Engine::load_identity(const std::string &cluster_id, uint64_t store_id, boo
   const auto identity = StoreIdentity::decode(*stored);
   if (!identity) fatal("the identity in %s cannot be read", directory_.c_str());
   if (identity->cluster_id != cluster_id || identity->store_id != store_id) {
-    fatal("the data directory belongs to store %" PRIu64
-          " of cluster '%s', not to store %" PRIu64 " of cluster '%s'",
+    fatal("the data directory belongs to store %" PRIu64 " of cluster '%s', not to store %" PRIu64
+          " of cluster '%s'",
           identity->store_id, identity->cluster_id.c_str(), store_id, cluster_id.c_str());
   }
   identity_ = *identity;

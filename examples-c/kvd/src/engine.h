@@ -54,10 +54,10 @@ std::string_view user_key_of(std::string_view data_key);
 
 class Engine {
  public:
-  // Opens the database, or makes one if `may_begin`; fatal() if that fails, if it belongs to another
-  // store or cluster, or if it must not be opened again. A part of its log that cannot be read, but
-  // for an incomplete end, is no reason to go on without it. At most `max_open_files` table files are
-  // open at a time.
+  // Opens the database, or makes one if `may_begin`; fatal() if that fails, if it belongs to
+  // another store or cluster, or if it must not be opened again. A part of its log that cannot be
+  // read, but for an incomplete end, is no reason to go on without it. At most `max_open_files`
+  // table files are open at a time.
   static std::unique_ptr<Engine> open(const std::string &directory, const std::string &cluster_id,
                                       uint64_t store_id, bool may_begin = true,
                                       int max_open_files = 512);

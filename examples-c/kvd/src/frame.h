@@ -11,8 +11,8 @@
 //        8     8  region id, little-endian
 //       16     n  payload: one Raft message, the bytes that the library gave
 //
-// The receiver answers nothing. It closes the connection at the first byte that is not as said here,
-// and at the first message that no store sends (message_check.h).
+// The receiver answers nothing. It closes the connection at the first byte that is not as said
+// here, and at the first message that no store sends (message_check.h).
 #pragma once
 
 #include <cstddef>

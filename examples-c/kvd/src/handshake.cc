@@ -212,7 +212,8 @@ std::string write_refusal(const Refusal &refusal) {
 std::optional<Refusal> read_refusal(std::string_view line) {
   const std::string_view word = line.substr(0, line.find(' '));
   if (word != refused_word && word != wait_word) return std::nullopt;
-  Refusal refusal{word == wait_word, std::string(line.substr(std::min(word.size() + 1, line.size())))};
+  Refusal refusal{word == wait_word,
+                  std::string(line.substr(std::min(word.size() + 1, line.size())))};
   // It goes into a log line.
   std::replace_if(
       refusal.reason.begin(), refusal.reason.end(), [](char c) { return c < ' ' || c > '~'; }, '?');

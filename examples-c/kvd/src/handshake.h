@@ -7,15 +7,17 @@
 //   connecting  kvd-store <birth> <disk> <members> <entry version> <largest message> <proof>
 //   accepting   the same of its own, or: kvd-refused <reason>, or: kvd-wait <reason>
 //
-// Nonces (16 bytes), ids (16 bytes; the birth of a store that is no part of a cluster yet is '-') and
-// proofs (32 bytes) are hexadecimal, numbers decimal, members are store ids with commas between them.
+// Nonces (16 bytes), ids (16 bytes; the birth of a store that is no part of a cluster yet is '-')
+// and proofs (32 bytes) are hexadecimal, numbers decimal, members are store ids with commas between
+// them.
 //
-// A proof is HMAC-SHA-256 with the secret of --peer-secret-file (without one: the empty secret) over
-// all lines so far and this one up to the space before the proof. As both nonces are in it, each side
-// knows that the other one has the secret, and has it now. What follows is not protected by it.
+// A proof is HMAC-SHA-256 with the secret of --peer-secret-file (without one: the empty secret)
+// over all lines so far and this one up to the space before the proof. As both nonces are in it,
+// each side knows that the other one has the secret, and has it now. What follows is not protected
+// by it.
 //
-// Frames follow (frame.h), from the connecting store only, and none if one of the two is no part of a
-// cluster yet.
+// Frames follow (frame.h), from the connecting store only, and none if one of the two is no part of
+// a cluster yet.
 #pragma once
 
 #include <cstdint>
@@ -40,9 +42,9 @@ struct Hello {
 struct StoreFacts {
   std::string birth;  // empty: not part of a cluster yet
   std::string disk;
-  std::vector<uint64_t> members;    // of its --cluster, sorted
-  uint64_t entry_version = 0;       // the newest format of entries that it reads
-  uint64_t max_message_bytes = 0;   // the largest payload of a frame that it takes
+  std::vector<uint64_t> members;   // of its --cluster, sorted
+  uint64_t entry_version = 0;      // the newest format of entries that it reads
+  uint64_t max_message_bytes = 0;  // the largest payload of a frame that it takes
 
   bool operator==(const StoreFacts &) const = default;
 };

@@ -34,8 +34,8 @@ struct KnownStore {
   bool operator==(const KnownStore &) const = default;
 };
 
-// The birth id of a cluster that a version without birth ids began: the same on all of its stores, as
-// it follows from what they were told.
+// The birth id of a cluster that a version without birth ids began: the same on all of its stores,
+// as it follows from what they were told.
 std::string birth_of_old_cluster(std::string_view cluster_id, const std::vector<uint64_t> &voters);
 
 }  // namespace kvd

@@ -15,7 +15,7 @@ class Store;
 struct ClientInfo {
   uint64_t id = 0;
   std::string name;
-  bool quits = false;  // close when the replies are sent
+  bool quits = false;           // close when the replies are sent
   bool reads_anywhere = false;  // READONLY: a follower may answer reads
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads of many keys, which are executed beside the loop: one at a time, and the clients take turns,
-// however many each has asked for.
+// Reads of many keys, which are executed beside the loop: one at a time, and the clients take
+// turns, however many each has asked for.
 #pragma once
 
 #include <deque>
@@ -21,8 +21,8 @@ class LongReads {
   // Puts a read behind the others of its client.
   void add(const std::shared_ptr<ReplySink> &client, Read read);
 
-  // Begins the next read, unless one is under way: that of the client whose turn it is, of those that
-  // take replies. Does nothing if the store has no memory for its reply.
+  // Begins the next read, unless one is under way: that of the client whose turn it is, of those
+  // that take replies. Does nothing if the store has no memory for its reply.
   void go_on(bool has_memory);
 
   size_t waiting() const;

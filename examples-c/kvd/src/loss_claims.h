@@ -8,9 +8,10 @@
 
 namespace kvd {
 
-// A leader that says that this store acknowledged what it does not have is right, or it is none: one
-// message is not believed, as the store ends for good. The connection is closed, and the claim has to
-// come again, over new connections of the same store, without a heartbeat in between that fits.
+// A leader that says that this store acknowledged what it does not have is right, or it is none:
+// one message is not believed, as the store ends for good. The connection is closed, and the claim
+// has to come again, over new connections of the same store, without a heartbeat in between that
+// fits.
 class LossClaims {
  public:
   // Notes a claim; true if it is to be believed.

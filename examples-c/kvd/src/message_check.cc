@@ -165,8 +165,8 @@ std::string check_numbers(const MessageFields &fields, const MessageRules &rules
   if (fields.term > rules.term && fields.term - rules.term > max_term_lead) {
     return "its term " + std::to_string(fields.term) + " is absurd";
   }
-  const uint64_t largest = std::max({fields.log_term, fields.index, fields.commit,
-                                     fields.reject_hint, fields.commit_term});
+  const uint64_t largest = std::max(
+      {fields.log_term, fields.index, fields.commit, fields.reject_hint, fields.commit_term});
   return largest > max_index ? "an index of " + std::to_string(largest) + " is absurd" : "";
 }
 

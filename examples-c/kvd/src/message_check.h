@@ -15,11 +15,11 @@ namespace kvd {
 
 // What the receiver knows.
 struct MessageRules {
-  uint64_t from = 0;  // the store of the connection
-  uint64_t to = 0;    // this store
-  uint64_t term = 0;  // this store's
+  uint64_t from = 0;                              // the store of the connection
+  uint64_t to = 0;                                // this store
+  uint64_t term = 0;                              // this store's
   const std::vector<uint64_t> *voters = nullptr;  // of the Region, sorted
-  SlotRange slots;               // of the Region
+  SlotRange slots;                                // of the Region
 };
 
 // The parts of a message that kvd itself looks at.

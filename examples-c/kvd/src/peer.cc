@@ -87,13 +87,15 @@ Peer::~Peer() {
 void Peer::check_witness() {
   const auto &seen = witness_.record();
   if (!seen && !parts_.witness_may_lack) {
-    fatal("region %" PRIu64 ": the witness of its log is gone from %s: it is not known whether the "
+    fatal("region %" PRIu64
+          ": the witness of its log is gone from %s: it is not known whether the "
           "log is whole",
           region_.id, parts_.engine.directory().c_str());
   }
   const std::string lost = seen ? lost_since(*seen, storage_.position()) : "";
   if (!lost.empty()) {
-    fatal("region %" PRIu64 ": this store lost data that it had acknowledged: %s. It must not come "
+    fatal("region %" PRIu64
+          ": this store lost data that it had acknowledged: %s. It must not come "
           "back under its id.",
           region_.id, lost.c_str());
   }
@@ -268,6 +270,7 @@ void Peer::install(const raft_snapshot &snapshot, rocksdb::WriteBatch &batch) {
   keys_.forget();
   witness_.before_write(storage_.staged_position());
   parts_.engine.write(batch, true);
+  witness_.after_write(storage_.staged_position());
   batch.Clear();
   log_bytes_ = 0;
   reply_error(pending_writes_.covered_by_snapshot(snapshot.index), unknown_error);
@@ -364,7 +367,8 @@ void Peer::hand_over_if_slow() {
       handover_rule_.decide(now, faster_store(own, disk_.followers(now), voters_.size()));
   if (to == 0) return;
   KVD_LOG(warn,
-          "region %" PRIu64 ": this disk takes %lld ms for a sync, those of the others are faster: "
+          "region %" PRIu64
+          ": this disk takes %lld ms for a sync, those of the others are faster: "
           "handing over to store %" PRIu64,
           region_.id, static_cast<long long>(own / std::chrono::milliseconds(1)), to);
   const std::string error = transfer_leader(to);
@@ -456,8 +460,7 @@ void Peer::watch_size(Clock::time_point now) {
                           const uint64_t limit = snapshots_.max_bytes();
                           if (bytes < limit / 5 * 4 || !size_log_.passes()) return;
                           KVD_LOG(warn,
-                                  "region %" PRIu64 " has about %" PRIu64
-                                  " bytes: beyond %" PRIu64
+                                  "region %" PRIu64 " has about %" PRIu64 " bytes: beyond %" PRIu64
                                   " (--max-snapshot-bytes) no store can be brought up to date",
                                   region_.id, bytes, limit);
                         });

@@ -64,7 +64,7 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
   Registry &registry_;
   TransportEvents &events_;
   asio::steady_timer backoff_;
-  std::shared_ptr<PeerSocket> socket_;      // the one that is in use, or that a handshake goes on with
+  std::shared_ptr<PeerSocket> socket_;  // the one that is in use, or that a handshake goes on with
   std::shared_ptr<Connection> connection_;  // nullptr: not connected, or it carries no frames
   LogLimit link_log_;
   LogLimit complaint_log_;

@@ -29,8 +29,8 @@ void Peer::ask_for_collected_reads() {
 // The question of a follower, or its answer, may be lost; the leader may have changed.
 void Peer::ask_again_for_reads() {
   const auto now = Clock::now();
-  const auto patience =
-      std::chrono::milliseconds(uint64_t{4} * parts_.config.tick_ms * parts_.config.heartbeat_ticks);
+  const auto patience = std::chrono::milliseconds(uint64_t{4} * parts_.config.tick_ms *
+                                                  parts_.config.heartbeat_ticks);
   for (const uint64_t ticket : reads_.ask_again(now - patience, now)) {
     std::string context;
     put_big_endian(context, ticket);
@@ -96,7 +96,8 @@ void Peer::serve(ReadQueue::Batch batch) {
   held_reads_.push_back(std::move(batch));
 }
 
-// While a Ready is being stored, what is applied may not go to the database yet: then the read waits.
+// While a Ready is being stored, what is applied may not go to the database yet: then the read
+// waits.
 void Peer::serve_beside(std::string encoded, const Waiter &waiter) {
   parts_.long_reads.add(waiter.sink, [this, encoded = std::move(encoded),
                                       waiter](LongReads::Done done) {

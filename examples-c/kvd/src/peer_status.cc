@@ -64,8 +64,7 @@ std::string Peer::status_text() const {
   line(text, "snapshot_bytes", snapshots_.bytes());
   line(text, "snapshot_limit", snapshots_.max_bytes());
   line(text, "snapshot_estimate", estimated_bytes_);
-  line(text, "snapshot_retry_in",
-       static_cast<uint64_t>(snapshots_.retry_in(Clock::now()).count()));
+  line(text, "snapshot_retry_in", static_cast<uint64_t>(snapshots_.retry_in(Clock::now()).count()));
   line(text, "snapshot_refused_by", snapshot_refused_by_);
   std::string peers;
   for (const uint64_t voter : voters_) {

@@ -31,23 +31,23 @@ void encode_read_scan(std::string &out, const ScanRequest &request);
 // Whether the read goes through many keys: then it belongs on another thread than the loop's.
 bool is_long_read(std::string_view encoded);
 
-// Executes a read that is not long, and appends its reply. False, and nothing is appended, if it turns
-// out to be long by the size of its values.
+// Executes a read that is not long, and appends its reply. False, and nothing is appended, if it
+// turns out to be long by the size of its values.
 bool execute_short_read(std::string_view encoded, KeyReader &keys, std::string &reply);
 
 // How many keys a read that is not long looks at.
 size_t keys_of_read(std::string_view encoded);
 
 struct LongReadResult {
-  std::string reply;  // of SCAN: the keys, without the cursor
+  std::string reply;          // of SCAN: the keys, without the cursor
   std::string last_data_key;  // SCAN: the scan goes on behind it; empty: it is at its end
 };
 
 // The cursor of a SCAN; nullopt for any other read.
 std::optional<uint64_t> cursor_of_scan(std::string_view encoded);
 
-// Executes a long read on what the database has of the Region's slots; a SCAN begins at the data key
-// `scan_begin`. Any thread may.
+// Executes a long read on what the database has of the Region's slots; a SCAN begins at the data
+// key `scan_begin`. Any thread may.
 LongReadResult execute_long_read(std::string_view encoded, Engine &engine, SlotRange slots,
                                  const std::string &scan_begin);
 

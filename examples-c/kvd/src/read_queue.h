@@ -39,8 +39,8 @@ class ReadQueue {
   uint64_t submit(Clock::time_point now, Clock::time_point deadline);
   // Bytes that were collected for this turn.
   size_t collected_bytes() const { return collecting_.bytes.size(); }
-  // New tickets for the batches that were asked for before `before` and are not confirmed: a question
-  // or its answer may be lost.
+  // New tickets for the batches that were asked for before `before` and are not confirmed: a
+  // question or its answer may be lost.
   std::vector<uint64_t> ask_again(Clock::time_point before, Clock::time_point now);
   // Takes back the batch that was submitted last, which Raft refused.
   Batch withdraw();

@@ -30,8 +30,8 @@ Verdict judge_waiting(const StoreFacts &own, uint64_t their_id, const StoreFacts
   }
   if (theirs.birth.empty()) return {Admission::accept, ""};
   if (their_id == own.members.front()) return {Admission::begin, ""};
-  return {Admission::wait, "the cluster's birth id comes from store " +
-                               std::to_string(own.members.front())};
+  return {Admission::wait,
+          "the cluster's birth id comes from store " + std::to_string(own.members.front())};
 }
 
 }  // namespace
@@ -134,8 +134,8 @@ uint64_t Registry::entry_version_of(const std::vector<uint64_t> &stores) const {
   for (const uint64_t id : stores) {
     if (id == config_.id) continue;
     const auto known = known_.find(id);
-    version = std::min(
-        version, known == known_.end() ? first_entry_version : known->second.entry_version);
+    version = std::min(version,
+                       known == known_.end() ? first_entry_version : known->second.entry_version);
   }
   return version;
 }

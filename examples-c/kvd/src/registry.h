@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// With whom a store works: its own identity, the other stores as they were when they were first met,
-// and how a new cluster begins.
+// With whom a store works: its own identity, the other stores as they were when they were first
+// met, and how a new cluster begins.
 //
-// A cluster begins once. Its stores are started with --bootstrap and empty directories, and wait. The
-// one with the lowest id of --cluster, once it has met all others and all of them are empty, draws the
-// cluster's birth id and notes the disk id of each; the others take the birth id over from it. From then
-// on a store that comes with another birth id, or with another disk, is refused: whoever lost its data
-// might vote twice.
+// A cluster begins once. Its stores are started with --bootstrap and empty directories, and wait.
+// The one with the lowest id of --cluster, once it has met all others and all of them are empty,
+// draws the cluster's birth id and notes the disk id of each; the others take the birth id over
+// from it. From then on a store that comes with another birth id, or with another disk, is refused:
+// whoever lost its data might vote twice.
 #pragma once
 
 #include <cstdint>
@@ -57,8 +57,8 @@ class Registry {
   // A directory of a version without birth ids: gives it that of its cluster.
   void take_over_old_cluster(const std::vector<uint64_t> &voters);
 
-  // The newest format of entries that all of these stores, and this one, have announced to read. What
-  // was never announced is the first.
+  // The newest format of entries that all of these stores, and this one, have announced to read.
+  // What was never announced is the first.
   uint64_t entry_version_of(const std::vector<uint64_t> &stores) const;
 
  private:

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where scans go on: a cursor of SCAN is a number, and the place is a key.
 //
-// Its low bits are a slot. The others are 0 if the scan goes on with the slot's first key; elsewise they
-// name a key of the slot in a table of this process, the last one that was answered. A cursor that the
-// table does not have any more (it keeps the newest, and another store has others) goes on with the
-// slot's first key: keys may be answered twice, as SCAN may, and none is left out.
+// Its low bits are a slot. The others are 0 if the scan goes on with the slot's first key; elsewise
+// they name a key of the slot in a table of this process, the last one that was answered. A cursor
+// that the table does not have any more (it keeps the newest, and another store has others) goes on
+// with the slot's first key: keys may be answered twice, as SCAN may, and none is left out.
 #pragma once
 
 #include <cstdint>

@@ -86,8 +86,7 @@ void info_stats(std::string &text, Store &store) {
   line(text, "largest_turn_bytes", largest.all.bytes);
   line(text, "largest_session_turn_keys", largest.session.keys);
   line(text, "largest_session_turn_bytes", largest.session.bytes);
-  line(text, "longest_turn_us",
-       static_cast<uint64_t>(largest.time / std::chrono::microseconds(1)));
+  line(text, "longest_turn_us", static_cast<uint64_t>(largest.time / std::chrono::microseconds(1)));
   line(text, "waiting_long_reads", store.long_reads().waiting());
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SipHash (Aumasson and Bernstein, 2012): a hash that only the holder of its key can predict, so that
-// nobody can choose keys that collide.
+// SipHash (Aumasson and Bernstein, 2012): a hash that only the holder of its key can predict, so
+// that nobody can choose keys that collide.
 #pragma once
 
 #include <bit>
@@ -54,8 +54,8 @@ struct State {
 
 }  // namespace sip
 
-// `Words` rounds after each word and `End` at the end. 1 and 3 are for hash tables; 2 and 4 are those
-// of the paper.
+// `Words` rounds after each word and `End` at the end. 1 and 3 are for hash tables; 2 and 4 are
+// those of the paper.
 template <int Words = 1, int End = 3>
 uint64_t sip_hash(const SipKey &key, std::string_view bytes) {
   sip::State state{key.low ^ 0x736f6d6570736575, key.high ^ 0x646f72616e646f6d,

@@ -30,8 +30,7 @@ StorageThread::~StorageThread() {
   thread_.join();
 }
 
-void StorageThread::write(rocksdb::WriteBatch &batch, bool sync,
-                          std::vector<WitnessedLog> logs) {
+void StorageThread::write(rocksdb::WriteBatch &batch, bool sync, std::vector<WitnessedLog> logs) {
   {
     const std::lock_guard lock(mutex_);
     batch_ = &batch;
@@ -60,9 +59,9 @@ void StorageThread::run() {
     engine_.write(batch, sync);
     for (const WitnessedLog &log : logs) log.witness->after_write(log.next);
     const auto took = std::chrono::steady_clock::now() - start;
-    if (took >= slow_write) {
-      KVD_LOG(warn, "slow disk: a write of %zu bytes took %lld ms", batch.GetDataSize(),
-              static_cast<long long>(took / std::chrono::milliseconds(1)));
+    if (took >= slow_write && slow_log_.passes()) {
+      KVD_LOG(warn, "slow disk: a write of %zu bytes took %lld ms%s", batch.GetDataSize(),
+              static_cast<long long>(took / std::chrono::milliseconds(1)), slow_log_.suffix());
     }
     asio::post(loop_, [this] { done_(); });
     lock.lock();

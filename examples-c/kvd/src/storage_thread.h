@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine.h"
+#include "log_limit.h"
 #include "witness.h"
 
 namespace kvd {
@@ -45,6 +46,7 @@ class StorageThread {
   bool sync_ = false;
   std::vector<WitnessedLog> logs_;
   bool stopping_ = false;
+  LogLimit slow_log_{std::chrono::seconds(1)};
   std::thread thread_;
 };
 

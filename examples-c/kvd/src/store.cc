@@ -60,9 +60,11 @@ Store::Store(const Config &config)
     if (!has_region) fatal("the log is gone from %s", config.data_directory.c_str());
     open_regions();
   } else if (config.bootstrap) {
+    require_never_begun();
     registry_.begin_alone();
     if (!registry_.is_member()) {
-      KVD_LOG(info, "waiting for the other %zu stores of a new cluster", config_.members.size() - 1);
+      KVD_LOG(info, "waiting for the other %zu stores of a new cluster",
+              config_.members.size() - 1);
     }
   } else {
     fatal("this store has not begun: a new cluster begins with --bootstrap on all of its stores");
@@ -81,6 +83,17 @@ void Store::stage_first_region(rocksdb::WriteBatch &batch) {
   Witness(config_.data_directory, region.id).write(RaftStorage::first_position());
 }
 
+// A database that has lost all but its first record looks like one that waits for its cluster.
+void Store::require_never_begun() const {
+  if (!Witness::exists_in(config_.data_directory)) return;
+  const auto seen = Witness(config_.data_directory, first_region_id).record();
+  const std::string lost = seen ? lost_since(*seen, RaftStorage::first_position()) : "";
+  if (!lost.empty()) {
+    fatal("this store lost data that it had acknowledged: %s. It must not come back under its id.",
+          lost.c_str());
+  }
+}
+
 // This store is part of a cluster, as of now or as it was before.
 void Store::begin() {
   open_regions();
@@ -89,9 +102,14 @@ void Store::begin() {
 
 void Store::open_regions() {
   peer_of_slot_.assign(slot_count, nullptr);
-  const StoreParts parts{config_,     *engine_,           transport_,
-                         background_, checkpoint_thread_, long_reads_,
-                         registry_,   engine_->identity().disk.empty()};
+  const StoreParts parts{config_,
+                         *engine_,
+                         transport_,
+                         background_,
+                         checkpoint_thread_,
+                         long_reads_,
+                         registry_,
+                         engine_->identity().disk.empty()};
   const rocksdb::Slice end(region_state_end);
   const auto iterator = engine_->scan(engine_->data(), slice_of(region_state_prefix), end);
   for (; iterator->Valid(); iterator->Next()) {
@@ -312,13 +330,11 @@ void Store::turn() {
     worked = serve_sessions() || worked;
   }
   transport_.flush();
-  // A share of it is for replies that are larger than what is expected.
-  long_reads_.go_on(client_bytes_ < config_.max_client_bytes / 2);
+  long_reads_.go_on(client_bytes_ < config_.max_client_bytes);
   limit_client_memory();
   const bool goes_on = !next_turn_.empty() ||
-                       std::any_of(peers_.begin(), peers_.end(), [](const auto &item) {
-                         return item.second->has_held_work();
-                       });
+                       std::any_of(peers_.begin(), peers_.end(),
+                                   [](const auto &item) { return item.second->has_held_work(); });
   if (goes_on) asio::post(loop_, [] {});
 }
 

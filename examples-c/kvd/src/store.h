@@ -92,6 +92,7 @@ class Store : private TransportEvents {
 
   void open_regions();
   void stage_first_region(rocksdb::WriteBatch &batch);
+  void require_never_begun() const;
   void begin();
   void listen();
   asio::awaitable<void> accept_clients();

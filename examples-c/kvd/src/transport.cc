@@ -200,7 +200,8 @@ asio::awaitable<bool> Transport::shake_hands(Inbound &inbound, ReceiveBuffer &re
 
 asio::awaitable<void> Transport::receive(Inbound &inbound, ReceiveBuffer &received) {
   if (store_logs_[inbound.from].connected.passes()) {
-    KVD_LOG(info, "store %" PRIu64 " connected%s", inbound.from, store_logs_[inbound.from].connected.suffix());
+    KVD_LOG(info, "store %" PRIu64 " connected%s", inbound.from,
+            store_logs_[inbound.from].connected.suffix());
   }
   size_t expected = 0;
   while (receive_frames(inbound, received, expected)) {

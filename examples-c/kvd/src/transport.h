@@ -71,7 +71,7 @@ class Transport {
 
     std::shared_ptr<PeerSocket> socket;
     uint64_t number;
-    uint64_t from = 0;           // 0: during the handshake
+    uint64_t from = 0;            // 0: during the handshake
     bool carries_frames = false;  // both stores are part of the cluster
   };
 
@@ -90,8 +90,8 @@ class Transport {
   asio::ip::tcp::acceptor acceptor_;
   std::map<uint64_t, std::shared_ptr<PeerLink>> links_;
   uint64_t connections_made_ = 0;
-  std::list<std::shared_ptr<Inbound>> strangers_;           // during their handshake, oldest first
-  std::map<uint64_t, std::shared_ptr<Inbound>> inbound_;    // by the store that it is from
+  std::list<std::shared_ptr<Inbound>> strangers_;         // during their handshake, oldest first
+  std::map<uint64_t, std::shared_ptr<Inbound>> inbound_;  // by the store that it is from
   LogLimit stranger_log_;
   // What each store causes; the stores are those of --cluster.
   struct StoreLog {

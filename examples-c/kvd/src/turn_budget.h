@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How much one client has done in a turn of the loop: when that is enough, it goes on in the next, and
-// others get theirs.
+// How much one client has done in a turn of the loop: when that is enough, it goes on in the next,
+// and others get theirs.
 #pragma once
 
 #include <algorithm>

@@ -81,7 +81,8 @@ Witness::Witness(const std::string &directory, uint64_t region_id)
     sequence_ = found->sequence;
     record_ = found->record;
   }
-  if (!record_ && !empty) fatal("%s is damaged: this directory is not to be relied on", path_.c_str());
+  if (!record_ && !empty)
+    fatal("%s is damaged: this directory is not to be relied on", path_.c_str());
 }
 
 Witness::~Witness() {
@@ -121,6 +122,7 @@ void Witness::write(const WitnessRecord &record) {
 }
 
 void Witness::before_write(const WitnessRecord &next) {
+  const std::lock_guard lock(mutex_);
   if (record_ && next.last_index < record_->last_index) {
     put({record_->term, record_->vote, next.last_index}, true);
   }
@@ -128,13 +130,19 @@ void Witness::before_write(const WitnessRecord &next) {
 }
 
 void Witness::after_write(const WitnessRecord &next) {
+  const std::lock_guard lock(mutex_);
   if (!record_ || next.term != record_->term || next.vote != record_->vote) return put(next, true);
   if (next.last_index <= record_->last_index) return;
   put_off_ = next;
-  if (std::chrono::steady_clock::now() - last_put_ >= put_interval) catch_up();
+  if (std::chrono::steady_clock::now() - last_put_ >= put_interval) put_what_was_put_off();
 }
 
 void Witness::catch_up() {
+  const std::lock_guard lock(mutex_);
+  put_what_was_put_off();
+}
+
+void Witness::put_what_was_put_off() {
   if (put_off_) put(WitnessRecord(*put_off_), false);
 }
 

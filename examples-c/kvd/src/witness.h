@@ -6,11 +6,11 @@
 // before it where the log gets shorter.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <mutex>
 #include <optional>
 #include <string>
-
-#include <chrono>
 
 namespace kvd {
 
@@ -43,9 +43,9 @@ class Witness {
   // Writes the record and syncs it.
   void write(const WitnessRecord &record);
 
-  // Around a write to the database that leads to `next`, on one thread: before it, and once it is
-  // durable. A sync of the file is needed only if term or vote change, or the log gets shorter; the
-  // last index is written now and then, and not synced.
+  // Around a write to the database that leads to `next`: before it, and once it is durable. A sync
+  // of the file is needed only if term or vote change, or the log gets shorter; the last index is
+  // written now and then, and not synced.
   void before_write(const WitnessRecord &next);
   void after_write(const WitnessRecord &next);
   // Writes what after_write() has put off.
@@ -53,7 +53,10 @@ class Witness {
 
  private:
   void put(const WitnessRecord &record, bool sync);
+  void put_what_was_put_off();
 
+  // The loop installs snapshots, and the storage thread catches up by itself.
+  std::mutex mutex_;
   std::string path_;
   int file_ = -1;
   uint64_t sequence_ = 0;

@@ -37,13 +37,16 @@ TEST(DiskWatch, WhenAnotherStoreWouldBeFaster) {
   for (const Case &one : cases) {
     std::vector<FollowerTime> followers;
     for (const auto &[id, ms] : one.followers) followers.push_back({id, milliseconds(ms)});
-    EXPECT_EQ(faster_store(milliseconds(one.own_ms), followers, one.voters), one.chosen) << one.what;
+    EXPECT_EQ(faster_store(milliseconds(one.own_ms), followers, one.voters), one.chosen)
+        << one.what;
   }
 }
 
 TEST(HandoverRule, ActsWhenItLastsAndSeldom) {
   HandoverRule rule;
-  const auto at = [&](int ms, uint64_t faster) { return rule.decide(start + milliseconds(ms), faster); };
+  const auto at = [&](int ms, uint64_t faster) {
+    return rule.decide(start + milliseconds(ms), faster);
+  };
   EXPECT_EQ(at(0, 2), 0u);
   EXPECT_EQ(at(1999, 2), 0u);
   EXPECT_EQ(at(1999, 0), 0u) << "it was fast once";

@@ -6,6 +6,7 @@
 
 #include <fstream>
 
+#include "data_file.h"
 #include "test_engine.h"
 #include "witness.h"
 
@@ -85,6 +86,20 @@ TEST(Engine, IsNotMadeBesideAWitness) {
   std::filesystem::create_directory(directory);
   Witness(directory, 1).write({7, 1, 100});
   EXPECT_EXIT(Engine::open(directory, "test", 1, true), testing::ExitedWithCode(1), "lost data");
+}
+
+TEST(Engine, EstimatesItsBytes) {
+  TestEngine engine;
+  DataFile file(*engine);
+  for (int i = 0; i < 100; ++i) {
+    std::string key;
+    make_data_key(key, 5, std::to_string(100 + i));
+    file.put(key, std::string(10000, 'x'));
+  }
+  file.finish();
+  file.add_to_database();
+  EXPECT_GE(engine->estimated_bytes(), 1000000u);
+  EXPECT_LT(engine->estimated_bytes(), 1100000u);
 }
 
 TEST(Engine, ThatWasGivenUpStaysSo) {

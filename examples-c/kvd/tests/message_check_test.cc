@@ -191,6 +191,18 @@ TEST(MessageCheck, RefusesSnapshotsOfOtherGroupsAndVersions) {
   EXPECT_NE(problem([](Message &message) { message.fields.term = 8; }), "") << "its entry's is 9";
 }
 
+TEST(MessageCheck, TakesQuestionsForReadsWithTheirContext) {
+  for (const int32_t type : {RAFT_MESSAGE_READ_INDEX, RAFT_MESSAGE_READ_INDEX_REPLY}) {
+    Message message(type);
+    message.fields.term = 0;
+    const std::string context(8, '\0');
+    message.fields.context = raft_view(context);
+    EXPECT_EQ(message.problem(), "") << "type " << type;
+    message.fields.from = 3;
+    EXPECT_NE(message.problem(), "");
+  }
+}
+
 // A field that comes twice: what is checked could be another one than what is read.
 TEST(MessageCheck, RefusesFieldsThatComeTwice) {
   for (const int32_t type : sent_types) {

@@ -49,8 +49,8 @@ class StateMachine : public testing::Test {
     if (!is_long_read(encoded) && execute_short_read(encoded, *keys_, reply)) return reply;
     store(false);
     const auto cursor = cursor_of_scan(encoded);
-    const auto result = execute_long_read(encoded, *engine_, SlotRange{},
-                                          cursor ? cursors_.begin_of(*cursor) : "");
+    const auto result =
+        execute_long_read(encoded, *engine_, SlotRange{}, cursor ? cursors_.begin_of(*cursor) : "");
     if (!cursor) return result.reply;
     return ::kvd::scan_reply(cursors_.behind(result.last_data_key), result.reply);
   }
@@ -226,8 +226,9 @@ TEST_F(StateMachine, ScanIsBoundedByCountAndBytes) {
   write_all(commands);
   EXPECT_LT(read({"scan", "0", "COUNT", "1"}).size(), 2 * long_key.size());
   EXPECT_LT(read({"scan", "0", "COUNT", "1000000"}).size(), size_t{3} << 20);
-  const auto found = scan_all(
-      [&](const std::string &cursor) { return read({"scan", cursor, "COUNT", "1000000"}); });
+  const auto found = scan_all([&](const std::string &cursor) {
+    return read({"scan", cursor, "COUNT", "1000000"});
+  });
   EXPECT_EQ(found.size(), commands.size());
 }
 
@@ -392,8 +393,7 @@ TEST_F(StateMachine, BrokenSnapshotsAreRefused) {
     EXPECT_FALSE(is_snapshot_of(bytes.substr(0, cut), SlotRange{})) << cut;
   }
   EXPECT_FALSE(is_snapshot_of(bytes + "x", SlotRange{}));
-  EXPECT_FALSE(is_snapshot_of(bytes, SlotRange{0, 1}))
-      << "keys of other slots";
+  EXPECT_FALSE(is_snapshot_of(bytes, SlotRange{0, 1})) << "keys of other slots";
   EXPECT_EQ(install.Count(), 0u);
 }
 

@@ -139,7 +139,8 @@ def test_nothing_of_a_refused_transaction_is_executed(leader, shared):
     address = shared.addresses[shared.leader()]
     for opening in (b"MULTI", b"multi", b"MULTI now"):
         for closing in (b"EXEC", b"DISCARD"):
-            request = b"\r\n".join([opening, b"SET part 1", b"INCR n", b"MULTI", b"DEL kept", closing, b"GET part", b""])
+            words = [opening, b"SET part 1", b"INCR n", b"MULTI", b"DEL kept", closing, b"GET part", b""]
+            request = b"\r\n".join(words)
             leader.set("kept", "v")
             replies = ask(address, request, 7).split(b"\r\n")
             assert all(reply.startswith(b"-") for reply in replies[:6]), replies

@@ -124,6 +124,13 @@ def damage_by_emptying(directory):
         path.write_bytes(b"")
 
 
+def damage_by_leaving_the_first_records(directory):
+    """The identity, perhaps, and nothing that was written since."""
+    for path in directory.glob("*.log"):
+        with open(path, "r+b") as file:
+            file.truncate(min(100, path.stat().st_size))
+
+
 def damage_by_removing_all_but_the_witness(directory):
     for path in directory.iterdir():
         if not path.name.startswith("witness"):
@@ -142,6 +149,7 @@ def damage_by_removing_the_witness(directory):
         damage_by_zeroing,
         damage_by_cutting,
         damage_by_emptying,
+        damage_by_leaving_the_first_records,
         damage_by_removing_all_but_the_witness,
         damage_by_removing_the_witness,
     ],

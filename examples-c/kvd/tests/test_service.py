@@ -155,3 +155,30 @@ def test_a_leader_with_a_slow_disk_hands_over(make_cluster, tmp_path):
         finally:
             ends.set()
             writer.join()
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/net/tcp").exists(), reason="needs Linux")
+def test_the_kernel_asks_whether_the_other_end_is_still_there(make_cluster):
+    """Connections of stores, both ends, and those of clients, this end: each has a timer for that."""
+    established, keepalive, retransmission = "01", "02", "01"
+
+    def timers(ports_here, ports_there):
+        found = []
+        for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            _, here, there, state, _, timer, *_ = line.split()
+            ports = [int(end.split(":")[1], 16) for end in (here, there)]
+            if state == established and (ports[0] in ports_here or ports[1] in ports_there):
+                found.append(timer.split(":")[0])
+        return found
+
+    with make_cluster() as cluster, cluster.client(1) as client:
+        cluster.leader()
+        assert client.ping()
+        stores = {port for _, port in cluster.peer_addresses.values()}
+        clients = {cluster.addresses[1][1]}
+
+        def all_are_watched():
+            found = timers(stores | clients, stores)
+            return len(found) >= 12 + 1 and all(timer in (keepalive, retransmission) for timer in found)
+
+        wait_until(all_are_watched, what="a timer on each connection")
