@@ -540,7 +540,11 @@ class RawNode:
         Raises NoLeader.
         """
     def report_unreachable(self, id: int) -> None:
-        """Reports that a message to the given node could not be delivered."""
+        """Reports that a message to the given node was lost, as far as the host knows. Call it on every
+        node for every loss, as soon as it is known, whatever the message was: a leader sends again at
+        once what may be lost, and a follower makes its leader ask for acknowledgements that may be. Both
+        only a few times until they hear from that node: one that is dead may be reported, too.
+        """
     def report_snapshot(self, id: int, delivered: bool) -> None:
         """Reports how the delivery of a snapshot to the given node ended. It is delivered when the
         receiver has handed it to its node; a transport that cannot know reports every failure that

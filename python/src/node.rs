@@ -355,7 +355,10 @@ impl RawNode {
         self.call(py, |node| node.read_index(context.0))
     }
 
-    /// Reports that a message to the given node could not be delivered.
+    /// Reports that a message to the given node was lost, as far as the host knows. Call it on every
+    /// node for every loss, as soon as it is known, whatever the message was: a leader sends again at
+    /// once what may be lost, and a follower makes its leader ask for acknowledgements that may be. Both
+    /// only a few times until they hear from that node: one that is dead may be reported, too.
     fn report_unreachable(&self, py: Python<'_>, id: u64) -> PyResult<()> {
         self.look(py, |node| node.report_unreachable(id))
     }
