@@ -59,7 +59,7 @@ pub unsafe extern "C" fn raft_node_new(
         // SAFETY: the header demands that each points to what its type says. The storage goes
         // first: it is released whatever happens afterwards.
         unsafe {
-            let storage = NodeStorage::Host(Box::new(HostStorage::read(storage)?));
+            let storage = NodeStorage::Host(HostStorage::read(storage)?);
             let out = Output::required(out, "out")?;
             let config = config::read(config)?;
             make(config, storage, &out)

@@ -131,11 +131,28 @@ const NO_STORAGE: raft_storage = raft_storage {
 /// Where a node's log is.
 pub(crate) enum NodeStorage {
     Memory(Box<Memory>),
-    Host(Box<HostStorage>),
+    Host(HostStorage),
 }
 
-/// A table of callbacks, complete except for `release`.
-pub(crate) struct HostStorage(raft_storage);
+/// What a complete table has. Small, because a node may be one of many thousands: without the size, and with
+/// callbacks that are there.
+pub(crate) struct HostStorage {
+    context: Context,
+    initial_state:
+        unsafe extern "C" fn(*mut c_void, *mut raft_hard_state, *mut raft_conf_state_sink) -> raft_status,
+    entries: unsafe extern "C" fn(*mut c_void, u64, u64, u64, *mut raft_entry_sink) -> raft_status,
+    term: unsafe extern "C" fn(*mut c_void, u64, *mut u64) -> raft_status,
+    first_index: unsafe extern "C" fn(*mut c_void, *mut u64) -> raft_status,
+    last_index: unsafe extern "C" fn(*mut c_void, *mut u64) -> raft_status,
+    snapshot: unsafe extern "C" fn(*mut c_void, *mut raft_snapshot_sink) -> raft_status,
+    snapshot_for: Option<unsafe extern "C" fn(*mut c_void, u64, *mut raft_snapshot_sink) -> raft_status>,
+}
+
+/// The host's context, released once.
+struct Context {
+    pointer: *mut c_void,
+    release: Option<unsafe extern "C" fn(*mut c_void)>,
+}
 
 // SAFETY: the header allows the callbacks and the context to be used by any thread, one at a time,
 // and the node's lock sees to the latter.
@@ -149,19 +166,18 @@ impl HostStorage {
     /// keep the contract in the header.
     pub(crate) unsafe fn read(storage: *const raft_storage) -> Result<Self, Failure> {
         // SAFETY: the same contract.
-        let table = Self(unsafe { sized::read(storage, NO_STORAGE, "storage") }?);
-        let given = [
-            ("storage.initial_state", table.0.initial_state.is_some()),
-            ("storage.entries", table.0.entries.is_some()),
-            ("storage.term", table.0.term.is_some()),
-            ("storage.first_index", table.0.first_index.is_some()),
-            ("storage.last_index", table.0.last_index.is_some()),
-            ("storage.snapshot", table.0.snapshot.is_some()),
-        ];
-        match given.iter().find(|(_, given)| !given) {
-            Some((name, _)) => Err(Failure::argument(*name, "is NULL")),
-            None => Ok(table),
-        }
+        let table = unsafe { sized::read(storage, NO_STORAGE, "storage") }?;
+        let context = Context { pointer: table.context, release: table.release };
+        Ok(Self {
+            context,
+            initial_state: required(table.initial_state, "storage.initial_state")?,
+            entries: required(table.entries, "storage.entries")?,
+            term: required(table.term, "storage.term")?,
+            first_index: required(table.first_index, "storage.first_index")?,
+            last_index: required(table.last_index, "storage.last_index")?,
+            snapshot: required(table.snapshot, "storage.snapshot")?,
+            snapshot_for: table.snapshot_for,
+        })
     }
 
     /// The table, of which `release` is not called.
@@ -188,31 +204,35 @@ impl HostStorage {
 
     fn number(
         &self,
-        callback: Option<unsafe extern "C" fn(*mut c_void, *mut u64) -> raft_status>,
+        callback: unsafe extern "C" fn(*mut c_void, *mut u64) -> raft_status,
     ) -> Result<u64, StorageError> {
         let mut number = 0;
         // SAFETY: the host's callback with the host's context, and a number on this stack.
-        answer(unsafe { present(callback)?(self.0.context, &raw mut number) })?;
+        answer(unsafe { callback(self.context.pointer, &raw mut number) })?;
         Ok(number)
     }
 }
 
-impl Drop for HostStorage {
+impl Drop for Context {
     fn drop(&mut self) {
-        if let Some(release) = self.0.release {
-            // SAFETY: the host's callback with the host's context, once: the table is not cloned.
-            unsafe { release(self.0.context) }
+        if let Some(release) = self.release {
+            // SAFETY: the host's callback with the host's context, once: it is not cloned.
+            unsafe { release(self.pointer) }
         }
     }
+}
+
+fn required<F>(callback: Option<F>, name: &'static str) -> Result<F, Failure> {
+    callback.ok_or_else(|| Failure::argument(name, "is NULL"))
 }
 
 impl Storage for HostStorage {
     fn initial_state(&self) -> Result<(HardState, ConfState), StorageError> {
         let mut hard_state = raft_hard_state::default();
         let mut sink = raft_conf_state_sink::default();
-        let callback = present(self.0.initial_state)?;
         // SAFETY: the host's callback with the host's context; the outputs are on this stack.
-        let status = unsafe { callback(self.0.context, &raw mut hard_state, &raw mut sink) };
+        let status =
+            unsafe { (self.initial_state)(self.context.pointer, &raw mut hard_state, &raw mut sink) };
         answer_of(status, &sink.refusal)?;
         if sink.refusal.is_some() {
             return Err(sink.refusal.explain("no membership set, and no error returned".to_owned()));
@@ -222,9 +242,8 @@ impl Storage for HostStorage {
 
     fn entries(&self, low: Index, high: Index, max_bytes: u64) -> Result<Entries, StorageError> {
         let mut sink = raft_entry_sink::new(low, high, max_bytes);
-        let callback = present(self.0.entries)?;
         // SAFETY: the host's callback with the host's context; the sink is on this stack.
-        let status = unsafe { callback(self.0.context, low, high, max_bytes, &raw mut sink) };
+        let status = unsafe { (self.entries)(self.context.pointer, low, high, max_bytes, &raw mut sink) };
         // A host that passes on what the full sink said means well.
         if !(sink.full && status == RAFT_ERR_TOO_LARGE) {
             answer_of(status, &sink.refusal)?;
@@ -241,32 +260,31 @@ impl Storage for HostStorage {
     fn term(&self, index: Index) -> Result<Term, StorageError> {
         let mut term = 0;
         // SAFETY: the host's callback with the host's context, and a number on this stack.
-        answer(unsafe { present(self.0.term)?(self.0.context, index, &raw mut term) })?;
+        answer(unsafe { (self.term)(self.context.pointer, index, &raw mut term) })?;
         Ok(term)
     }
 
     fn first_index(&self) -> Result<Index, StorageError> {
-        self.number(self.0.first_index)
+        self.number(self.first_index)
     }
 
     fn last_index(&self) -> Result<Index, StorageError> {
-        self.number(self.0.last_index)
+        self.number(self.last_index)
     }
 
     fn snapshot(&self) -> Result<Snapshot, StorageError> {
-        let callback = present(self.0.snapshot)?;
         // SAFETY: the host's callback with the host's context; the sink is valid for the call.
-        self.snapshot_from(|sink| unsafe { callback(self.0.context, sink) })
+        self.snapshot_from(|sink| unsafe { (self.snapshot)(self.context.pointer, sink) })
     }
 
     fn snapshot_for(&self, peer: NodeId) -> Result<Snapshot, StorageError> {
-        let Some(callback) = self.0.snapshot_for else { return self.snapshot() };
+        let Some(callback) = self.snapshot_for else { return self.snapshot() };
         // SAFETY: the host's callback with the host's context; the sink is valid for the call.
-        self.snapshot_from(|sink| unsafe { callback(self.0.context, peer, sink) })
+        self.snapshot_from(|sink| unsafe { callback(self.context.pointer, peer, sink) })
     }
 }
 
-/// `HostStorage::read` lets no incomplete table through; this says so without a panic.
+/// A table that was read is complete; this says so without a panic.
 pub(crate) fn present<F>(callback: Option<F>) -> Result<F, StorageError> {
     callback.ok_or_else(|| StorageError::Contract("a callback is missing".to_owned()))
 }
