@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SqliteStorage at a start: after a crash in a joint change, and from databases of other formats."""
+"""SqliteStorage at a start: after a crash in a joint change, from databases of other formats."""
 
 from __future__ import annotations
 
