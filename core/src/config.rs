@@ -96,7 +96,8 @@ pub struct Config {
     /// Message for message as etcd/raft does it: an Append at each proposal instead of one per
     /// `Ready`, and without this library's own precautions (with asynchronous writes, requests for
     /// votes leave before the candidacy is durable; snapshots are taken while entries are applied; a
-    /// leader that steps down tells nobody why). For comparison, not for use.
+    /// leader that steps down tells nobody why; a membership change that is refused for its size keeps
+    /// the next one out all the same). For comparison, not for use.
     pub eager_append: bool,
     /// Entries in the leader's log that are not committed; proposals beyond are refused, empty ones too.
     pub max_uncommitted_entries: u32,
