@@ -91,6 +91,13 @@ Verdict Registry::meet(uint64_t store_id, const StoreFacts &theirs) {
   return verdict;
 }
 
+void Registry::draw_disk_id() {
+  StoreIdentity identity = engine_.identity();
+  identity.disk = random_bytes(identity_bytes);
+  rocksdb::WriteBatch batch;
+  engine_.set_identity(identity, batch);
+}
+
 void Registry::begin_alone() {
   if (!is_member() && config_.members.size() == 1) begin(random_bytes(identity_bytes));
 }

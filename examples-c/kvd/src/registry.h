@@ -52,6 +52,8 @@ class Registry {
   // A store proved to be one of ours, and says this of itself. May begin the cluster.
   Verdict meet(uint64_t store_id, const StoreFacts &theirs);
 
+  // A directory of a version without disk ids that is no part of a cluster: gives it one.
+  void draw_disk_id();
   // Begins a cluster of this store alone, if it is alone.
   void begin_alone();
   // A directory of a version without birth ids: gives it that of its cluster.

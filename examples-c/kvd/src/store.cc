@@ -59,15 +59,15 @@ Store::Store(const Config &config)
   } else if (registry_.is_member()) {
     if (!has_region) fatal("the log is gone from %s", config.data_directory.c_str());
     open_regions();
-  } else if (config.bootstrap) {
+  } else {
+    // The directory may have been made by a start with --bootstrap that saw no end: it still waits.
     require_never_begun();
+    if (is_of_old_version) registry_.draw_disk_id();
     registry_.begin_alone();
     if (!registry_.is_member()) {
       KVD_LOG(info, "waiting for the other %zu stores of a new cluster",
               config_.members.size() - 1);
     }
-  } else {
-    fatal("this store has not begun: a new cluster begins with --bootstrap on all of its stores");
   }
 }
 

@@ -40,8 +40,11 @@ def test_a_cluster_begins_when_all_its_stores_are_there(make_cluster):
                 client.set("k", "v")
         assert cluster.status(1)["role"] == cluster.status(2)["role"] == "waiting"
         # A store that waits is started again as it was the first time.
-        cluster.kill(2)
-        cluster.start(2, bootstrap=True)
+        # (--bootstrap or not: it was told to when its directory was made).
+        for bootstrap in (True, False):
+            cluster.kill(2)
+            cluster.start(2, bootstrap=bootstrap)
+            assert cluster.status(2)["role"] == "waiting"
         cluster.start(3)
         assert_serves(cluster)
         # Later it makes no difference.
