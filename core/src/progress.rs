@@ -56,6 +56,8 @@ pub(crate) struct Progress {
     pub(crate) is_learner: bool,
     /// Reports of losses that were acted on since it was heard from.
     resends: u8,
+    /// What was on its way when a loss was last reported ended here.
+    lost_up_to: Index,
 }
 
 impl Progress {
@@ -73,6 +75,7 @@ impl Progress {
             is_paused: false,
             is_learner,
             resends: 0,
+            lost_up_to: 0,
         }
     }
 
@@ -163,7 +166,9 @@ impl Progress {
         let is_outstanding = self.next > self.matched + 1;
         if is_outstanding && self.state == ProgressState::Replicate {
             match self.resends {
-                0 => {
+                // Once until all of it is acknowledged: a window of many Appends would lose some each time.
+                0 if self.matched >= self.lost_up_to => {
+                    self.lost_up_to = self.next - 1;
                     self.inflights.clear();
                     self.next = self.matched + 1;
                 }

@@ -169,3 +169,21 @@ fn a_loss_with_nothing_on_its_way_ends_no_pipeline_and_sends_the_commit_index_ag
     progress.heard();
     assert!(!progress.lost(), "what becomes of snapshots is reported elsewhere");
 }
+
+#[test]
+fn a_window_is_sent_again_at_once_only_after_all_of_it_was_acknowledged() {
+    let mut progress = replicating();
+    send(&mut progress, 4);
+    assert!(progress.lost());
+    send(&mut progress, 4);
+    progress.accepted(8);
+    progress.heard();
+    assert!(progress.lost());
+    assert_eq!(progress.state(), ProgressState::Probe, "9 was on its way, too");
+    progress.accepted(9);
+    progress.become_replicate();
+    send(&mut progress, 2);
+    progress.heard();
+    assert!(progress.lost());
+    assert_eq!((progress.state(), progress.next), (ProgressState::Replicate, 10));
+}
