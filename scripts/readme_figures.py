@@ -32,9 +32,12 @@ def table(document: str, corner: str) -> dict[str, dict[str, str]]:
     return found
 
 
-def measured_on(document: str) -> list[str]:
-    """Where, when and how each of the two was measured, as the document says it."""
-    return [line.split(". Medians")[0].rstrip(".") for line in re.findall(r"^Measured on.*$", document, re.MULTILINE)]
+def measured_on(document: str, begin: str) -> str:
+    """Where, when and how the table behind a marker was measured, as the document says it."""
+    line = re.search(r"^Measured on.*$", document[document.index(begin) :], re.MULTILINE)
+    if line is None:
+        raise SystemExit(f"readme_figures: no line behind {begin} says where it was measured")
+    return line[0].split(". Medians")[0].rstrip(".")
 
 
 def figure(cell: str) -> str:
@@ -46,7 +49,8 @@ def figure(cell: str) -> str:
 def block(document: str) -> str:
     """What stands between the markers in README.md."""
     library, server = table(document, "proposals/s"), table(document, "workload")
-    library_where, server_where = measured_on(document)
+    library_where = measured_on(document, "<!-- table: begin")
+    server_where = measured_on(document, "<!-- kvd: begin")
     lines = [f"| proposals/s | {' | '.join(LIBRARIES)} |", "|---|---:|---:|---:|"]
     lines += [
         f"| {row} | {' | '.join(figure(library[row].get(name, '-')) for name in LIBRARIES)} |" for row in LIBRARY_ROWS
