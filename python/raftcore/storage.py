@@ -35,6 +35,11 @@ class Storage(Protocol):
       lost by a restart.
     - Entries stored at an index replace what was stored there and everything after it.
     - The answers change only by what the host stores, by compaction, and by installing a snapshot.
+    - A snapshot that is older than the one that is there is refused: installing it would take back
+      what this node has acknowledged. The same one once more changes nothing.
+    - Compaction forgets only entries that a snapshot of this storage covers and that were applied
+      by a ``Ready`` that was advanced. An ``aio.Host`` may also forget, in ``apply``, what it has
+      just applied: its node reads none of it before it advances. Never compact in these methods.
     - An exception reaches whoever called the node as a ``StorageError`` with it as ``__cause__``;
       the node stays usable and asks again later. ``Compacted``, ``Unavailable`` and
       ``SnapshotUnavailable`` are answers of the protocol, which the node may deal with by itself.

@@ -28,7 +28,8 @@ class Host(Protocol):
 
     def apply(self, entry: Entry) -> object:
         """Applies a committed entry of the host's own to the state machine. The result is for who
-        proposed it. The first entry of each term has no data.
+        proposed it. The first entry of each term has no data. Calls of ``apply`` and
+        ``apply_conf_change`` come in the order of the log.
 
         Raises Rejected for an entry that every node refuses. Any other exception stops the node,
         and a node that starts again gets the same entry again: a ValueError about bad input would
