@@ -138,8 +138,8 @@ fn heard(role: Role) -> Vec<Message> {
             let vote = VoteReply { pre: false, granted: true, commit: EntryId::default() };
             let stored = AppendReply { index: Settings::FIRST_INDEX + 1, reject: None };
             let others = [FOLLOWER, FOLLOWER + 1];
-            let votes = others.map(|other| from(other, LEADER, Body::VoteReply(vote.clone())));
-            let stored = others.map(|other| from(other, LEADER, Body::AppendReply(stored.clone())));
+            let votes = others.map(|other| from(other, LEADER, Body::VoteReply(vote)));
+            let stored = others.map(|other| from(other, LEADER, Body::AppendReply(stored)));
             votes.into_iter().chain(stored).collect()
         }
     }

@@ -178,7 +178,8 @@ fn bytes_of_peers_and_clients_that_nobody_takes_are_bounded() {
     let append = |prev, entries: Vec<Entry>| {
         to_1(2, 2, Body::Append(Append { prev, commit: 0, entries: entries.into() }))
     };
-    let mut inputs: Vec<(&str, Box<dyn FnMut(&mut RawNode<MemoryStorage>) -> Result<(), Error>>)> = vec![
+    type Input = Box<dyn FnMut(&mut RawNode<MemoryStorage>) -> Result<(), Error>>;
+    let mut inputs: Vec<(&str, Input)> = vec![
         ("proposals", Box::new(|node| node.propose(vec![0; 50]).map(drop))),
         ("reads", Box::new(|node| node.read_index(vec![0; 60]))),
         ("heartbeats", {
@@ -228,7 +229,8 @@ fn a_group_has_so_many_members_and_no_more() {
 
 #[test]
 fn a_limit_of_nothing_is_refused() {
-    let set: [(&str, fn(&mut Config)); 4] = [
+    type Set = fn(&mut Config);
+    let set: [(&str, Set); 4] = [
         ("max_uncommitted_entries", |config| config.max_uncommitted_entries = 0),
         ("max_pending_reads", |config| config.max_pending_reads = 0),
         ("max_waiting_messages", |config| config.max_waiting_messages = 0),

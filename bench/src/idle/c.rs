@@ -21,13 +21,7 @@ pub(super) fn measure(role: Role, groups: usize, clock: Clock) -> Result<Cost, F
         .collect();
     // What a node has of its host's storage is a table of callbacks, which is counted; where the host keeps the
     // pointer to the node is not.
-    measure_nodes(
-        clock,
-        groups,
-        size_of::<Node>(),
-        || Node::new(role, &storage, &messages),
-        |nodes| tick_all(nodes),
-    )
+    measure_nodes(clock, groups, size_of::<Node>(), || Node::new(role, &storage, &messages), tick_all)
 }
 
 fn tick_all(nodes: &mut [Node]) -> Result<(), Failure> {
