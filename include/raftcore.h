@@ -234,7 +234,7 @@ extern "C" {
 
 /// Version of this interface that the header describes, minor part: it changes when something is
 /// added.
-#define RAFT_ABI_MINOR 4
+#define RAFT_ABI_MINOR 5
 
 /// Message type: a follower passes proposals on to its leader.
 #define RAFT_MESSAGE_PROPOSE 2

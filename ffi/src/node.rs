@@ -19,7 +19,7 @@ use crate::types::{self, raft_conf_state, raft_slice};
 pub const RAFT_ABI_MAJOR: u32 = 0;
 /// Version of this interface that the header describes, minor part: it changes when something is
 /// added.
-pub const RAFT_ABI_MINOR: u32 = 4;
+pub const RAFT_ABI_MINOR: u32 = 5;
 
 /// Version of the interface that the library was built with: (major << 16) | minor, to be compared
 /// with RAFT_ABI_MAJOR and RAFT_ABI_MINOR. Any thread.
