@@ -70,6 +70,13 @@ pub struct Append {
     pub entries: Entries,
 }
 
+impl Append {
+    /// Index of the last entry, or of the one before them.
+    pub(crate) fn last_index(&self) -> Index {
+        self.prev.index.saturating_add(self.entries.len() as u64)
+    }
+}
+
 /// Answer to [`Append`] and [`Body::Snapshot`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AppendReply {

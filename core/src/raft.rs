@@ -28,7 +28,7 @@ use election::{Campaign, Learned};
 use replication::Proposals;
 use role::{Candidate, Follower, Leader, Role};
 use term_gate::Admission;
-use validate::Valid;
+use validate::Finding;
 
 /// What shall become of the node's role.
 #[derive(Debug)]
@@ -70,11 +70,11 @@ impl<S: Storage> Raft<S> {
             Admission::Proceed => Next::Stay,
         };
         let (from, term, follows) = (message.from, message.term, !matches!(follow, Next::Stay));
-        let valid = validate::body(&mut self.shared, &self.role, follows, message)?;
+        let found = validate::body(&mut self.shared, &self.role, follows, &message)?;
         if follows {
             self.become_(follow);
         }
-        match self.carry_out(from, term, valid)? {
+        match self.carry_out(from, term, message.body, found)? {
             Next::Stay => {}
             next => self.become_(next),
         }
@@ -82,39 +82,40 @@ impl<S: Storage> Raft<S> {
         Ok(())
     }
 
-    fn carry_out(&mut self, from: NodeId, term: Term, valid: Valid) -> Result<Next, Error> {
+    fn carry_out(&mut self, from: NodeId, term: Term, body: Body, found: Finding) -> Result<Next, Error> {
         let Self { shared, role } = self;
-        match (role, valid) {
-            (role, Valid::Other(Body::Propose(Propose { entries }))) => {
+        match (role, body) {
+            (role, Body::Propose(Propose { entries })) => {
                 role.propose(shared, from, entries.into_vec())?;
             }
-            (role, Valid::Other(Body::ReadIndex(ReadIndex { context }))) => {
+            (role, Body::ReadIndex(ReadIndex { context })) => {
                 // A reader whose request gets lost on the way asks again; there is nobody to tell.
                 let _ = role.read_index(shared, from, context);
             }
-            (_, Valid::Vote(vote, learned)) => {
-                self.learn(learned);
+            (_, Body::Vote(vote)) => {
+                self.learn(&found);
                 let leader = self.role.leader(self.shared.id());
                 election::answer_vote(&mut self.shared, leader, from, term, vote);
             }
-            (_, Valid::VoteReply(reply, learned, repeats)) => {
-                self.learn(learned);
-                if repeats {
+            (_, Body::VoteReply(reply)) => {
+                self.learn(&found);
+                if matches!(found, Finding::Repeats(_)) {
                     self.campaign_again();
                 } else {
                     return Ok(self.count(from, reply));
                 }
             }
-            (Role::Follower(follower), valid) => return Ok(follower.step(shared, from, term, valid)),
-            (Role::Leader(leader), Valid::Other(body)) => leader.step(shared, from, body)?,
+            (Role::Follower(follower), body) => return Ok(follower.step(shared, from, term, body, found)),
+            (Role::Leader(leader), body) => leader.step(shared, from, body)?,
             _ => {}
         }
         Ok(Next::Stay)
     }
 
     /// Takes over a commit index. A candidacy ends if a membership change has to be applied first.
-    fn learn(&mut self, learned: Option<Learned>) {
-        let Some(Learned { committed, ends_candidacy }) = learned else { return };
+    fn learn(&mut self, found: &Finding) {
+        let (Finding::Learned(Some(learned)) | Finding::Repeats(Some(learned))) = found else { return };
+        let Learned { committed, ends_candidacy } = *learned;
         self.shared.log.commit_to(committed);
         if ends_candidacy {
             self.become_(Next::Follow { term: self.shared.term, leader: NO_NODE });

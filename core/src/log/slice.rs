@@ -5,20 +5,20 @@ use crate::error::{Error, StorageError};
 use crate::log::RaftLog;
 use crate::message::Append;
 use crate::storage::Storage;
-use crate::types::{EntryId, Index, MAX_INDEX, Term};
+use crate::types::{EntryId, MAX_INDEX, Term};
 
 /// A part of a leader's log: consecutive entries after `prev`, their terms not falling and not
 /// beyond the leader's. Made only by validation.
-#[derive(Debug)]
-pub(crate) struct LogSlice {
-    pub(crate) prev: EntryId,
-    pub(crate) entries: Entries,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogSlice<'a> {
+    prev: EntryId,
+    entries: &'a Entries,
 }
 
-impl LogSlice {
+impl<'a> LogSlice<'a> {
     /// The log slice that an Append of the leader of `term` carries.
     #[inline]
-    pub(crate) fn new(append: Append, term: Term) -> Result<(Self, Index), Error> {
+    pub(crate) fn new(append: &'a Append, term: Term) -> Result<Self, Error> {
         let mut before = append.prev;
         if append.prev.index > MAX_INDEX.saturating_sub(append.entries.len() as u64) {
             return Err(Error::InvalidMessage("the Append reaches beyond the last possible index"));
@@ -35,12 +35,7 @@ impl LogSlice {
             }
             before = entry.id;
         }
-        Ok((Self { prev: append.prev, entries: append.entries }, append.commit))
-    }
-
-    /// Index of the last entry, or of the one before them.
-    pub(crate) fn last_index(&self) -> Index {
-        self.prev.index + self.entries.len() as u64
+        Ok(Self { prev: append.prev, entries: &append.entries })
     }
 }
 
@@ -59,7 +54,7 @@ pub(crate) enum Fit {
 
 impl<S: Storage> RaftLog<S> {
     /// How `slice` fits. An error if it contradicts what is committed.
-    pub(crate) fn fit(&self, slice: &LogSlice) -> Result<Fit, Error> {
+    pub(crate) fn fit(&self, slice: LogSlice<'_>) -> Result<Fit, Error> {
         // Nearly always.
         if slice.prev == self.last() {
             return Ok(if slice.entries.is_empty() { Fit::Known } else { Fit::New { from: 0 } });
@@ -83,7 +78,7 @@ impl<S: Storage> RaftLog<S> {
     }
 
     /// A late Append, or a leader that does not know yet how much this log has.
-    fn below_committed(&self, slice: &LogSlice) -> Result<Fit, Error> {
+    fn below_committed(&self, slice: LogSlice<'_>) -> Result<Fit, Error> {
         self.check_against_committed(slice.prev)?;
         let below = slice.entries.iter().take_while(|entry| entry.id.index <= self.committed());
         below.map(|entry| entry.id).try_for_each(|id| self.check_against_committed(id))?;
@@ -101,7 +96,7 @@ impl<S: Storage> RaftLog<S> {
     }
 
     /// Place of the first entry of `slice` that the log does not have.
-    fn first_unknown(&self, slice: &LogSlice) -> Result<Option<usize>, StorageError> {
+    fn first_unknown(&self, slice: LogSlice<'_>) -> Result<Option<usize>, StorageError> {
         for (place, entry) in slice.entries.iter().enumerate() {
             if entry.id.index > self.last().index || !self.matches(entry.id)? {
                 return Ok(Some(place));

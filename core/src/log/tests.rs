@@ -23,9 +23,11 @@ fn log() -> RaftLog<MemoryStorage> {
     log
 }
 
-fn slice(prev: (Term, Index), ids: &[(Term, Index)]) -> LogSlice {
+/// How an Append fits `log`.
+fn fit(log: &RaftLog<MemoryStorage>, prev: (Term, Index), ids: &[(Term, Index)]) -> Result<Fit, Error> {
     let prev = EntryId::new(prev.0, prev.1);
-    LogSlice::new(Append { prev, commit: 0, entries: entries(ids).into() }, 9).unwrap().0
+    let append = Append { prev, commit: 0, entries: entries(ids).into() };
+    log.fit(LogSlice::new(&append, 9).unwrap())
 }
 
 #[test]
@@ -90,7 +92,7 @@ fn an_overwritten_stored_part_is_not_stored_any_more() {
 fn where_a_slice_fits() {
     let mut log = log();
     log.commit_to(2);
-    for (prev, ids, fit) in [
+    for (prev, ids, expected) in [
         ((1, 1), vec![], Fit::BelowCommitted),
         ((1, 2), vec![], Fit::Known),
         ((1, 3), vec![(2, 4), (2, 5)], Fit::Known),
@@ -101,13 +103,13 @@ fn where_a_slice_fits() {
         ((1, 4), vec![], Fit::Mismatch { hint: EntryId::new(1, 3) }),
         ((3, 5), vec![], Fit::Mismatch { hint: EntryId::new(2, 5) }),
     ] {
-        assert_eq!(log.fit(&slice(prev, &ids)).unwrap(), fit, "{prev:?} {ids:?}");
+        assert_eq!(fit(&log, prev, &ids).unwrap(), expected, "{prev:?} {ids:?}");
     }
     log.commit_to(4);
-    let contradiction = log.fit(&slice((2, 4), &[(2, 5)]));
+    let contradiction = fit(&log, (2, 4), &[(2, 5)]);
     assert_eq!(contradiction, Ok(Fit::Known));
     let conflict = Err(Error::CommittedConflict { index: 4, committed: 4 });
-    assert_eq!(log.fit(&slice((1, 4), &[])), conflict, "also where it had to be read");
+    assert_eq!(fit(&log, (1, 4), &[]), conflict, "also where it had to be read");
 }
 
 #[test]
@@ -123,7 +125,7 @@ fn slices_that_no_leader_sends_are_refused() {
     ] {
         let prev = EntryId::new(prev.0, prev.1);
         let append = Append { prev, commit: 0, entries: entries(&ids).into() };
-        assert!(matches!(LogSlice::new(append, 9), Err(Error::InvalidMessage(_))), "{prev:?} {ids:?}");
+        assert!(matches!(LogSlice::new(&append, 9), Err(Error::InvalidMessage(_))), "{prev:?} {ids:?}");
     }
 }
 

@@ -63,7 +63,7 @@ impl Outbox {
 
     /// Queues a message. Votes and acknowledgements, refusals included, wait for durability: they
     /// are answers from the state that is being stored (thesis section 3.8).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, message: Message, config: &Config) {
         let queues = self.queues();
         queues.bytes = queues.bytes.saturating_add(held_bytes(&message.body));
@@ -135,6 +135,7 @@ impl Outbox {
 
     /// Puts into empty vectors the reads, and the messages that may leave now and, with synchronous writes,
     /// those that the host holds back, after them. Their memory serves for the next ones.
+    #[inline]
     pub(crate) fn take(&mut self, messages: &mut Vec<Message>, reads: &mut Vec<ReadState>) {
         let Some(queues) = self.queues.as_deref_mut() else { return };
         queues.bytes = 0;
@@ -212,7 +213,7 @@ fn held_bytes(body: &Body) -> u64 {
 }
 
 /// Adds a message to what seldom holds more than one: a node has this memory for itself.
-#[inline]
+#[inline(always)]
 fn push_tight(messages: &mut Vec<Message>, message: Message) {
     if messages.capacity() == 0 {
         messages.reserve_exact(1);

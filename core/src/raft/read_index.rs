@@ -222,6 +222,7 @@ pub(crate) fn begin_round<S: Storage>(shared: &mut Shared<S>, leader: &mut Leade
 }
 
 /// What a follower that grants leases of `granted_ticks` (0: none) answers to a heartbeat's context.
+#[inline]
 pub(crate) fn grant(context: Bytes, granted_ticks: u32) -> Bytes {
     match asked_for(&context) {
         Some(ticks) if ticks <= granted_ticks => context.slice(..GRANT_BYTES),

@@ -188,33 +188,16 @@ fn send_snapshot<S: Storage>(
     Ok(true)
 }
 
-/// An Append of a leader, and how it fits the log.
-#[derive(Debug)]
-pub(crate) struct FittedAppend {
-    slice: LogSlice,
-    commit: Index,
-    fit: Fit,
-}
-
-impl FittedAppend {
-    /// Whether the log does not have the entry that it comes after.
-    pub(crate) fn is_mismatch(&self) -> bool {
-        matches!(self.fit, Fit::Mismatch { .. })
-    }
-}
-
 /// How an Append from the leader of `term` fits. Changes nothing.
+#[inline]
 pub(crate) fn fit<S: Storage>(
     shared: &Shared<S>,
     from: NodeId,
     term: Term,
-    append: Append,
-) -> Result<FittedAppend, Error> {
-    let (slice, commit) = LogSlice::new(append, term)?;
-    match shared.log.fit(&slice) {
-        Ok(fit) => Ok(FittedAppend { slice, commit, fit }),
-        Err(error) => Err(shared.contradiction(from, error)),
-    }
+    append: &Append,
+) -> Result<Fit, Error> {
+    let slice = LogSlice::new(append, term)?;
+    shared.log.fit(slice).map_err(|error| shared.contradiction(from, error))
 }
 
 /// Whether a snapshot helps a member that has the log up to `matched`. One that does not would be refused,
@@ -250,24 +233,24 @@ pub(crate) fn answer_append<S: Storage>(
     shared: &mut Shared<S>,
     from: NodeId,
     term: Term,
-    append: FittedAppend,
+    append: Append,
+    fit: Fit,
 ) {
-    let FittedAppend { slice, commit, fit } = append;
     let had = shared.log.committed();
     let reply = match fit {
         Fit::BelowCommitted => AppendReply { index: had, reject: None },
         Fit::Mismatch { hint } => {
-            AppendReply { index: slice.prev.index, reject: Some(AppendReject { hint }) }
+            AppendReply { index: append.prev.index, reject: Some(AppendReject { hint }) }
         }
         fit => {
-            let last = slice.last_index();
-            let tells_only_commit = tells_only_commit(&slice, term);
+            let last = append.last_index();
+            let tells_only_commit = tells_only_commit(&append, term);
             if let Fit::New { from } = fit {
-                let entries = slice.entries.skip(from);
+                let entries = append.entries.skip(from);
                 shared.outbox.hold(entries.encoded_len());
                 shared.log.append(entries);
             }
-            shared.log.commit_to(commit.min(last));
+            shared.log.commit_to(append.commit.min(last));
             if tells_only_commit && shared.log.committed() > had && !shared.config.eager_append {
                 return;
             }
@@ -280,8 +263,8 @@ pub(crate) fn answer_append<S: Storage>(
 /// Whether an Append that fits has nothing to acknowledge: it is empty, and what it comes after is of the
 /// leader's own term, so that it came from this leader, who has got an answer then. If that one was lost,
 /// the leader asks again after the next heartbeat, with a commit index that is known by then.
-fn tells_only_commit(slice: &LogSlice, term: Term) -> bool {
-    slice.entries.is_empty() && slice.prev.term == term
+fn tells_only_commit(append: &Append, term: Term) -> bool {
+    append.entries.is_empty() && append.prev.term == term
 }
 
 /// A member's log, or the leader's own, matches up to `index`. An error changes nothing.

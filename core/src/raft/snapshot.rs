@@ -7,22 +7,15 @@ use crate::raft::Shared;
 use crate::storage::Storage;
 use crate::types::{MAX_INDEX, NodeId, Term};
 
-/// A snapshot from a leader, and what a follower does with it.
-#[derive(Debug)]
-pub(crate) struct Judged {
-    snapshot: Box<Snapshot>,
-    verdict: Verdict,
-}
-
 /// What a follower does with a snapshot.
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict {
+pub(crate) enum Verdict {
     /// It covers nothing new, or a group without this node.
     Ignore,
     /// The log has its last entry, and so all that it covers: it only tells that this is committed.
     Commit,
     /// It replaces the log, whatever conflicting entries that has.
-    Install(Configuration),
+    Install(Box<Configuration>),
     /// It is to be installed, but the host is applying entries: one of them may be a membership change, which
     /// must not be put on top of the snapshot's membership.
     Wait,
@@ -40,8 +33,8 @@ pub(crate) fn judge<S: Storage>(
     shared: &Shared<S>,
     from: NodeId,
     term: Term,
-    snapshot: Box<Snapshot>,
-) -> Result<Judged, Error> {
+    snapshot: &Snapshot,
+) -> Result<Verdict, Error> {
     const IMPOSSIBLE: Error = Error::InvalidMessage("the snapshot's last entry is impossible");
     // Recorded scripts know senders that never heard of a term, and snapshots of theirs that are ignored.
     let (has_term, latest) = if term == 0 { (false, shared.term) } else { (true, term) };
@@ -52,11 +45,11 @@ pub(crate) fn judge<S: Storage>(
     if let Err(conflict) = shared.log.check_against_committed(snapshot.id) {
         return Err(shared.contradiction(from, conflict));
     }
-    let verdict = verdict(shared, &snapshot)?;
+    let verdict = verdict(shared, snapshot)?;
     if !is_possible && verdict != Verdict::Ignore {
         return Err(IMPOSSIBLE);
     }
-    Ok(Judged { snapshot, verdict })
+    Ok(verdict)
 }
 
 fn verdict<S: Storage>(shared: &Shared<S>, snapshot: &Snapshot) -> Result<Verdict, Error> {
@@ -70,7 +63,7 @@ fn verdict<S: Storage>(shared: &Shared<S>, snapshot: &Snapshot) -> Result<Verdic
     if shared.log.applying() > shared.log.applied() && !shared.config.eager_append {
         return Ok(Verdict::Wait);
     }
-    Ok(Verdict::Install(configuration))
+    Ok(Verdict::Install(Box::new(configuration)))
 }
 
 /// Does with a snapshot what was judged, and answers how far the log reaches now. One that has to wait is
@@ -79,15 +72,15 @@ pub(crate) fn answer<S: Storage>(
     shared: &mut Shared<S>,
     waiting: &mut Option<Box<Waiting>>,
     from: NodeId,
-    judged: Judged,
+    snapshot: Box<Snapshot>,
+    verdict: Verdict,
 ) {
-    let Judged { snapshot, verdict } = judged;
     match verdict {
         Verdict::Ignore => {}
         Verdict::Commit => shared.log.commit_to(snapshot.id.index),
         Verdict::Install(configuration) => {
             shared.log.restore(snapshot);
-            shared.configuration = configuration;
+            shared.configuration = *configuration;
         }
         Verdict::Wait => {
             if waiting.as_ref().is_none_or(|kept| kept.snapshot.id.index <= snapshot.id.index) {
@@ -115,8 +108,8 @@ pub(crate) fn resume<S: Storage>(
     }
     let Some(kept) = waiting.take() else { return Ok(()) };
     let Waiting { from, snapshot } = *kept;
-    match judge(shared, from, shared.term, snapshot) {
-        Ok(judged) => answer(shared, waiting, from, judged),
+    match judge(shared, from, shared.term, &snapshot) {
+        Ok(verdict) => answer(shared, waiting, from, snapshot, verdict),
         // The leader learns how far the log reaches, and sends it again.
         Err(Error::Storage(error)) => {
             shared.storage_error = Some(Box::new(error));

@@ -53,7 +53,7 @@ pub(crate) fn check_envelope<S: Storage>(shared: &Shared<S>, message: &Message) 
 /// Refuses terms that no honest group reaches: a node that took one over could have no next election. And
 /// those in a candidate's log that it cannot have.
 fn check_terms(own: Term, message: &Message) -> Result<(), Error> {
-    if message.term > MAX_TERM.min(own.saturating_add(MAX_TERM_LEAD)) {
+    if message.term > own && message.term > MAX_TERM.min(own.saturating_add(MAX_TERM_LEAD)) {
         return Err(Error::InvalidMessage("its term is too far ahead"));
     }
     match &message.body {

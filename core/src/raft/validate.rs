@@ -2,28 +2,29 @@
 //! from the storage comes first. So an error changes nothing, neither the term nor the leader.
 
 use crate::error::Error;
-use crate::message::{Body, Heartbeat, Message, Vote, VoteReply};
+use crate::log::Fit;
+use crate::message::{Body, Message, VoteReply};
 use crate::raft::election::{self, Learned};
-use crate::raft::replication::{self, FittedAppend};
 use crate::raft::role::Role;
-use crate::raft::{Shared, heartbeat, snapshot};
+use crate::raft::snapshot::{self, Verdict};
+use crate::raft::{Shared, heartbeat, replication};
 use crate::storage::Storage;
 use crate::types::{EntryId, RoleKind, Term};
 
-/// A message's body with all that carrying it out needs to know. Nothing in it can fail any more, except in
-/// [`Valid::Other`] what a leader does: its own handlers change nothing before they have read what they need,
-/// and no change of role or term came before them.
+/// What carrying a message out needs to know besides its body. After that nothing can fail any more, except
+/// what a leader does: its own handlers change nothing before they have read what they need, and no change of
+/// role or term came before them.
 #[derive(Debug)]
-pub(crate) enum Valid {
-    Append(FittedAppend),
-    Heartbeat(Heartbeat),
-    Snapshot(snapshot::Judged),
-    Vote(Vote, Option<Learned>),
-    /// With whether the candidacy that it refuses is tried once more.
-    VoteReply(VoteReply, Option<Learned>, bool),
-    /// With whether the node may campaign.
-    TimeoutNow(bool),
-    Other(Body),
+pub(crate) enum Finding {
+    Nothing,
+    Append(Fit),
+    Snapshot(Verdict),
+    /// Of a request for a vote, or of an answer.
+    Learned(Option<Learned>),
+    /// The candidacy that the answer refuses is tried once more.
+    Repeats(Option<Learned>),
+    /// The node may campaign, as the leader wants it to.
+    MayCampaign,
 }
 
 /// Validates the body of a message. `follows` says whether the node becomes a follower of the message's term
@@ -32,30 +33,36 @@ pub(crate) fn body<S: Storage>(
     shared: &mut Shared<S>,
     role: &Role,
     follows: bool,
-    message: Message,
-) -> Result<Valid, Error> {
-    let Message { from, term, body, .. } = message;
-    let kind = if follows { RoleKind::Follower } else { role.kind() };
+    message: &Message,
+) -> Result<Finding, Error> {
+    let Message { from, term, ref body, .. } = *message;
+    let is_follower = follows || matches!(role, Role::Follower(_));
     Ok(match body {
-        Body::Append(append) if kind == RoleKind::Follower => {
-            Valid::Append(replication::fit(shared, from, term, append)?)
+        Body::Append(append) if is_follower => Finding::Append(replication::fit(shared, from, term, append)?),
+        Body::Heartbeat(beat) if is_follower => {
+            heartbeat::check(shared, from, beat)?;
+            Finding::Nothing
         }
-        Body::Heartbeat(beat) if kind == RoleKind::Follower => {
-            heartbeat::check(shared, from, &beat)?;
-            Valid::Heartbeat(beat)
+        Body::Snapshot(snapshot) if is_follower => {
+            Finding::Snapshot(snapshot::judge(shared, from, term, snapshot)?)
         }
-        Body::Snapshot(snapshot) if kind == RoleKind::Follower => {
-            Valid::Snapshot(snapshot::judge(shared, from, term, snapshot)?)
-        }
-        Body::Vote(vote) => Valid::Vote(vote, learned(shared, kind, vote.commit)?),
-        Body::VoteReply(reply) if reply.granted => Valid::VoteReply(reply, None, false),
+        Body::Vote(vote) => Finding::Learned(learned(shared, role_after(role, follows), vote.commit)?),
+        Body::VoteReply(reply) if reply.granted => Finding::Nothing,
         Body::VoteReply(reply) => refusal(shared, role, follows.then_some(term), reply)?,
         // The leader knows that this log is complete; there is no need to ask first.
-        Body::TimeoutNow if kind == RoleKind::Follower => {
-            Valid::TimeoutNow(election::may_campaign(shared, term, shared.log.committed())?)
+        Body::TimeoutNow if is_follower => {
+            match election::may_campaign(shared, term, shared.log.committed())? {
+                true => Finding::MayCampaign,
+                false => Finding::Nothing,
+            }
         }
-        other => Valid::Other(other),
+        _ => Finding::Nothing,
     })
+}
+
+/// The role in which the node carries a message out.
+fn role_after(role: &Role, follows: bool) -> RoleKind {
+    if follows { RoleKind::Follower } else { role.kind() }
 }
 
 fn learned<S: Storage>(
@@ -80,10 +87,9 @@ fn refusal<S: Storage>(
     shared: &mut Shared<S>,
     role: &Role,
     later_term: Option<Term>,
-    reply: VoteReply,
-) -> Result<Valid, Error> {
-    let kind = if later_term.is_some() { RoleKind::Follower } else { role.kind() };
-    let learned = learned(shared, kind, reply.commit)?;
+    reply: &VoteReply,
+) -> Result<Finding, Error> {
+    let learned = learned(shared, role_after(role, later_term.is_some()), reply.commit)?;
     let committed = learned.map_or(shared.log.committed(), |learned| learned.committed);
     let repeats = match (later_term, role) {
         (Some(term), Role::PreCandidate(candidate) | Role::Candidate(candidate)) if candidate.may_repeat => {
@@ -91,5 +97,5 @@ fn refusal<S: Storage>(
         }
         _ => false,
     };
-    Ok(Valid::VoteReply(reply, learned, repeats))
+    Ok(if repeats { Finding::Repeats(learned) } else { Finding::Learned(learned) })
 }

@@ -1,9 +1,10 @@
 //! A follower does what its leader says.
 
+use crate::log::Fit;
 use crate::message::{Body, HeartbeatReply};
 use crate::raft::election::Campaign;
 use crate::raft::snapshot::Waiting;
-use crate::raft::validate::Valid;
+use crate::raft::validate::Finding;
 use crate::raft::{Next, Shared, heartbeat, replication, snapshot, transfer};
 use crate::ready::ReadState;
 use crate::storage::Storage;
@@ -39,30 +40,34 @@ impl Follower {
         shared: &mut Shared<S>,
         from: NodeId,
         term: Term,
-        valid: Valid,
+        body: Body,
+        found: Finding,
     ) -> Next {
-        match valid {
-            // The leader believes the snapshot to be installed. A refusal would make it send it again.
-            Valid::Append(append) if self.waiting.is_some() && append.is_mismatch() => {
-                self.hear(shared, from)
-            }
-            Valid::Append(append) => {
+        match body {
+            Body::Append(append) => {
+                let Finding::Append(fit) = found else { return Next::Stay };
                 self.hear(shared, from);
-                replication::answer_append(shared, from, term, append);
+                // The leader believes the snapshot to be installed. A refusal would make it send it again.
+                if self.waiting.is_none() || !matches!(fit, Fit::Mismatch { .. }) {
+                    replication::answer_append(shared, from, term, append, fit);
+                }
             }
-            Valid::Heartbeat(beat) => {
+            Body::Heartbeat(beat) => {
                 self.hear(shared, from);
                 heartbeat::answer(shared, from, beat);
             }
-            Valid::Snapshot(snapshot) => {
+            Body::Snapshot(snapshot) => {
+                let Finding::Snapshot(verdict) = found else { return Next::Stay };
                 self.hear(shared, from);
-                snapshot::answer(shared, &mut self.waiting, from, snapshot);
+                snapshot::answer(shared, &mut self.waiting, from, snapshot, verdict);
             }
-            Valid::TimeoutNow(true) => return Next::Campaign(Campaign::Transfer),
-            Valid::Other(Body::TransferLeader(request)) if self.leader != NO_NODE => {
+            Body::TimeoutNow if matches!(found, Finding::MayCampaign) => {
+                return Next::Campaign(Campaign::Transfer);
+            }
+            Body::TransferLeader(request) if self.leader != NO_NODE => {
                 shared.forward(from, self.leader, shared.term, Body::TransferLeader(request));
             }
-            Valid::Other(Body::ReadIndexReply(reply)) => {
+            Body::ReadIndexReply(reply) => {
                 shared.serve_read(ReadState { index: reply.index, context: reply.context });
             }
             _ => {}
