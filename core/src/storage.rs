@@ -32,8 +32,11 @@ use crate::types::{HardState, Index, NodeId, Term};
 /// - What a `Ready` handed out for storing is visible here from the moment the host advances
 ///   (or acknowledges) it, and not lost by a restart.
 /// - Entries stored at an index replace what was stored there and everything after it.
-/// - The answers change only by what the host stores, by compaction of what it has applied, and by
-///   installing a snapshot.
+/// - The answers change only by what the host stores, by compaction, and by installing a snapshot.
+/// - A snapshot that is older than the one that is there is refused: installing it would take back what
+///   this node has acknowledged. The same one once more changes nothing.
+/// - Compaction forgets only entries that a snapshot of this storage covers and that are applied, by a
+///   `Ready` that was advanced (or acknowledged). Until then the node may read them.
 /// - An error is handed to whoever called the node; the node stays usable and asks again later.
 pub trait Storage {
     /// What was saved: the hard state, and the membership as it was after entry `Config::applied`

@@ -6,6 +6,7 @@
 //   storage    where a node's log is (an array; a real host has a file)           raft_storage
 //   host       what is done for a node: store, send, apply                        raft_host
 //   transport  how messages get from node to node (a queue; a real one: sockets)  raft_step
+//              (real ones exchange raft_config_handshake first: messages do not name their group)
 //   a clock                                                                       raft_tick
 
 #include <inttypes.h>

@@ -29,8 +29,11 @@ import (
 //   - What a Ready handed out for storing is visible here when Advance is called, and not lost by a
 //     restart.
 //   - Entries stored at an index replace what was stored there and everything after it.
-//   - The answers change only by what the host stores, by compaction of what it has applied, and by
-//     installing a snapshot.
+//   - The answers change only by what the host stores, by compaction, and by installing a snapshot.
+//   - A snapshot that is older than the one that is there is refused: installing it would take back what
+//     this node has acknowledged. The same one once more changes nothing.
+//   - Compaction forgets only entries that a snapshot of this storage covers and that are applied, by a
+//     Ready that was given to Advance. Until then the node may read them.
 //
 // The methods are called by the goroutine that calls the node, one at a time. They must not call the
 // node, which waits for them. An error, or a panic, becomes the error of that call, as [ErrStorage]; the node stays usable.
