@@ -473,13 +473,13 @@ class RawNode:
         entry with this very id is handed out as committed, and lost once another one is at its
         index. On a follower, returns Forwarded.
 
-        Raises ProposalDropped.
+        Raises ProposalDropped or LimitReached.
         """
     def propose_batch(self, payloads: Iterable[Buffer]) -> EntryId | Forwarded:
         """Proposes entries that get consecutive places in the log. Returns the EntryId of the first,
         or Forwarded.
 
-        Raises ProposalDropped: then none of them was taken.
+        Raises ProposalDropped or LimitReached: then none of them was taken.
         """
     def propose_conf_change(self, change: ConfChange) -> EntryId | Forwarded:
         """Proposes a change of the membership. It is in force where it is applied. Returns as
@@ -487,21 +487,22 @@ class RawNode:
 
         Raises ConfChangeError if the leader knows that the change would come to nothing: another
         may be pending, it cannot be applied, or it changes no member. It never enters the log then
-        (with `eager_append` an empty entry of kind NORMAL takes its place). Raises ProposalDropped.
+        (with `eager_append` an empty entry of kind NORMAL takes its place). Raises ProposalDropped or
+        LimitReached.
         """
     def propose_conf_change_v1(self, change: ConfChange, *, id: int = 0) -> EntryId | Forwarded:
         """Proposes a change of the membership in the encoding of the first version, for groups with
         members that know no other. `id` is the host's own number for it, which travels in the entry; 0:
         none. Otherwise as `propose_conf_change`.
 
-        Raises ProposalDropped; ValueError if the change has not exactly one operation, or a
+        Raises ProposalDropped, LimitReached; ValueError if the change has not exactly one operation, or a
         transition.
         """
     def propose_entry(self, kind: EntryKind, data: Buffer) -> EntryId | Forwarded:
         """Proposes an entry of a kind with a payload that the host has encoded itself:
         `ConfChange.encode`, or bytes of another implementation. Returns as `propose` does.
 
-        Raises ProposalDropped, also if the payload of a membership change cannot be decoded.
+        Raises LimitReached; ProposalDropped, also if the payload of a membership change is none.
         """
     def apply_conf_change(self, change: ConfChange | Entry) -> ConfState:
         """Brings a committed change of the membership in force: to be called when its entry is
@@ -526,7 +527,7 @@ class RawNode:
         led has the outcome. Given up after an election timeout; proposals are refused meanwhile. The same
         target once more gets no more time, another one replaces it, and this node itself ends it.
 
-        Raises InvalidTransferee or NoLeader.
+        Raises InvalidTransferee, NoLeader or LimitReached.
         """
     def forget_leader(self) -> None:
         """Makes a follower forget its leader, so that it votes for others at once. Without effect on
@@ -537,7 +538,7 @@ class RawNode:
         `Ready.read_states` with the same context, or never: ask again after a while. Use contexts
         that no earlier life of the node has used: an answer to it may still arrive.
 
-        Raises NoLeader.
+        Raises NoLeader or LimitReached.
         """
     def report_unreachable(self, id: int) -> None:
         """Reports that a message to the given node was lost, as far as the host knows. Call it on every

@@ -241,7 +241,7 @@ impl RawNode {
     /// entry with this very id is handed out as committed, and lost once another one is at its
     /// index. On a follower, returns Forwarded.
     ///
-    /// Raises ProposalDropped.
+    /// Raises ProposalDropped or LimitReached.
     fn propose<'py>(&self, py: Python<'py>, data: Payload) -> PyResult<Bound<'py, PyAny>> {
         let proposed = self.call(py, |node| node.propose(data.0))?;
         proposed_to_python(py, proposed)
@@ -250,7 +250,7 @@ impl RawNode {
     /// Proposes entries that get consecutive places in the log. Returns the EntryId of the first,
     /// or Forwarded.
     ///
-    /// Raises ProposalDropped: then none of them was taken.
+    /// Raises ProposalDropped or LimitReached: then none of them was taken.
     fn propose_batch<'py>(
         &self,
         py: Python<'py>,
@@ -269,7 +269,8 @@ impl RawNode {
     ///
     /// Raises ConfChangeError if the leader knows that the change would come to nothing: another
     /// may be pending, it cannot be applied, or it changes no member. It never enters the log then
-    /// (with `eager_append` an empty entry of kind NORMAL takes its place). Raises ProposalDropped.
+    /// (with `eager_append` an empty entry of kind NORMAL takes its place). Raises ProposalDropped or
+    /// LimitReached.
     fn propose_conf_change<'py>(&self, py: Python<'py>, change: ConfChange) -> PyResult<Bound<'py, PyAny>> {
         let change = change.into();
         let proposed = self.call(py, |node| node.propose_conf_change(&change))?;
@@ -280,7 +281,7 @@ impl RawNode {
     /// members that know no other. `id` is the host's own number for it, which travels in the entry; 0:
     /// none. Otherwise as `propose_conf_change`.
     ///
-    /// Raises ProposalDropped; ValueError if the change has not exactly one operation, or a
+    /// Raises ProposalDropped, LimitReached; ValueError if the change has not exactly one operation, or a
     /// transition.
     #[pyo3(signature = (change, *, id=0))]
     fn propose_conf_change_v1<'py>(
@@ -297,7 +298,7 @@ impl RawNode {
     /// Proposes an entry of a kind with a payload that the host has encoded itself:
     /// `ConfChange.encode`, or bytes of another implementation. Returns as `propose` does.
     ///
-    /// Raises ProposalDropped, also if the payload of a membership change cannot be decoded.
+    /// Raises LimitReached; ProposalDropped, also if the payload of a membership change is none.
     fn propose_entry<'py>(
         &self,
         py: Python<'py>,
@@ -335,7 +336,7 @@ impl RawNode {
     /// led has the outcome. Given up after an election timeout; proposals are refused meanwhile. The same
     /// target once more gets no more time, another one replaces it, and this node itself ends it.
     ///
-    /// Raises InvalidTransferee or NoLeader.
+    /// Raises InvalidTransferee, NoLeader or LimitReached.
     fn transfer_leader(&self, py: Python<'_>, to: u64) -> PyResult<()> {
         self.call(py, |node| node.transfer_leader(to))
     }
@@ -350,7 +351,7 @@ impl RawNode {
     /// `Ready.read_states` with the same context, or never: ask again after a while. Use contexts
     /// that no earlier life of the node has used: an answer to it may still arrive.
     ///
-    /// Raises NoLeader.
+    /// Raises NoLeader or LimitReached.
     fn read_index(&self, py: Python<'_>, context: Payload) -> PyResult<()> {
         self.call(py, |node| node.read_index(context.0))
     }
