@@ -243,7 +243,13 @@ impl<S: Storage> Raft<S> {
 
     pub(crate) fn transfer_leader(&mut self, to: NodeId) -> Result<(), Error> {
         match &mut self.role {
-            Role::Leader(leader) => transfer::start(&mut self.shared, leader, to),
+            Role::Leader(leader) => {
+                // Ending a pending one sends nothing.
+                if to != self.shared.id() {
+                    self.shared.check_waiting()?;
+                }
+                transfer::start(&mut self.shared, leader, to)
+            }
             Role::Follower(follower) if follower.leader != NO_NODE => {
                 if !self.shared.configuration.is_voter(to) && !self.shared.config.eager_append {
                     return Err(Error::InvalidTransferee(to));

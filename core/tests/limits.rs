@@ -140,6 +140,23 @@ fn a_follower_forwards_no_more_than_may_wait() {
 }
 
 #[test]
+fn a_leader_asked_to_hand_over_again_and_again_keeps_no_more_requests_than_may_wait() {
+    let mut group = Group::with(3, |config| config.max_waiting_messages = 3);
+    group.elect(1);
+    for to in [2, 3, 2] {
+        group.node(1).transfer_leader(to).unwrap();
+    }
+    for to in [2, 3] {
+        assert_eq!(group.node(1).transfer_leader(to), Err(TOO_MANY_MESSAGES));
+    }
+    // To end a pending transfer needs no message.
+    group.node(1).transfer_leader(1).unwrap();
+    assert_eq!(group.node(1).status().transferee, None);
+    assert_eq!(take_ready(group.node(1)), 3);
+    group.node(1).transfer_leader(2).unwrap();
+}
+
+#[test]
 fn confirmed_reads_that_nobody_takes_count_as_waiting() {
     let mut node = follower(|config| config.max_waiting_messages = 3);
     let answer = || to_1(2, 2, Body::ReadIndexReply(ReadIndexReply { index: 1, context: "r".into() }));

@@ -374,3 +374,50 @@ fn what_is_late_is_no_contradiction() {
         assert_eq!(node.hard_state(), HardState { term: 3, vote: 0, commit: 4 });
     }
 }
+
+#[test]
+fn a_strangers_snapshot_that_waited_and_is_contradicted_meanwhile_fails_no_advance() {
+    for (from, expected) in
+        [(STRANGER, Ok(())), (MEMBER, Err(Error::CommittedConflict { index: 5, committed: 5 }))]
+    {
+        let mut node = RawNode::new(config(1), stored(3, 1, &[1, 1, 1])).unwrap();
+        let to_1 = |from, body| Message { from, to: 1, term: 2, body };
+        step(&mut node, to_1(MEMBER, append((1, 3), &[(2, 4), (2, 5)]))).unwrap();
+        step(&mut node, to_1(MEMBER, heartbeat(3))).unwrap();
+        let ready = node.ready().unwrap();
+        assert!(!ready.committed_entries.is_empty());
+        node.storage_mut().append(&ready.entries).unwrap();
+        step(&mut node, to_1(from, snapshot(1, 5))).unwrap();
+        step(&mut node, to_1(MEMBER, heartbeat(5))).unwrap();
+        assert_eq!(node.advance(ready), expected);
+        // Nothing is left of it.
+        drive(&mut node);
+        assert_eq!((node.status().applied, node.status().last), (5, EntryId::new(2, 5)));
+    }
+}
+
+#[test]
+fn only_a_leader_answers_reads_and_hands_over() {
+    let answer = || Body::ReadIndexReply(ReadIndexReply { index: 0, context: "read".into() });
+    for (leader, from, counts) in [
+        (Some(MEMBER), MEMBER, true),
+        (Some(MEMBER), 3, false),
+        (Some(MEMBER), STRANGER, false),
+        (Some(STRANGER), STRANGER, true),
+        (None, 3, true),
+        (None, STRANGER, false),
+    ] {
+        for later in [0, 1] {
+            let mut node = RawNode::new(config(1), stored(3, 2, &[1, 1])).unwrap();
+            if let Some(from) = leader {
+                step(&mut node, Message { from, to: 1, term: 2 + later, body: heartbeat(0) }).unwrap();
+            }
+            let to_1 = |body| Message { from, to: 1, term: 2 + later, body };
+            step(&mut node, to_1(answer())).unwrap();
+            let reads = node.ready().unwrap().read_states.len();
+            step(&mut node, to_1(Body::TimeoutNow)).unwrap();
+            let campaigns = node.soft_state().role == RoleKind::Candidate;
+            assert_eq!((reads == 1, campaigns), (counts, counts), "{leader:?} {from} {later}");
+        }
+    }
+}

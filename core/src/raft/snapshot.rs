@@ -115,6 +115,9 @@ pub(crate) fn resume<S: Storage>(
             shared.storage_error = Some(Box::new(error));
             reply(shared, from);
         }
+        // What a stranger sent contradicts what is committed by now. The host that finishes its work has no
+        // part in that.
+        Err(Error::InvalidMessage(_)) => {}
         Err(error) => return Err(error),
     }
     Ok(())

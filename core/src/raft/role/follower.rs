@@ -61,18 +61,28 @@ impl Follower {
                 self.hear(shared, from);
                 snapshot::answer(shared, &mut self.waiting, from, snapshot, verdict);
             }
-            Body::TimeoutNow if matches!(found, Finding::MayCampaign) => {
+            Body::TimeoutNow if matches!(found, Finding::MayCampaign) && self.may_be_leader(shared, from) => {
                 return Next::Campaign(Campaign::Transfer);
             }
             Body::TransferLeader(request) if self.leader != NO_NODE => {
                 shared.forward(from, self.leader, shared.term, Body::TransferLeader(request));
             }
-            Body::ReadIndexReply(reply) => {
+            Body::ReadIndexReply(reply) if self.may_be_leader(shared, from) => {
                 shared.serve_read(ReadState { index: reply.index, context: reply.context });
             }
             _ => {}
         }
         Next::Stay
+    }
+
+    /// Whether the term's leader may have sent what only a leader sends: another one breaks leases, or answers
+    /// reads with an index that is too low. While the leader is unknown it may be any member.
+    fn may_be_leader<S: Storage>(&self, shared: &Shared<S>, from: NodeId) -> bool {
+        match self.leader {
+            _ if shared.config.eager_append => true,
+            NO_NODE => shared.configuration.contains(from),
+            leader => leader == from,
+        }
     }
 
     fn hear<S: Storage>(&mut self, shared: &mut Shared<S>, leader: NodeId) {
