@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -268,6 +269,19 @@ def test_a_child_process_has_no_part_in_the_storage(tmp_path: Path) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+def test_a_child_that_was_forked_outside_of_python_does_not_keep_the_database(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "node.db"
+    storage = SqliteStorage(path)
+    file = storage._owner._file
+    assert file is not None
+    copy = os.dup(file)  # what such a child has
+    storage.close()
+    SqliteStorage(path).close()
+    os.close(copy)
+
+
 # ---- Closing -------------------------------------------------------------------------------------
 
 
@@ -349,6 +363,40 @@ def test_a_host_s_transaction_is_stored_as_a_whole_or_not_at_all(tmp_path: Path)
     assert storage.snapshot().index == 4
     assert storage.initial_state()[1] == ConfState([1, 4])
     storage.close()
+
+
+class Interrupted:
+    """A connection that is interrupted once, right behind the beginning of a transaction."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db = db
+        self.armed = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.db, name)
+
+    def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
+        cursor = self.db.execute(sql, *arguments)
+        if self.armed and sql.startswith("BEGIN"):
+            self.armed = False
+            raise KeyboardInterrupt
+        return cursor
+
+
+def test_an_interrupt_at_the_beginning_of_a_write_leaves_no_transaction_open(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "node.db"
+    storage = filled(path)
+    db = storage.db
+    storage.db = cast(sqlite3.Connection, Interrupted(db))
+    with pytest.raises(KeyboardInterrupt):
+        storage.persist(StorageWrite(hard_state=HardState(2, 1, 9), must_sync=True))
+    assert not db.in_transaction
+    storage.persist(StorageWrite(hard_state=HardState(3, 1, 9), must_sync=True))
+    assert not db.in_transaction
+    storage.close()
+    assert SqliteStorage(path).initial_state()[0] == HardState(3, 1, 9)
 
 
 def test_a_commit_that_fails_leaves_the_storage_usable(tmp_path: Path) -> None:

@@ -106,6 +106,28 @@ def test_a_membership_without_its_index_counts_for_every_start(tmp_path: Path) -
     storage.close()
 
 
+def test_a_snapshot_of_an_earlier_state_takes_no_membership_back(tmp_path: Path) -> None:
+    """As a host makes it that copies its state in the background."""
+    path = tmp_path / "node.db"
+    storage = SqliteStorage(path, MEMBERS[1])
+    entries = tuple(Entry(1, index, b"") for index in range(2, 10))
+    storage.persist(StorageWrite(entries=entries, hard_state=HardState(1, 0, 9), must_sync=True))
+    storage.set_conf_state(MEMBERS[3])
+    storage.create_snapshot(4, MEMBERS[1], b"")
+    storage.compact(3)
+    for _ in range(2):
+        for applied in (0, 4, 9):
+            assert storage.initial_state_at(applied)[1] == MEMBERS[3]
+        assert storage.initial_state()[1] == MEMBERS[3]
+        storage.close()
+        storage = SqliteStorage(path)
+    # From the next change on its index counts.
+    storage.set_conf_state(MEMBERS[5], 8)
+    for applied, members in ((0, 3), (7, 3), (8, 5), (9, 5)):
+        assert storage.initial_state_at(applied)[1] == MEMBERS[members]
+    storage.close()
+
+
 # ---- Older databases -----------------------------------------------------------------------------
 
 FIRST_FORMAT = """

@@ -20,7 +20,9 @@ class Host(Protocol):
     async def persist(self, ready: Ready) -> None:
         """Stores ``ready.snapshot``, ``ready.entries`` and ``ready.hard_state`` in one batch, which
         is durable on return if ``ready.must_sync``. Leaving the node waits for it, and does not
-        cancel it."""
+        cancel it. A program that cancels all tasks of its loop cancels this one, too: a write that
+        runs in a thread then goes on, and nobody waits for it. End such a thread before another
+        node has the storage."""
 
     def send(self, message: Message) -> None:
         """Passes a message on to the transport; it may be lost. What becomes of one whose body is a

@@ -22,6 +22,7 @@ class DatabaseLock:
 
     def __init__(self, path: str) -> None:
         self._file: int | None = None
+        self._owner = os.getpid()
         if path in ("", ":memory:"):
             return  # nobody else can open these
         file = os.open(os.path.realpath(path) + "-lock", os.O_RDWR | os.O_CREAT, 0o666)
@@ -37,10 +38,13 @@ class DatabaseLock:
         _held.add(self)
 
     def release(self) -> None:
-        """Gives the lock up."""
+        """Gives the lock up, also if a child has the file open that did not drop it yet."""
         file, self._file = self._file, None
-        if file is not None:
-            os.close(file)
+        if file is None:
+            return
+        if os.getpid() == self._owner:
+            fcntl.flock(file, fcntl.LOCK_UN)
+        os.close(file)
 
     def __del__(self) -> None:
         self.release()

@@ -10,6 +10,7 @@ from raftcore._raftcore import ConfState, HardState, Snapshot
 from raftcore.errors import StorageError
 
 __all__ = [
+    "EVERY_START",
     "INSERT_CONF_STATE",
     "LAST_INDEX",
     "MAX",
@@ -61,6 +62,8 @@ INSERT_STATE = "INSERT INTO raft_state VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)"
 INSERT_CONF_STATE = "INSERT OR REPLACE INTO raft_conf_state VALUES (?, ?)"
 
 MAX = (1 << 64) - 1
+EVERY_START = (-1, -1)
+"""Where a membership is stored that counts whatever index a node starts from: behind all others."""
 _SIGN = 1 << 63
 _PART_BYTES = 16 << 20
 
@@ -141,4 +144,4 @@ def _from_first_format(db: sqlite3.Connection) -> None:
     _create(db)
     snapshot = None if encoded is None else Snapshot.decode(encoded)
     _insert(db, HardState(term, vote, commit), (compacted[0], compacted[1]), snapshot)
-    db.execute(INSERT_CONF_STATE, (0, members))
+    db.execute(INSERT_CONF_STATE, (signed(MAX), members))

@@ -21,6 +21,7 @@ from raftcore.errors import (
 )
 from raftcore.sqlite.lock import DatabaseLock
 from raftcore.sqlite.schema import (
+    EVERY_START,
     INSERT_CONF_STATE,
     LAST_INDEX,
     MAX,
@@ -131,8 +132,8 @@ class SqliteStorage(Storage):
                 # lose the latest transactions, each of them whole.
                 db.execute(f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")
                 begin, undo, end = "BEGIN IMMEDIATE", "", "COMMIT"
-            db.execute(begin)
             try:
+                db.execute(begin)
                 yield
                 db.execute(end)
             except BaseException:
@@ -157,12 +158,12 @@ class SqliteStorage(Storage):
         with self._use() as db:
             after = max(applied, self._compacted().index)
             members = None
-            for low, high in reversed(ranges(0, after)):
+            for bounds in (EVERY_START, *reversed(ranges(0, after))):
                 query = (
                     'SELECT encoded FROM raft_conf_state WHERE "index" BETWEEN ? AND ?'
                     ' ORDER BY "index" DESC LIMIT 1'
                 )
-                members = members or db.execute(query, (low, high)).fetchone()
+                members = members or db.execute(query, bounds).fetchone()
             assert members is not None  # one is there from the beginning on
             return self._hard_state(), ConfState.decode(members[0])
 
@@ -262,7 +263,10 @@ class SqliteStorage(Storage):
         with self._transaction(sync=True):
             if index is None:
                 self.db.execute("DELETE FROM raft_conf_state")
-            self.db.execute(INSERT_CONF_STATE, (signed(index or 0), conf_state.encode()))
+            else:
+                self._end_every_start()
+            place = MAX if index is None else index
+            self.db.execute(INSERT_CONF_STATE, (signed(place), conf_state.encode()))
 
     def create_snapshot(self, index: int, conf_state: ConfState, data: bytes) -> Snapshot:
         """Saves a snapshot of the state after ``index``, which must be stored and applied.
@@ -335,6 +339,13 @@ class SqliteStorage(Storage):
     def _set_compacted(self, id: EntryId) -> None:
         query = "UPDATE raft_state SET compacted_term = ?, compacted_index = ?"
         self.db.execute(query, (signed(id.term), signed(id.index)))
+
+    def _end_every_start(self) -> None:
+        """What counted for every start counts for those before the next membership."""
+        query = 'SELECT encoded FROM raft_conf_state WHERE "index" BETWEEN ? AND ?'
+        if row := self.db.execute(query, EVERY_START).fetchone():
+            self.db.execute("DELETE FROM raft_conf_state")
+            self.db.execute(INSERT_CONF_STATE, (0, row[0]))
 
     def _forget_conf_states_before(self, index: int) -> None:
         """Keeps the one in force after ``index``, under that index."""
