@@ -58,9 +58,10 @@ class Group:
         assert stdout.readline() == f"node {id} is up\n"
 
     def end(self, id: int, how: signal.Signals) -> int:
-        node = self.nodes.pop(id)
+        node = self.nodes[id]
         node.send_signal(how)
         node.communicate(timeout=PATIENCE)
+        del self.nodes[id]
         return node.returncode
 
     def client(self, *words: str) -> str:
@@ -72,12 +73,15 @@ class Group:
 
 @pytest.fixture
 def group(tmp_path: Path) -> Iterator[Group]:
+    # Where tests run in the background, interrupts are ignored, and the nodes would inherit that.
+    ours = signal.signal(signal.SIGINT, signal.default_int_handler)
     group = Group(tmp_path)
     for id in (1, 2, 3):
         group.start(id)
     yield group
     for id in list(group.nodes):
         group.end(id, signal.SIGKILL)
+    signal.signal(signal.SIGINT, ours)
 
 
 def test_the_tutorial_s_store_keeps_what_it_acknowledged(group: Group) -> None:
