@@ -1598,8 +1598,10 @@ raft_status raft_ready(raft_node *node,
 /// RAFT_ERR_FOREIGN_READY (not the outstanding view of this node), RAFT_ERR_WRONG_WRITE_MODE (with
 /// raft_config.async_storage_writes: see raft_acknowledge), RAFT_ERR_INVALID_ARGUMENT,
 /// RAFT_ERR_INCONSISTENT_STORAGE (nodes in memory only), RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
-/// RAFT_ERR_STORAGE: the work counts as done and the view is freed, but a storage callback failed at
-/// what should have followed (an entry to commit, say); that is tried again later.
+/// Errors after which the work counts as done and the view is freed: RAFT_ERR_STORAGE (a storage callback
+/// failed at what should have followed, an entry to commit, say; that is tried again later),
+/// RAFT_ERR_COMMITTED_CONFLICT (a member's snapshot that waited for this contradicts what is committed: stop
+/// the node, as after raft_step).
 RAFT_API
 RAFT_NODISCARD
 raft_status raft_advance(raft_node *node,
@@ -1642,8 +1644,8 @@ void raft_ready_free(raft_ready_view *view);
 /// Any thread. Errors: RAFT_ERR_WRONG_WRITE_MODE, RAFT_ERR_UNKNOWN_ACK (of work that was not handed
 /// out), RAFT_ERR_PEER_NOT_FOUND (the node is no member any more, and what it stored does not count;
 /// no mistake), RAFT_ERR_STORAGE (something that follows from the notice failed, and is tried again
-/// later), RAFT_ERR_INVALID_ARGUMENT (none of them was taken), RAFT_ERR_REENTRANT,
-/// RAFT_ERR_POISONED.
+/// later), RAFT_ERR_COMMITTED_CONFLICT (as raft_advance), RAFT_ERR_INVALID_ARGUMENT (none of them was
+/// taken), RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
 RAFT_API
 RAFT_NODISCARD
 raft_status raft_acknowledge(raft_node *node,
@@ -1663,7 +1665,8 @@ raft_status raft_acknowledge(raft_node *node,
 ///
 /// Any thread, one at a time. Errors: RAFT_ERR_CALLBACK, RAFT_ERR_BUSY (another thread is in here),
 /// RAFT_ERR_READY_OUTSTANDING (a view of raft_ready is not finished), RAFT_ERR_STORAGE,
-/// RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
+/// RAFT_ERR_COMMITTED_CONFLICT (as raft_advance), RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT,
+/// RAFT_ERR_POISONED.
 RAFT_API
 RAFT_NODISCARD
 raft_status raft_drive(raft_node *node,

@@ -240,6 +240,10 @@ impl<S: Storage> RawNode<S> {
 
     /// The work of `ready` is done (synchronous writes). [`Error::ForeignReady`] if it is not the
     /// outstanding one, [`Error::WrongWriteMode`] with asynchronous writes.
+    ///
+    /// Other errors are of what followed, and the work counts as done: [`Error::Storage`] (tried again later),
+    /// [`Error::CommittedConflict`] (a member's snapshot that waited for this contradicts what is committed:
+    /// stop the node, as after [`Self::step`]).
     pub fn advance(&mut self, ready: Box<Ready>) -> Result<(), Error> {
         self.awake().advance(ready)
     }
@@ -254,7 +258,8 @@ impl<S: Storage> RawNode<S> {
 
     /// Storage work is done (asynchronous writes): hands back the notice that came with it.
     /// [`Error::WrongWriteMode`] with synchronous writes; [`Error::PeerNotFound`] if the node is no
-    /// member any more and its own acknowledgement does not count.
+    /// member any more and its own acknowledgement does not count; [`Error::Storage`] and
+    /// [`Error::CommittedConflict`] as [`Self::advance`].
     pub fn acknowledge(&mut self, ack: Ack) -> Result<(), Error> {
         self.awake().acknowledge(ack)
     }

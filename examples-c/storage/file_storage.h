@@ -6,12 +6,15 @@
 //   raft_storage table;
 //   file_storage_open("one.log", &members, &storage);
 //   table = file_storage_table(storage);
-//   raft_node_new(&config, &table, &node);        // config.applied: what the state machine has durably, or
-//                                                 // file_storage_snapshot_index()
+//   raft_node_new(&config, &table, &node);        // config.applied: file_storage_snapshot_index(), and nothing later
 //   host.persist = file_storage_persist;          // with the storage as the host's context, or call it from there
 //   ...
 //   raft_node_free(node);
 //   file_storage_close(storage);
+//
+// The membership that a node starts with is the snapshot's. So it starts from there: all entries behind the snapshot are
+// handed out again, and their membership changes are applied again. A state machine on disk that is further passes over
+// the entries that it has. With a later config.applied the changes between would be lost.
 //
 // One thread at a time: raft_drive's callbacks and the node's reads come from whoever calls the node.
 #ifndef FILE_STORAGE_H

@@ -80,8 +80,8 @@ impl raft_ack {
 /// Any thread. Errors: RAFT_ERR_WRONG_WRITE_MODE, RAFT_ERR_UNKNOWN_ACK (of work that was not handed
 /// out), RAFT_ERR_PEER_NOT_FOUND (the node is no member any more, and what it stored does not count;
 /// no mistake), RAFT_ERR_STORAGE (something that follows from the notice failed, and is tried again
-/// later), RAFT_ERR_INVALID_ARGUMENT (none of them was taken), RAFT_ERR_REENTRANT,
-/// RAFT_ERR_POISONED.
+/// later), RAFT_ERR_COMMITTED_CONFLICT (as raft_advance), RAFT_ERR_INVALID_ARGUMENT (none of them was
+/// taken), RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn raft_acknowledge(

@@ -145,7 +145,8 @@ const NO_HOST: raft_host = raft_host {
 ///
 /// Any thread, one at a time. Errors: RAFT_ERR_CALLBACK, RAFT_ERR_BUSY (another thread is in here),
 /// RAFT_ERR_READY_OUTSTANDING (a view of raft_ready is not finished), RAFT_ERR_STORAGE,
-/// RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
+/// RAFT_ERR_COMMITTED_CONFLICT (as raft_advance), RAFT_ERR_INVALID_ARGUMENT, RAFT_ERR_REENTRANT,
+/// RAFT_ERR_POISONED.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn raft_drive(

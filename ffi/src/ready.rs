@@ -138,8 +138,10 @@ pub unsafe extern "C" fn raft_ready(node: *mut raft_node, out: *mut *mut raft_re
 /// RAFT_ERR_FOREIGN_READY (not the outstanding view of this node), RAFT_ERR_WRONG_WRITE_MODE (with
 /// raft_config.async_storage_writes: see raft_acknowledge), RAFT_ERR_INVALID_ARGUMENT,
 /// RAFT_ERR_INCONSISTENT_STORAGE (nodes in memory only), RAFT_ERR_REENTRANT, RAFT_ERR_POISONED.
-/// RAFT_ERR_STORAGE: the work counts as done and the view is freed, but a storage callback failed at
-/// what should have followed (an entry to commit, say); that is tried again later.
+/// Errors after which the work counts as done and the view is freed: RAFT_ERR_STORAGE (a storage callback
+/// failed at what should have followed, an entry to commit, say; that is tried again later),
+/// RAFT_ERR_COMMITTED_CONFLICT (a member's snapshot that waited for this contradicts what is committed: stop
+/// the node, as after raft_step).
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn raft_advance(node: *mut raft_node, view: *mut raft_ready_view) -> raft_status {

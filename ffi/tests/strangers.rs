@@ -130,3 +130,34 @@ fn a_message_that_is_refused_changes_nothing() {
         twin.free();
     }
 }
+
+#[test]
+fn a_snapshot_that_waits_for_an_advance_and_is_contradicted_counts_by_its_sender() {
+    let entry = |term, index| Entry::new(EntryId::new(term, index), EntryKind::Normal, "x".into());
+    let heartbeat = |commit| Body::Heartbeat(Heartbeat { commit, ..Heartbeat::default() });
+    let append =
+        |prev, entries: Vec<Entry>| Body::Append(Append { prev, commit: 0, entries: entries.into() });
+    let members = ConfState::new([1, 2, 3], []);
+    let snapshot =
+        Body::Snapshot(Box::new(Snapshot { id: EntryId::new(1, 3), conf_state: members, data: "".into() }));
+    for (from, status) in [(STRANGER, RAFT_OK), (MEMBER, RAFT_ERR_COMMITTED_CONFLICT)] {
+        let node = in_role(RAFT_ROLE_FOLLOWER);
+        let step = |from, body| ok(node.step(&Message { from, to: 1, term: 2, body }));
+        step(MEMBER, append(EntryId::new(1, 1), vec![entry(1, 2), entry(2, 3)]));
+        step(MEMBER, heartbeat(2));
+        // SAFETY: the node is live, and the views are used as the header says.
+        unsafe {
+            let mut view = ptr::null_mut();
+            ok(raft_ready(node.0, &raw mut view));
+            step(from, snapshot.clone());
+            step(MEMBER, heartbeat(3));
+            assert_eq!(raft_advance(node.0, view), status);
+            // The view is gone, and the next one comes.
+            assert_eq!(raft_advance(node.0, view), RAFT_ERR_FOREIGN_READY);
+            ok(raft_ready(node.0, &raw mut view));
+            ok(raft_advance(node.0, view));
+        }
+        assert_eq!(node.info().unwrap().applied, 3);
+        node.free();
+    }
+}

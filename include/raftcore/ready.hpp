@@ -67,7 +67,7 @@ class Ready {
   /// Tells the node that the work is done. There is none afterwards.
   void advance() {
     const raft_status status = raft_advance(node_, view_.get());
-    if (status == RAFT_OK || status == RAFT_ERR_STORAGE) {
+    if (status == RAFT_OK || status == RAFT_ERR_STORAGE || status == RAFT_ERR_COMMITTED_CONFLICT) {
       static_cast<void>(view_.release());  // the library has freed it
     }
     check(status, node_);

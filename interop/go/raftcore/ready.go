@@ -81,7 +81,8 @@ func (n *Node) Ready() (*Ready, error) {
 
 // Advance tells the node that the work is done. The node relies on it: what was to be stored must be
 // in the storage, and what was to be applied counts as applied. With ErrStorage the work counts as
-// done all the same, but what should have followed is tried again later.
+// done all the same, but what should have followed is tried again later. With ErrCommittedConflict it
+// counts as done, too: a member's snapshot that waited for this contradicts what is committed. Stop the node.
 func (n *Node) Advance(ready *Ready) error {
 	return n.finish("Advance", ready, func() C.raft_status { return C.raft_advance(n.node, ready.view) })
 }
@@ -115,7 +116,8 @@ func (n *Node) finish(op string, ready *Ready, function func() C.raft_status) er
 		status = function()
 		return status
 	})
-	if status == C.RAFT_OK || status == C.RAFT_ERR_STORAGE {
+	switch status {
+	case C.RAFT_OK, C.RAFT_ERR_STORAGE, C.RAFT_ERR_COMMITTED_CONFLICT: // the library has freed the view
 		n.ready, ready.view = nil, nil
 	}
 	return err
