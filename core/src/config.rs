@@ -52,6 +52,9 @@ pub struct Config {
     pub seed: u64,
     /// The last entry that the host's state machine has applied durably. 0 if it has none, or keeps
     /// none over restarts.
+    ///
+    /// A crash between storing a snapshot and installing it in the state machine leaves that behind the log:
+    /// install the storage's snapshot first, if the entry before the log's first is not applied.
     pub applied: Index,
     /// Encoded bytes of entries in one Append; one entry is always allowed.
     pub max_message_bytes: u64,

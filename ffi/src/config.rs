@@ -47,6 +47,8 @@ pub struct raft_config {
     pub seed: u64,
     /// The last entry that the host's state machine has applied durably: entries up to it are not
     /// handed out again. 0 if it has none, or keeps none over restarts.
+    /// A crash between persist and apply_snapshot leaves a state machine that is behind the log: install the
+    /// storage's snapshot in it first, if it has not applied the entry before the log's first.
     pub applied: u64,
     /// Ticks without a leader before a follower campaigns; each time a random number from
     /// [this, 2 x this). More than heartbeat_ticks. Default 10.

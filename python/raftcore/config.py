@@ -37,7 +37,9 @@ class Config:
     follows from ``group_id``, by no clock and no address: the same one in all languages."""
     applied: int = 0
     """The last entry that the host's state machine has applied durably. 0 if it has none, or keeps
-    none over restarts."""
+    none over restarts. A crash between storing a snapshot and restoring it leaves the state machine
+    behind the log: restore the storage's snapshot first, if ``applied`` is before
+    ``first_index() - 1``."""
     max_message_bytes: int = 1 << 20
     """Encoded bytes of entries in one Append; one entry is always allowed."""
     max_inflight_messages: int = 256

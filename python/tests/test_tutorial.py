@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from raftcore import ConfState, HardState, Snapshot, StorageWrite
+from raftcore.sqlite import SqliteStorage
+
 PAGE = (Path(__file__).parents[2] / "docs" / "tutorial-python.md").read_text()
 PATIENCE = 60  # seconds
 
@@ -98,6 +101,21 @@ def test_the_tutorial_s_store_keeps_what_it_acknowledged(group: Group) -> None:
         assert group.client("get", f"count-{round - 1}") == f"value {value}"
         value = f"r{round}"
         assert group.client("set", f"count-{round}", value) == "ok"
+
+
+def test_a_node_that_was_killed_before_it_restored_a_snapshot_starts_again(group: Group) -> None:
+    for id in (1, 2, 3):
+        group.end(id, signal.SIGKILL)
+        storage = SqliteStorage(group.folder / f"node-{id}.db")
+        pairs = b'[["color", "green"]]'
+        snapshot = Snapshot(9, 500, ConfState([1, 2, 3]), pairs)
+        storage.persist(
+            StorageWrite(snapshot=snapshot, hard_state=HardState(9, 0, 500), must_sync=True)
+        )
+        storage.close()
+    for id in (1, 2, 3):
+        group.start(id)
+    assert group.client("get", "color") == "value green"
 
 
 def test_a_second_process_and_another_group_are_refused(group: Group) -> None:

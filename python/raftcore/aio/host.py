@@ -45,4 +45,6 @@ class Host(Protocol):
         a snapshot that knows it: this is the place to make one."""
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Replaces the state machine by a snapshot, which is persisted already."""
+        """Replaces the state machine by a snapshot, which is persisted already. A crash may come
+        between the two: a program whose applied index is before ``storage.first_index() - 1`` when
+        it starts restores ``storage.snapshot()`` first, and starts the node with its index."""
