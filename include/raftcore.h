@@ -1611,8 +1611,8 @@ raft_status raft_advance(raft_node *node,
 
 /// Takes back the work of a view that was not begun, and frees the view: nothing of it was applied. The work
 /// is not lost. The next raft_ready (or raft_drive) has it, with what has come since: so a host that took a
-/// view too early takes a larger one. Messages that were sent are sent again, and entries that were stored
-/// are handed out again; both do no harm.
+/// view too early takes a larger one. Messages that were sent are sent again, and what was stored is handed
+/// out again; both do no harm if the storage passes over a snapshot that it has already.
 ///
 /// Neither argument is NULL. Any thread. Errors after which the view is as it was: RAFT_ERR_FOREIGN_READY
 /// (not the outstanding view of this node), RAFT_ERR_WRONG_WRITE_MODE (with

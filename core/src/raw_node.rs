@@ -250,8 +250,9 @@ impl<S: Storage> RawNode<S> {
 
     /// Takes back work that has not been begun (synchronous writes): nothing of `ready` was applied, and
     /// nothing was taken out of it. It is not lost: the next [`Self::ready`] has it, with what has come
-    /// since. Messages that were sent are sent again, and entries that were stored are handed out again;
-    /// both do no harm. Errors as [`Self::advance`].
+    /// since. Messages that were sent are sent again, and what was stored is handed out again; both do no harm
+    /// if the storage passes over a snapshot that it has already. [`Error::ForeignReady`] and
+    /// [`Error::WrongWriteMode`] as [`Self::advance`].
     pub fn give_back(&mut self, ready: Box<Ready>) -> Result<(), Error> {
         self.awake().give_back(ready)
     }

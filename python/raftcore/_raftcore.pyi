@@ -374,7 +374,8 @@ class MemoryStorage:
     ) -> MemoryStorage: ...
     def persist(self, ready: Ready | StorageWrite) -> None:
         """Stores what a Ready (or a StorageWrite) asks to store: its snapshot, its entries and its hard
-        state. Raises SnapshotOutOfDate and Unavailable as `apply_snapshot` and `append` do.
+        state. Raises SnapshotOutOfDate and Unavailable as `apply_snapshot` and `append` do; but the
+        snapshot that is there already, of a Ready that was given back, changes nothing.
         """
     def append(self, entries: Iterable[Entry]) -> None:
         """Stores entries: they replace what is stored at their indexes and after. Those already
@@ -572,8 +573,8 @@ class RawNode:
         """
     def give_back(self, ready: Ready) -> None:
         """Takes back a Ready that was not begun: nothing of it was applied. The work is not lost; the next
-        `ready` has it, with what has come since. Messages that were sent are sent again, and entries that
-        were stored are handed out again; both do no harm.
+        `ready` has it, with what has come since. Messages that were sent are sent again, and what was stored
+        is handed out again; both do no harm if the storage passes over a snapshot that it has already.
 
         Raises ForeignReady if it is another node's, or was advanced or given back before, and
         WrongWriteMode with asynchronous writes.

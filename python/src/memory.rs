@@ -63,7 +63,8 @@ impl MemoryStorage {
     }
 
     /// Stores what a Ready (or a StorageWrite) asks to store: its snapshot, its entries and its hard
-    /// state. Raises SnapshotOutOfDate and Unavailable as `apply_snapshot` and `append` do.
+    /// state. Raises SnapshotOutOfDate and Unavailable as `apply_snapshot` and `append` do; but the
+    /// snapshot that is there already, of a Ready that was given back, changes nothing.
     fn persist(&self, py: Python<'_>, ready: &Bound<'_, PyAny>) -> PyResult<()> {
         let (snapshot, entries, hard_state) = match ready.cast::<Ready>() {
             Ok(ready) => {
@@ -79,7 +80,9 @@ impl MemoryStorage {
         };
         self.ask(py, |storage| {
             if let Some(snapshot) = snapshot {
-                storage.apply_snapshot(snapshot)?;
+                if storage.snapshot()?.id != snapshot.id {
+                    storage.apply_snapshot(snapshot)?;
+                }
             }
             storage.append(&entries)?;
             if let Some(hard_state) = hard_state {

@@ -423,8 +423,8 @@ impl RawNode {
     }
 
     /// Takes back a Ready that was not begun: nothing of it was applied. The work is not lost; the next
-    /// `ready` has it, with what has come since. Messages that were sent are sent again, and entries that
-    /// were stored are handed out again; both do no harm.
+    /// `ready` has it, with what has come since. Messages that were sent are sent again, and what was stored
+    /// is handed out again; both do no harm if the storage passes over a snapshot that it has already.
     ///
     /// Raises ForeignReady if it is another node's, or was advanced or given back before, and
     /// WrongWriteMode with asynchronous writes.

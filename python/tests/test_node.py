@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import pickle
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -39,11 +40,13 @@ from raftcore import (
     ReadyOutstanding,
     Reentrant,
     Role,
+    Snapshot,
     Transition,
     UnknownAck,
     WrongWriteMode,
     rpc,
 )
+from raftcore.sqlite import SqliteStorage
 
 
 def single() -> Host:
@@ -521,6 +524,24 @@ class TestWhatHostsNeedWithoutMoreAdo:
         node.give_back(larger)
         lone.settle()
         assert lone.applied() == {1: [b"x", b"y"]}
+
+    @pytest.mark.parametrize("kind", [MemoryStorage, lambda: SqliteStorage(":memory:")])
+    def test_a_snapshot_that_was_stored_and_given_back_is_stored_again(
+        self, kind: Callable[[], MemoryStorage | SqliteStorage]
+    ) -> None:
+        storage = kind()
+        node = RawNode(Config(1), storage)
+        snapshot = Snapshot(1, 5, ConfState([1, 2]), b"state")
+        node.step(Message(2, 1, 1, snapshot))
+        work = node.ready()
+        storage.persist(work)
+        node.give_back(work)
+        again = node.ready()
+        assert again.snapshot == snapshot
+        storage.persist(again)
+        node.advance(again)
+        assert node.status().applied == 5
+        assert storage.snapshot() == snapshot
 
     def test_asynchronous_work_is_not_given_back(self) -> None:
         node = RawNode(Config(1, async_storage_writes=True), MemoryStorage(ConfState([1])))

@@ -131,6 +131,10 @@ def test_snapshots_in_the_wrong_order_are_refused(tmp_path: Path) -> None:
             storage.persist(StorageWrite(snapshot=old, hard_state=HardState(7, 7, 7)))
     assert storage.snapshot() == made
     assert (storage.last_index(), storage.initial_state()[0].term) == (9, 1)
+    # The one that is there, again: what follows it in the log stays.
+    storage.persist(StorageWrite(snapshot=made, must_sync=True))
+    assert storage.snapshot() == made
+    assert (storage.first_index(), storage.last_index()) == (2, 9)
     storage.close()
 
 

@@ -114,7 +114,8 @@ func (m *MemoryStorage) Snapshot() (Snapshot, error) {
 func (m *MemoryStorage) Store(ready *Ready) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s := ready.Snapshot; s != nil {
+	// The one that is there already, of a Ready that was given back, changes nothing.
+	if s := ready.Snapshot; s != nil && (s.Term != m.snapshot.Term || s.Index != m.snapshot.Index) {
 		if s.Index <= m.snapshot.Index {
 			return fmt.Errorf("raftcore: snapshot %d is not newer than %d", s.Index, m.snapshot.Index)
 		}

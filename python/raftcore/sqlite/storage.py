@@ -320,8 +320,9 @@ class SqliteStorage(Storage):
 
     def _install(self, snapshot: Snapshot) -> None:
         stored = self._snapshot_id()
-        older = snapshot.index <= stored.index and snapshot.id != stored
-        if older or snapshot.index < self._compacted().index:
+        if snapshot.id == stored:
+            return  # what follows it in the log stays
+        if snapshot.index <= stored.index or snapshot.index < self._compacted().index:
             raise SnapshotOutOfDate
         self._delete("raft_entry", 0, MAX)
         self._set_compacted(snapshot.id)
