@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A store of a kvd cluster, written in Python: kvd's frames, entries and snapshots around a node.
 
-What the bytes mean is said in kvd's own frame.h, write_command.h and snapshot.h.
+What the bytes mean is said in kvd's own frame.h, write_command.h and snapshot.h; how a connection
+begins, in kvd_handshake.py.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from raftcore import (
     Snapshot,
     aio,
 )
+
+from kvd_handshake import Facts, Handshake, Refused
 
 REGION = 1
 TICK_SECONDS = 0.05
@@ -142,19 +145,23 @@ class Link:
 
     async def run(self) -> None:
         while True:
-            with suppress(OSError):
-                reader, self.writer = await asyncio.open_connection(*self.store.peers[self.to])
+            with suppress(OSError, asyncio.IncompleteReadError):
+                reader, writer = await asyncio.open_connection(*self.store.peers[self.to])
                 try:
-                    self.writer.write(b"kvd-peer 1 kvd %d %d\n" % (self.store.id, self.to))
+                    if await self.shake_hands(reader, writer):
+                        self.writer = writer
                     await reader.read()  # nothing comes: this is the end of the connection
                 finally:
-                    await self.close()
+                    self.writer = None
+                    await closed(writer)
             await asyncio.sleep(TICK_SECONDS)
 
-    async def close(self) -> None:
-        if self.writer is not None:
-            writer, self.writer = self.writer, None
-            await closed(writer)
+    async def shake_hands(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Whether frames may follow: not before both stores are part of the cluster."""
+        own = self.store.facts
+        theirs = await Handshake(reader, writer).connect(own, self.store.id, self.to)
+        self.store.facts = self.store.facts.having_met(self.to, theirs)
+        return own.begun and theirs.begun
 
     def send(self, message: Message) -> None:
         if isinstance(message.body, Snapshot):
@@ -173,6 +180,7 @@ class KvdStore(aio.Host):
         self.id = id
         self.peers = peers
         self.storage = MemoryStorage(ConfState(sorted(peers)))
+        self.facts = Facts.of_a_new_store(tuple(sorted(peers)))
         self.keys: dict[bytes, bytes] = {}
         self.applied = 1
         self.snapshots = 0
@@ -226,9 +234,7 @@ class KvdStore(aio.Host):
         assert task is not None
         self.receivers.add(task)
         try:
-            words = (await reader.readuntil(b"\n")).split()
-            assert words[:3] == [b"kvd-peer", b"1", b"kvd"]
-            assert int(words[4]) == self.id
+            await self.shake_hands(Handshake(reader, writer))
             while True:
                 size, checksum, region = HEADER.unpack(await reader.readexactly(HEADER.size))
                 payload = await reader.readexactly(size)
@@ -240,6 +246,16 @@ class KvdStore(aio.Host):
         finally:
             await closed(writer)
             self.receivers.discard(task)
+
+    async def shake_hands(self, handshake: Handshake) -> None:
+        """Answers a store that has connected."""
+        store, theirs = await handshake.accept(self.id)
+        try:
+            self.facts = self.facts.having_met(store, theirs)
+        except Refused as reason:
+            handshake.refuse(reason)
+            raise
+        handshake.write_proven(self.facts.line())
 
     async def persist(self, ready: Ready) -> None:
         self.storage.persist(ready)
