@@ -36,10 +36,11 @@ pub(crate) fn judge<S: Storage>(
     snapshot: &Snapshot,
 ) -> Result<Verdict, Error> {
     const IMPOSSIBLE: Error = Error::InvalidMessage("the snapshot's last entry is impossible");
-    // Recorded scripts know senders that never heard of a term, and snapshots of theirs that are ignored.
-    let (has_term, latest) = if term == 0 { (false, shared.term) } else { (true, term) };
+    let latest = if term == 0 { shared.term } else { term };
     let is_possible = snapshot.id.index <= MAX_INDEX && (1..=latest).contains(&snapshot.id.term);
-    if !is_possible && has_term {
+    // Recorded scripts know impossible snapshots, also of senders that never heard of a term, where they
+    // cover nothing new or a group without this node: the reference ignores them.
+    if !is_possible && term != 0 && !shared.config.eager_append {
         return Err(IMPOSSIBLE);
     }
     if let Err(conflict) = shared.log.check_against_committed(snapshot.id) {
