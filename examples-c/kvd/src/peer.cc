@@ -62,7 +62,7 @@ Peer::Peer(const StoreParts &parts, const Region &region)
       snapshots_(parts.engine, parts.background, region.id, region.slots,
                  parts.config.max_snapshot_bytes),
       storage_(parts.engine, snapshots_, region.id),
-      witness_(parts.engine.directory(), region.id),
+      witness_(parts.engine.directory(), parts.config.id, region.id),
       keys_(parts.engine),
       checkpoints_(parts.engine, parts.checkpoints, region.id, keys_,
                    [this](uint64_t index) { storage_.note_durable(index); }) {

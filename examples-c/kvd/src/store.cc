@@ -80,13 +80,13 @@ void Store::stage_first_region(rocksdb::WriteBatch &batch) {
   batch.Put(engine_->data(), region_state_key(region.id), region.encode());
   RaftStorage::bootstrap(*engine_, region.id, voters, batch);
   // Before the batch is written: a database that lost it is recognised, too.
-  Witness(config_.data_directory, region.id).write(RaftStorage::first_position());
+  Witness(config_.data_directory, config_.id, region.id).write(RaftStorage::first_position());
 }
 
 // A database that has lost all but its first record looks like one that waits for its cluster.
 void Store::require_never_begun() const {
   if (!Witness::exists_in(config_.data_directory)) return;
-  const auto seen = Witness(config_.data_directory, first_region_id).record();
+  const auto seen = Witness(config_.data_directory, config_.id, first_region_id).record();
   const std::string lost = seen ? lost_since(*seen, RaftStorage::first_position()) : "";
   if (!lost.empty()) {
     fatal("this store lost data that it had acknowledged: %s. It must not come back under its id.",

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cinttypes>
 #include <cstring>
 #include <filesystem>
 #include <string_view>
@@ -18,33 +19,37 @@ namespace {
 
 constexpr std::string_view file_prefix = "witness-";
 constexpr std::string_view magic = "kvdwitn1";
-constexpr size_t record_bytes = 8 + 4 * sizeof(uint64_t) + sizeof(uint32_t);
+constexpr size_t record_bytes = 8 + 6 * sizeof(uint64_t) + sizeof(uint32_t);
 // The two records take turns, each in a block of its own: a write that is torn leaves the other.
 constexpr off_t block_bytes = 4096;
 constexpr auto put_interval = std::chrono::seconds(1);
 
-std::string encode(uint64_t sequence, const WitnessRecord &record) {
+// What is in the file: the record, and whose it is.
+struct Stored {
+  uint64_t sequence = 0;
+  uint64_t store_id = 0;
+  uint64_t region_id = 0;
+  WitnessRecord record;
+};
+
+std::string encode(const Stored &stored) {
   std::string bytes(magic);
-  for (const uint64_t number : {sequence, record.term, record.vote, record.last_index}) {
+  for (const uint64_t number : {stored.sequence, stored.store_id, stored.region_id,
+                                stored.record.term, stored.record.vote, stored.record.last_index}) {
     put_big_endian(bytes, number);
   }
   put_big_endian(bytes, crc32c(bytes));
   return bytes;
 }
 
-struct Found {
-  uint64_t sequence = 0;
-  WitnessRecord record;
-};
-
-std::optional<Found> decode(std::string_view bytes) {
+std::optional<Stored> decode(std::string_view bytes) {
   if (bytes.size() != record_bytes || !bytes.starts_with(magic)) return std::nullopt;
   const std::string_view body = bytes.substr(0, record_bytes - sizeof(uint32_t));
   if (get_big_endian<uint32_t>(body.data() + body.size()) != crc32c(body)) return std::nullopt;
-  const char *const numbers = body.data() + magic.size();
-  return Found{get_big_endian<uint64_t>(numbers),
-               {get_big_endian<uint64_t>(numbers + 8), get_big_endian<uint64_t>(numbers + 16),
-                get_big_endian<uint64_t>(numbers + 24)}};
+  const auto number = [numbers = body.data() + magic.size()](size_t i) {
+    return get_big_endian<uint64_t>(numbers + i * sizeof(uint64_t));
+  };
+  return Stored{number(0), number(1), number(2), {number(3), number(4), number(5)}};
 }
 
 }  // namespace
@@ -65,8 +70,10 @@ std::string lost_since(const WitnessRecord &witness, const WitnessRecord &stored
   return "";
 }
 
-Witness::Witness(const std::string &directory, uint64_t region_id)
-    : path_(directory + "/" + std::string(file_prefix) + std::to_string(region_id)) {
+Witness::Witness(const std::string &directory, uint64_t store_id, uint64_t region_id)
+    : path_(directory + "/" + std::string(file_prefix) + std::to_string(region_id)),
+      store_id_(store_id),
+      region_id_(region_id) {
   file_ = open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (file_ < 0) fatal("cannot open %s: %s", path_.c_str(), strerror(errno));
   bool empty = true;
@@ -77,6 +84,11 @@ Witness::Witness(const std::string &directory, uint64_t region_id)
     bytes.resize(static_cast<size_t>(got));
     empty = empty && got == 0;
     const auto found = decode(bytes);
+    if (found && (found->store_id != store_id || found->region_id != region_id)) {
+      fatal("%s is that of store %" PRIu64 ", region %" PRIu64
+            ": what this store's log had is not known",
+            path_.c_str(), found->store_id, found->region_id);
+    }
     if (!found || (record_ && found->sequence < sequence_)) continue;
     sequence_ = found->sequence;
     record_ = found->record;
@@ -99,7 +111,7 @@ bool Witness::exists_in(const std::string &directory) {
 }
 
 void Witness::put(const WitnessRecord &record, bool sync) {
-  const std::string bytes = encode(++sequence_, record);
+  const std::string bytes = encode({++sequence_, store_id_, region_id_, record});
   const off_t block = sequence_ % 2 == 0 ? 0 : block_bytes;
   if (pwrite(file_, bytes.data(), bytes.size(), block) != static_cast<ssize_t>(bytes.size()) ||
       (sync && fdatasync(file_) != 0)) {

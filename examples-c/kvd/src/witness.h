@@ -2,6 +2,8 @@
 // A file beside the database that knows how far a Region's log was: a store whose database has lost
 // its end, and so its vote and what it acknowledged, is recognised at the next start.
 //
+// The file names its store and Region: that of another one may know less.
+//
 // The file never claims more than is durable in the database. It is written after the database, and
 // before it where the log gets shorter.
 #pragma once
@@ -27,9 +29,9 @@ std::string lost_since(const WitnessRecord &witness, const WitnessRecord &stored
 
 class Witness {
  public:
-  // Opens the file of a Region, or makes an empty one; fatal() if that fails, or if neither of its
-  // two records is whole.
-  Witness(const std::string &directory, uint64_t region_id);
+  // Opens the file of a store's Region, or makes an empty one; fatal() if that fails, if neither of
+  // its two records is whole, or if it is of another store or Region.
+  Witness(const std::string &directory, uint64_t store_id, uint64_t region_id);
   ~Witness();
   Witness(const Witness &) = delete;
   Witness &operator=(const Witness &) = delete;
@@ -58,6 +60,8 @@ class Witness {
   // The loop installs snapshots, and the storage thread catches up by itself.
   std::mutex mutex_;
   std::string path_;
+  const uint64_t store_id_;
+  const uint64_t region_id_;
   int file_ = -1;
   uint64_t sequence_ = 0;
   std::optional<WitnessRecord> record_;

@@ -84,7 +84,7 @@ TEST(Engine, IsNotMadeBesideAWitness) {
   TestEngine engine;
   const std::string directory = engine.directory() + "/wiped";
   std::filesystem::create_directory(directory);
-  Witness(directory, 1).write({7, 1, 100});
+  Witness(directory, 1, 1).write({7, 1, 100});
   EXPECT_EXIT(Engine::open(directory, "test", 1, true), testing::ExitedWithCode(1), "lost data");
 }
 

@@ -32,7 +32,7 @@ class WitnessFile : public testing::Test {
   ~WitnessFile() override { std::filesystem::remove_all(directory_); }
 
   // What a process that was killed now leaves.
-  std::optional<WitnessRecord> left() const { return Witness(directory_, 1).record(); }
+  std::optional<WitnessRecord> left() const { return Witness(directory_, 1, 1).record(); }
   std::string path() const { return directory_ + "/witness-1"; }
 
   std::string directory_;
@@ -44,13 +44,13 @@ TEST_F(WitnessFile, IsThereAfterARestart) {
   EXPECT_TRUE(Witness::exists_in(directory_));
   for (uint64_t i = 1; i < 5; ++i) {
     const WitnessRecord record{i, 2, 10 * i};
-    Witness(directory_, 1).write(record);
+    Witness(directory_, 1, 1).write(record);
     EXPECT_EQ(left(), record);
   }
 }
 
 TEST_F(WitnessFile, TermAndVoteAreWrittenAtOnceAndTheLastIndexLater) {
-  Witness witness(directory_, 1);
+  Witness witness(directory_, 1, 1);
   witness.write({1, 0, 1});
   witness.after_write({2, 0, 1});
   EXPECT_EQ(left(), (WitnessRecord{2, 0, 1}));
@@ -64,7 +64,7 @@ TEST_F(WitnessFile, TermAndVoteAreWrittenAtOnceAndTheLastIndexLater) {
 }
 
 TEST_F(WitnessFile, IsNeverAheadOfALogThatGetsShorter) {
-  Witness witness(directory_, 1);
+  Witness witness(directory_, 1, 1);
   witness.write({2, 3, 100});
   witness.before_write({4, 1, 60});
   EXPECT_EQ(left(), (WitnessRecord{2, 3, 60})) << "the new term is not durable yet";
@@ -77,8 +77,8 @@ TEST_F(WitnessFile, IsNeverAheadOfALogThatGetsShorter) {
 }
 
 TEST_F(WitnessFile, ATornWriteLeavesTheRecordBefore) {
-  Witness(directory_, 1).write({1, 0, 1});
-  Witness(directory_, 1).write({2, 0, 2});
+  Witness(directory_, 1, 1).write({1, 0, 1});
+  Witness(directory_, 1, 1).write({2, 0, 2});
   for (const std::streamoff block : {0, 4096}) {
     std::fstream(path()).seekp(block + 20).put('\x7f');
     GTEST_FLAG_SET(death_test_style, "threadsafe");
@@ -91,11 +91,21 @@ TEST_F(WitnessFile, ATornWriteLeavesTheRecordBefore) {
 }
 
 TEST_F(WitnessFile, ZerosAreNotTakenForNothing) {
-  Witness(directory_, 1).write({1, 0, 1});
+  Witness(directory_, 1, 1).write({1, 0, 1});
   const auto size = std::filesystem::file_size(path());
   std::ofstream(path(), std::ios::trunc) << std::string(size, '\0');
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_EXIT(left(), testing::ExitedWithCode(1), "damaged");
+}
+
+TEST_F(WitnessFile, OfAnotherStoreOrRegionIsRefused) {
+  Witness(directory_, 2, 1).write({1, 0, 1});
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(left(), testing::ExitedWithCode(1), "that of store 2, region 1");
+  std::filesystem::remove(path());
+  Witness(directory_, 1, 7).write({1, 0, 1});
+  std::filesystem::rename(directory_ + "/witness-7", path());
+  EXPECT_EXIT(left(), testing::ExitedWithCode(1), "that of store 1, region 7");
 }
 
 TEST(LossClaims, AreBelievedWhenTheyComeAgainOverNewConnections) {
