@@ -83,9 +83,14 @@ std::string check_arguments(const CommandSpec &spec, const Args &args,
     return "ERR wrong number of arguments for '" + std::string(spec.name) + "' command";
   }
   bool too_long = false;
+  size_t keys = 0;
   for_each_key_argument(spec, args, [&](std::string_view key) {
+    ++keys;
     too_long = too_long || key.size() > limits.max_key_bytes;
   });
+  if (keys > max_command_keys) {
+    return "ERR a command has " + std::to_string(max_command_keys) + " keys at most";
+  }
   if (too_long) {
     return "ERR key is longer than " + std::to_string(limits.max_key_bytes) +
            " bytes (max-key-bytes)";

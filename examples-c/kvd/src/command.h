@@ -2,6 +2,7 @@
 // The commands that clients may send: their names, shapes and checks.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -57,7 +58,11 @@ void for_each_key_argument(const CommandSpec &spec, const Args &args, const Visi
     visit(args[static_cast<size_t>(i)]);
 }
 
-// Checks that hold for every command: arity and length of keys. Returns the error reply or "".
+// A command is executed as a whole, a write in one turn of the loop on every store: meanwhile no
+// other client is served and no heartbeat sent. Each key of a DEL is looked up in the database.
+constexpr size_t max_command_keys = 16384;
+
+// Checks that hold for every command: arity, number and length of keys. Returns the error reply or "".
 std::string check_arguments(const CommandSpec &spec, const Args &args, const CommandLimits &limits);
 
 // The error reply for a command that does not exist.

@@ -88,6 +88,17 @@ TEST(Commands, KeysAndValuesAreLimited) {
   EXPECT_EQ(error_of({"mset", "k", "0123456789"}, limits), "");
 }
 
+TEST(Commands, TheKeysOfOneCommandAreLimited) {
+  for (const std::string_view name : {"del", "mset", "mget", "exists"}) {
+    const size_t words = name == "mset" ? 2 : 1;
+    Args args(1 + words * max_command_keys, "x");
+    args[0] = name;
+    EXPECT_EQ(check_arguments(*find_command(name), args, {}), "") << name;
+    args.insert(args.end(), words, "x");
+    EXPECT_NE(check_arguments(*find_command(name), args, {}), "") << name;
+  }
+}
+
 TEST(WriteCommands, RoundTrip) {
   std::string entry(1, write_entry_version);
   encode_set(entry, set_if_absent | set_returns_old, "key", std::string(300, 'v'));
