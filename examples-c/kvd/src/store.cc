@@ -433,8 +433,9 @@ void Store::forget(const ClientSession &session) {
 bool Store::on_message(const MessageOrigin &from, uint64_t region_id, std::string_view message) {
   const auto peer = peers_.find(region_id);
   if (peer != peers_.end()) return peer->second->step(from, message);
+  // All stores have the same Regions: it is from none of them.
   KVD_LOG(debug, "a message for region %" PRIu64 ", which is not here", region_id);
-  return true;
+  return false;
 }
 
 void Store::on_unreachable(uint64_t region_id, uint64_t store_id) {

@@ -112,6 +112,20 @@ def test_one_forged_frame_is_refused_and_changes_nothing(attacked, what):
     assert_unharmed(cluster, before)
 
 
+@pytest.mark.parametrize("kind", [HEARTBEAT, SNAPSHOT])
+@pytest.mark.parametrize("region", [0, 2, 2**64 - 1])
+def test_a_message_for_a_region_that_is_not_there_is_refused(attacked, kind, region):
+    cluster, facts = attacked
+    at = status_of_leader(cluster)
+    before = cluster.statuses()
+    brings = {"snapshot": snapshot(at["term"], at["last"] + 50, [1, 2, 3], EMPTY_SNAPSHOT)} if kind == SNAPSHOT else {}
+    with PeerConnection(cluster.peer_addresses[3], 1, 3, facts[1]) as connection:
+        assert connection.accepted
+        connection.send(frame(message(kind, 1, 3, at["term"], **brings), region))
+        assert connection.closed() == b""
+    assert_unharmed(cluster, before)
+
+
 def test_no_store_acknowledges_for_another(attacked):
     """Two followers cannot be had for the price of one: what only the leader has does not count."""
     cluster, facts = attacked
