@@ -29,6 +29,7 @@ constexpr size_t max_recent_bytes = 32 << 20;
 // Beyond this many bytes that wait for a majority, writes are refused.
 constexpr uint64_t max_uncommitted_bytes = 256 << 20;
 constexpr uint64_t max_applied_bytes = 8 << 20;
+constexpr auto size_watch_interval = std::chrono::seconds(5);
 
 raft_config node_config(const Config &config, uint64_t applied) {
   raft_config node{};
@@ -452,7 +453,7 @@ void Peer::report_unreachable(uint64_t store_id) {
 
 // A snapshot that has become too large is noticed when a store needs it, which is late.
 void Peer::watch_size(Clock::time_point now) {
-  if (now - size_watched_ < std::chrono::minutes(1)) return;
+  if (now - size_watched_ < size_watch_interval) return;
   size_watched_ = now;
   parts_.background.run([&engine = parts_.engine] { return engine.estimated_bytes(); },
                         [this](uint64_t bytes) {
@@ -488,6 +489,10 @@ void Peer::report_snapshot(uint64_t store_id, bool delivered) {
 std::string Peer::transfer_leader(uint64_t to) {
   if (!is_leader()) return redirect_error(region_.slots.first);
   if (parts_.config.member(to) == nullptr) return "ERR no such store";
+  // Writes are refused while the library waits for it.
+  if (to != parts_.config.id && !parts_.transport.connected(to)) {
+    return "ERR this store is not connected to store " + std::to_string(to);
+  }
   const raft_status status = raft_transfer_leader(node_, to);
   return status == RAFT_OK ? "" : std::string("ERR ") + raft_status_message(status);
 }

@@ -162,6 +162,18 @@ def test_without_a_majority_nothing_is_acknowledged(make_cluster):
             assert client.get("k") in ("before", "alone")
 
 
+def test_leadership_is_not_handed_to_a_store_that_is_down(make_cluster):
+    """The library would wait for it, and take no writes meanwhile."""
+    with make_cluster() as cluster:
+        leader, dead = cluster.leader(), cluster.followers()[0]
+        cluster.kill(dead)
+        with cluster.client(leader) as client:
+            wait_until(lambda: client.info("raft")["connected_stores"] == 1, what="noticing that it is down")
+            with pytest.raises(redis.ResponseError, match="not connected"):
+                client.execute_command("RAFT.TRANSFER", dead)
+            assert client.incr("n") == 1
+
+
 def test_reads_are_linearizable_across_a_pause_of_the_leader(make_cluster):
     """A deposed leader that does not know it yet must not answer reads from its old state."""
     with make_cluster() as cluster:

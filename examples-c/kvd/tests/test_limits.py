@@ -167,6 +167,18 @@ def test_a_snapshot_that_is_too_large_is_said_and_not_tried_again_and_again(make
         assert cluster.log(leader).count("too large for a snapshot") == 1
 
 
+def test_the_log_warns_before_a_snapshot_is_too_large(make_cluster):
+    with make_cluster(*SMALL, "--max-snapshot-bytes", "2000000", "--compact-after", "2", n=1) as cluster:
+        cluster.leader()
+        fill(cluster, 10)
+        wait_until(lambda: cluster.status(1)["snapshot_estimate"] > 500_000, what="an estimate")
+        assert "--max-snapshot-bytes" not in cluster.log(1)
+        fill(cluster, 21)
+        wait_until(lambda: "--max-snapshot-bytes" in cluster.log(1), what="the warning")
+        status = cluster.status(1)
+        assert 1_600_000 <= status["snapshot_estimate"] and status["snapshot"] == "none"
+
+
 def test_a_store_that_takes_no_snapshot_of_that_size_costs_no_leader(make_cluster):
     options = (*SMALL, "--compact-after", "10")
     with make_cluster(*options) as cluster:
