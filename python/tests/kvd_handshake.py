@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a store of a kvd cluster begins a connection to another one: kvd's handshake.h, without a secret."""
+"""How a store of a kvd cluster begins a connection: kvd's handshake.h, without a secret."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Handshake:
         return Facts.read(await self.read_proven())
 
     async def accept(self, to: int) -> tuple[int, Facts]:
-        """The accepting side, up to its answer: who connected, and what that store says of itself."""
+        """The accepting side, up to its answer: who connected, and what it says of itself."""
         word, version, cluster, from_, meant, _ = (await self.read()).split(b" ")
         assert (word, version, cluster, int(meant)) == (b"kvd-peer", b"2", CLUSTER_ID, to)
         self.write_proven(b"kvd-peer 2 " + nonce())

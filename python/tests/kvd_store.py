@@ -14,6 +14,7 @@ from collections.abc import Coroutine, Iterator
 from contextlib import suppress
 from typing import Any
 
+from kvd_handshake import Facts, Handshake, Refused
 from raftcore import (
     Config,
     ConfState,
@@ -25,8 +26,6 @@ from raftcore import (
     Snapshot,
     aio,
 )
-
-from kvd_handshake import Facts, Handshake, Refused
 
 REGION = 1
 TICK_SECONDS = 0.05
