@@ -38,9 +38,10 @@ pub(crate) fn judge<S: Storage>(
     const IMPOSSIBLE: Error = Error::InvalidMessage("the snapshot's last entry is impossible");
     let latest = if term == 0 { shared.term } else { term };
     let is_possible = snapshot.id.index <= MAX_INDEX && (1..=latest).contains(&snapshot.id.term);
-    // Recorded scripts know impossible snapshots, also of senders that never heard of a term, where they
-    // cover nothing new or a group without this node: the reference ignores them.
-    if !is_possible && term != 0 && !shared.config.eager_append {
+    // Recorded scripts know impossible snapshots of senders that never heard of a term, and for groups without
+    // this node. The reference ignores them.
+    let is_foreign = shared.config.eager_append && !snapshot.conf_state.contains(shared.config.id);
+    if !is_possible && term != 0 && !is_foreign {
         return Err(IMPOSSIBLE);
     }
     if let Err(conflict) = shared.log.check_against_committed(snapshot.id) {

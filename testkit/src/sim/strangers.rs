@@ -2,8 +2,8 @@
 //! of nobody's. Each is one that a node must refuse, and that changes nothing.
 
 use raftcore::{
-    Append, Body, Entry, EntryId, EntryKind, Error, Heartbeat, MAX_TERM, MAX_TERM_LEAD, Message, NodeId,
-    Snapshot, Status,
+    Append, Body, ConfState, Entry, EntryId, EntryKind, Error, Heartbeat, MAX_TERM, MAX_TERM_LEAD, Message,
+    NodeId, Snapshot, Status,
 };
 
 use super::situations::Situation;
@@ -93,7 +93,12 @@ fn forge(rng: &mut Rng, status: &Status, sent: Message) -> Foreign {
         // It carries what is of a later term than the message.
         1 => {
             let id = EntryId::new(term + 1, last.index + rng.between(0, 2));
-            let snapshot = Snapshot { id, conf_state: status.conf_state.clone(), data: "".into() };
+            // One for a group without the receiver is ignored by our model, and may be of any term then.
+            let conf_state = match status.conf_state.contains(status.id) {
+                true => status.conf_state.clone(),
+                false => ConfState::new([status.id], []),
+            };
+            let snapshot = Snapshot { id, conf_state, data: "".into() };
             (message(term, Body::Snapshot(Box::new(snapshot))), Answer::Invalid)
         }
         2 => (message(term, append(last, vec![entry(term + 1, last.index + 1)])), Answer::Invalid),
