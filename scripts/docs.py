@@ -81,7 +81,7 @@ def page(title: str, markdown: str) -> str:
     import markdown2  # here: --help works without it
 
     markdown = re.sub(r"\[([^]]*)\]\(\.\./[^)]*\)", r"\1", markdown)
-    markdown = re.sub(r"(\]\([^):/]*)\.md([)#])", r"\1.html\2", markdown)
+    markdown = re.sub(r"(\]\((?:protocol/)?[^):/]*)\.md([)#])", r"\1.html\2", markdown)
     markdown = re.sub(r"^```(\w+) \S+$", r"```\1", markdown, flags=re.MULTILINE)
     body = markdown2.markdown(markdown, extras=["fenced-code-blocks", "tables", "header-ids"])
     return (SITE / "page.html").read_text().replace("@TITLE@", title).replace("@BODY@", body)
@@ -89,11 +89,13 @@ def page(title: str, markdown: str) -> str:
 
 def render_guides(output: Path) -> None:
     guides = []
-    for source in sorted((REPOSITORY / "docs").glob("*.md")):
+    (output / "protocol").mkdir(exist_ok=True)
+    for source in [*sorted((REPOSITORY / "docs").glob("*.md")), *sorted((REPOSITORY / "docs/protocol").glob("*.md"))]:
         text = source.read_text()
         title = text.splitlines()[0].removeprefix("# ")
-        (output / f"{source.stem}.html").write_text(page(title, text))
-        guides.append(f"- [{title}]({source.stem}.html)")
+        made = source.relative_to(REPOSITORY / "docs").with_suffix(".html")
+        (output / made).write_text(page(title, text))
+        guides.append(f"- [{title}]({made})")
     for picture in [*(REPOSITORY / "docs").glob("**/*.svg"), *(REPOSITORY / "docs").glob("**/*.png")]:
         copy = output / picture.relative_to(REPOSITORY / "docs")
         copy.parent.mkdir(exist_ok=True)
@@ -103,9 +105,9 @@ def render_guides(output: Path) -> None:
 
 
 def check_links(output: Path) -> None:
-    for made in output.glob("*.html"):
+    for made in [*output.glob("*.html"), *output.glob("protocol/*.html")]:
         for target in LINK.findall(made.read_text()):
-            if not (output / target).exists():
+            if not (made.parent / target).exists():
                 fail(f"{made.name} links to {target}, which is not there")
 
 

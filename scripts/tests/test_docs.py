@@ -11,7 +11,12 @@ import docs
 import readme_figures
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-GUIDES = [REPOSITORY / "README.md", REPOSITORY / "python/README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+GUIDES = [
+    REPOSITORY / "README.md",
+    REPOSITORY / "python/README.md",
+    *sorted((REPOSITORY / "docs").glob("*.md")),
+    *sorted((REPOSITORY / "docs/protocol").glob("*.md")),
+]
 FOLDERS = {path.name for path in REPOSITORY.iterdir() if path.is_dir() and not path.name.startswith(".")}
 MADE = {"build", "target"}  # what is named there comes and goes
 
@@ -35,6 +40,21 @@ def test_links_and_paths_lead_somewhere(guide):
     missing = [link for link in links if link and not (guide.parent / link).exists()]
     missing += [name for name in named_paths(text) if not (REPOSITORY / name).exists()]
     assert missing == []
+
+
+def test_the_table_of_messages_has_those_of_the_core_with_their_fields():
+    source = (REPOSITORY / "core/src/message.rs").read_text()
+    kinds = re.findall(r"^    (\w+)(?:\(.*\))?,$", re.search(r"pub enum Body \{(.*?)^\}", source, re.M | re.S)[1], re.M)
+    structs = {
+        name: re.findall(r"^    pub (\w+):", body, re.M)
+        for name, body in re.findall(r"^pub struct (\w+) \{(.*?)^\}", source, re.M | re.S)
+    }
+    table = {}
+    for line in re.findall(r"^\| (`.*)\|$", (REPOSITORY / "docs/protocol/messages.md").read_text(), re.M):
+        cells = line.split(" | ")
+        table[cells[0].strip("`")] = re.findall(r"`(\w+)`", cells[-1])
+    assert len(kinds) == 12
+    assert table == {kind: structs.get(kind, []) for kind in kinds}
 
 
 def test_a_dead_path_would_be_noticed():
