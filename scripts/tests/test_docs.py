@@ -14,6 +14,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 GUIDES = [
     REPOSITORY / "README.md",
     REPOSITORY / "python/README.md",
+    REPOSITORY / "CONTRIBUTING.md",
+    REPOSITORY / "SECURITY.md",
     *sorted((REPOSITORY / "docs").glob("*.md")),
     *sorted((REPOSITORY / "docs/protocol").glob("*.md")),
 ]
