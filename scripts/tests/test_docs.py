@@ -59,6 +59,26 @@ def test_the_table_of_messages_has_those_of_the_core_with_their_fields():
     assert table == {kind: structs.get(kind, []) for kind in kinds}
 
 
+def code_map(text):
+    """The files that the map of the core names, with {a,b} written out."""
+    table = re.search(r"^## The core, room by room$(.*?)^## ", text, re.MULTILINE | re.DOTALL)[1]
+    for first in re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE):
+        for name in re.findall(r"`([^`]+)`", first):
+            before, *rest = re.split(r"\{(.*)\}", name)
+            yield from [before + choice + rest[1] for choice in rest[0].split(",")] if rest else [name]
+
+
+def test_the_code_map_names_what_is_there():
+    names = list(code_map((REPOSITORY / "docs/architecture.md").read_text()))
+    assert len(names) > 30
+    assert [name for name in names if not (REPOSITORY / "core/src" / name).exists()] == []
+
+
+def test_a_path_of_the_code_map_is_written_out():
+    text = "## The core, room by room\n\n| file |\n|---|\n| `a/{b,c}.rs`, `d/` | what |\n\n## Next\n"
+    assert list(code_map(text)) == ["a/b.rs", "a/c.rs", "d/"]
+
+
 def test_a_dead_path_would_be_noticed():
     assert list(named_paths("`docs/abi.md` and `docs/nothing.md`, `build/lib`, `a/b`")) == [
         "docs/abi.md",
