@@ -100,18 +100,21 @@ soak-sim: setup build-sim ## Simulate seed after seed for MINUTES; goes on where
 test-c: build-c ## Test the C and C++ interfaces, kvd's parts, and all of it under valgrind
 	@$(ENV) ctest --test-dir build --output-on-failure --no-tests=error --parallel $(shell nproc)
 
-test-asan: ASAN_KVD := OFF
-test-asan asan: setup
-	@$(ENV) cmake -S . -B build/asan -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-	  -DRAFTCORE_SANITIZE=address -DRAFTCORE_BUILD_KVD=$(ASAN_KVD)
-	@$(ENV) cmake --build build/asan
-	@$(ENV) ctest --test-dir build/asan --output-on-failure --no-tests=error --parallel $(shell nproc)
+# One build and one run for each sanitizer, in build/asan or build/tsan.
+test-asan asan: SANITIZER := address
+test-asan asan: SANITIZED := asan
+test-asan asan: SANITIZED_TESTS := --parallel $(shell nproc)
+test-asan test-tsan: SANITIZED_KVD := OFF
+test-asan asan test-tsan: setup
+	@$(ENV) cmake -S . -B build/$(SANITIZED) -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+	  -DRAFTCORE_SANITIZE=$(SANITIZER) -DRAFTCORE_BUILD_KVD=$(SANITIZED_KVD)
+	@$(ENV) cmake --build build/$(SANITIZED)
+	@$(ENV) ctest --test-dir build/$(SANITIZED) --output-on-failure --no-tests=error $(SANITIZED_TESTS)
 
-test-tsan: setup ## Test the C interface with ThreadSanitizer, the Rust inside too
-	@$(ENV) cmake -S . -B build/tsan -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-	  -DRAFTCORE_SANITIZE=thread -DRAFTCORE_BUILD_KVD=OFF
-	@$(ENV) cmake --build build/tsan
-	@$(ENV) ctest --test-dir build/tsan --output-on-failure --no-tests=error --tests-regex 'threads|planted'
+test-tsan: SANITIZER := thread
+test-tsan: SANITIZED := tsan
+test-tsan: SANITIZED_TESTS := --tests-regex 'threads|planted'
+test-tsan: ## Test the C interface with ThreadSanitizer, the Rust inside too
 
 miri: setup ## Run the C interface's tests in Rust under Miri, where a toolchain has it, and a bug planted for it
 	@scripts/miri.sh
@@ -121,7 +124,7 @@ abi-baseline: ## Renew the baseline of the binary interface after a compatible c
 
 test-asan: ## Test the C and C++ interfaces with AddressSanitizer and UBSan, the Rust inside too
 
-asan: ASAN_KVD := ON
+asan: SANITIZED_KVD := ON
 asan: ## The same and kvd's parts (takes longer to compile)
 
 valgrind: build-c ## Only the tests under valgrind
