@@ -28,13 +28,17 @@ EXPLORE = $(CARGO_TARGET_DIR)/release/explore
 TESTS := test-rust test-sim test-c test-asan test-tsan test-python test-hosts wheel test-scripts test-kvd test-interop test-kill test-model test-view test-mutants
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  Variables: install PREFIX=$(PREFIX) DESTDIR=; test-sim SIM_SEEDS=$(SIM_SEEDS) SIM_FIRST=; soak ROUNDS=$(ROUNDS) MINUTES=$(MINUTES) SEED=; fuzz FUZZ_SECONDS=$(FUZZ_SECONDS); test-recorded SCRIPTS=$(SCRIPTS) SEED=1"
+
+##@ Begin
 
 demo: setup build/build.ninja ## Run three servers, kill the leader under load, show that nothing is lost
 	@$(ENV) cmake --build build --target kvd
 	@$(ENV) python scripts/demo.py
+
+##@ Measure
 
 bench: bench-programs ## Measure raftcore beside raft-rs and etcd/raft (QUICK=1: in a minute; CLOCK=cpu: on a busy machine)
 	@$(ENV) python scripts/bench.py --clock $(or $(CLOCK),wall) $(if $(QUICK),--quick)
@@ -56,6 +60,18 @@ bench-programs: setup build/build.ninja
 	  cargo build --release --locked -p raftcore-bench --no-default-features --features raft-rs-prost \
 	    --target-dir build/cargo-prost && cp build/cargo-prost/release/raftcore-bench build/bench-raft-rs-prost; fi
 	@if command -v go >/dev/null; then cd interop/go && CGO_ENABLED=0 go build -o ../../build/bench-etcd ./cmd/bench; fi
+
+.PHONY: setup-bench bench-kvd
+setup-bench: setup ## Install what bench-kvd compares with: etcd, redis, a library for plots; the load for etcd (needs Go)
+	@scripts/setup_bench.sh
+
+bench-kvd: build-c ## Measure kvd beside etcd and redis, and write docs/benchmarks.md (BENCH_KVD="--rounds 3 --realtime")
+	@$(ENV) cmake --build build --target kvd_load
+	@$(ENV) python scripts/bench_kvd.py --write $(BENCH_KVD)
+	@if command -v perf >/dev/null; then $(ENV) python scripts/profile_kvd.py --write $(filter --realtime,$(BENCH_KVD)); \
+	  else echo "perf is not installed: where the time goes is not measured"; fi
+
+##@ Build and test
 
 test: build ## Run every test
 	@scripts/run_tests.py $(TESTS)
@@ -178,16 +194,6 @@ test-recorded: setup ## Record SCRIPTS random scripts from etcd/raft (from seed 
 test-kill: build-c ## Kill and restart kvd's nodes 100 times while clients write and read
 	@$(ENV) python scripts/kill_loop.py --rounds 100 --minutes 5
 
-.PHONY: setup-bench bench-kvd
-setup-bench: setup ## Install what bench-kvd compares with: etcd, redis, a library for plots; the load for etcd (needs Go)
-	@scripts/setup_bench.sh
-
-bench-kvd: build-c ## Measure kvd beside etcd and redis, and write docs/benchmarks.md (BENCH_KVD="--rounds 3 --realtime")
-	@$(ENV) cmake --build build --target kvd_load
-	@$(ENV) python scripts/bench_kvd.py --write $(BENCH_KVD)
-	@if command -v perf >/dev/null; then $(ENV) python scripts/profile_kvd.py --write $(filter --realtime,$(BENCH_KVD)); \
-	  else echo "perf is not installed: where the time goes is not measured"; fi
-
 soak: build-c build-sim ## The same, ROUNDS times or for MINUTES, whichever ends first; then soak-sim and soak-model
 	@$(ENV) python scripts/kill_loop.py --rounds $(ROUNDS) --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 	@$(MAKE) soak-sim
@@ -221,6 +227,8 @@ mutants: setup ## Break the core in every way listed; the table goes into docs/v
 fuzz: setup ## Fuzz the core for FUZZ_SECONDS (installs cargo-fuzz if it is missing)
 	@fuzz/run.sh --seconds $(FUZZ_SECONDS)
 
+##@ Before a commit
+
 verify: build-python ## Check formats, lints and generated files; change nothing
 	@$(ENV) cargo fmt --check
 	@$(ENV) cargo clippy --quiet --workspace --all-targets --locked -- -D warnings
@@ -238,6 +246,8 @@ fix: build-python ## Format, and regenerate the C header and the docstrings of t
 	@$(ENV) python python/tools/stub_docs.py
 	@$(ENV) python scripts/readme_figures.py
 	@if command -v gofmt >/dev/null; then gofmt -w interop/go; fi
+
+##@ Install, render, clean
 
 install: ## Install library, headers, pkg-config and CMake files (after make build)
 	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(abspath $(PREFIX))
