@@ -5,7 +5,7 @@ package mixed
 import (
 	"fmt"
 
-	"raftcore.example/interop/raftcore"
+	raftcore "raftcore.example/go"
 )
 
 // stepsPerRound is how many events a round has before the network heals.

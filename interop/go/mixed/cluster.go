@@ -7,7 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"raftcore.example/interop/raftcore"
+	raftcore "raftcore.example/go"
 )
 
 // node is a peer with its disk.

@@ -6,7 +6,7 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
-	"raftcore.example/interop/raftcore"
+	raftcore "raftcore.example/go"
 )
 
 // Between the types of the two packages: for disks and state machines. Messages are not converted;

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	"raftcore.example/interop/raftcore"
+	raftcore "raftcore.example/go"
 )
 
 // history is what a group has agreed on so far, seen from outside. What contradicts it breaks Raft's

@@ -5,7 +5,7 @@ package mixed
 import (
 	"slices"
 
-	"raftcore.example/interop/raftcore"
+	raftcore "raftcore.example/go"
 )
 
 const (

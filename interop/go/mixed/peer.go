@@ -10,7 +10,7 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
-	"raftcore.example/interop/raftcore"
+	raftcore "raftcore.example/go"
 )
 
 // side is an implementation of Raft.

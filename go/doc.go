@@ -25,17 +25,21 @@
 // The messages are those of etcd/raft, byte for byte, so that both can work in one group.
 package raftcore
 
-// The library is looked for where the project's build puts it. CGO_LDFLAGS and CGO_CFLAGS come first,
-// and name other places.
-
-/*
-#cgo CFLAGS: -I${SRCDIR}/../../../include
-#cgo LDFLAGS: -L${SRCDIR}/../../../build/lib -Wl,-rpath,${SRCDIR}/../../../build/lib -lraftcore
-#include "bridge.h"
-*/
+// #include "bridge.h"
 import "C"
+
+import "fmt"
 
 // Version returns the version of libraftcore, such as "0.1.0".
 func Version() string {
 	return C.GoString(C.raft_version())
+}
+
+// A library older than the header that the package was compiled with lacks functions, or has them in another form.
+func init() {
+	major, minor := uint32(C.raft_abi_version())>>16, uint32(C.raft_abi_version())&0xffff
+	if major != C.RAFT_ABI_MAJOR || minor < C.RAFT_ABI_MINOR {
+		panic(fmt.Sprintf("raftcore: the library has ABI %d.%d, and the program was built for %d.%d: install one version of both",
+			major, minor, C.RAFT_ABI_MAJOR, C.RAFT_ABI_MINOR))
+	}
 }

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"log"
 
-	"raftcore.example/interop/raftcore"
+	raftcore "raftcore.example/go"
 )
 
 // A group of one node: all that a host does, but for sending.

@@ -1,0 +1,3 @@
+module raftcore.example/go
+
+go 1.22
