@@ -67,5 +67,5 @@ def test_names_in_python_are_exceptions_and_none_is_missing():
 
 
 def test_names_in_go_are_the_codes_of_the_package():
-    constants = re.findall(r"^\s*(Err\w+) +Status += C\.(RAFT_ERR_\w+)", source("**/raftcore/errors.go"), re.MULTILINE)
+    constants = re.findall(r"^\s*(Err\w+) +Status += C\.(RAFT_ERR_\w+)", source("go/errors.go"), re.MULTILINE)
     assert named("Go") == {code: name for name, code in constants}
