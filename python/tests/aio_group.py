@@ -120,6 +120,12 @@ async def group(size: int) -> AsyncIterator[Group]:
         yield nodes
 
 
+async def spin(times: int = 20) -> None:
+    """Lets the others on the loop run."""
+    for _ in range(times):
+        await asyncio.sleep(0)
+
+
 def on_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
     """Runs a test on a loop of its own, with a limit to its patience."""
 

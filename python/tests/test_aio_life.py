@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a node on an event loop lives and ends: no write lands after it, no tick is missed, and what
-stopped it is known."""
+"""How a node on an event loop lives and ends: no tick is missed, and what stopped it is known."""
 
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import os
-import threading
 from collections.abc import Awaitable
 from contextlib import suppress
 
 import pytest
 
-from aio_group import Group, Memory, group, on_loop
+from aio_group import Group, Memory, group, on_loop, spin
 from raftcore import (
     CommitBeyondLog,
     Config,
@@ -30,140 +27,6 @@ from raftcore import (
     rpc,
 )
 from raftcore.aio.clock import TickClock
-
-
-class Threaded(Memory):
-    """Persists in a thread, which a test may hold up."""
-
-    def __init__(self, id: int, group: Group) -> None:
-        super().__init__(id, group)
-        self.may_write = threading.Event()
-        self.may_write.set()
-        self.writes = 0
-        self.executor = concurrent.futures.ThreadPoolExecutor(1)
-
-    async def persist(self, ready: Ready) -> None:
-        await asyncio.get_running_loop().run_in_executor(self.executor, self.write, ready)
-
-    def write(self, ready: Ready) -> None:
-        self.may_write.wait()
-        self.storage.persist(ready)
-        self.writes += 1
-
-
-async def spin(times: int = 20) -> None:
-    for _ in range(times):
-        await asyncio.sleep(0)
-
-
-@on_loop
-async def test_leaving_waits_for_a_write_in_a_thread() -> None:
-    one = Group(range(1, 2))
-    host = one.hosts[1] = Threaded(1, one)
-    left = asyncio.Event()
-
-    async def life() -> None:
-        async with one.stack:
-            await one.start(1)
-            host.may_write.clear()
-            one.nodes[1].raw.campaign()
-            one.nodes[1].wake()
-            await spin()
-        left.set()
-
-    task = asyncio.create_task(life())
-    await spin(50)
-    assert not left.is_set()
-    host.may_write.set()
-    await task
-    assert host.writes == 1
-
-
-@on_loop
-async def test_a_cancellation_waits_for_it_too_however_often_it_is_repeated() -> None:
-    one = Group(range(1, 2))
-    host = one.hosts[1] = Threaded(1, one)
-
-    async def life() -> None:
-        async with one.stack:
-            await one.start(1)
-            host.may_write.clear()
-            one.nodes[1].raw.campaign()
-            one.nodes[1].wake()
-            await asyncio.Event().wait()
-
-    task = asyncio.create_task(life())
-    await spin()
-    for _ in range(5):
-        task.cancel()
-        await spin()
-        assert not task.done()
-    host.may_write.set()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert host.writes == 1
-
-
-@on_loop
-async def test_no_old_write_lands_under_a_new_node() -> None:
-    """Nodes that come and go over one storage: terms and votes never go back, and what was
-    acknowledged stays."""
-    one = Group(range(1, 2))
-    host = one.hosts[1] = Threaded(1, one)
-    term, kept = 0, 0
-    for round in range(100):
-
-        async def life(round: int = round) -> None:
-            nonlocal kept
-            node = aio.Node(Config(1, seed=3), host.storage, host, tick_seconds=0.001)
-            one.nodes[1] = node
-            async with node:
-                node.raw.campaign()
-                node.wake()
-                await one.until(lambda: node.is_leader)
-                while True:
-                    await node.propose(b"%d" % round)
-                    kept = node.raw.status().commit
-
-        host.applied.clear()
-        task = asyncio.create_task(life())
-        await spin(round % 17)
-        await asyncio.sleep(0.0005 * (round % 5))
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        writes = host.writes
-        state = host.storage.initial_state()[0]
-        assert state.term >= term
-        assert host.storage.last_index() >= kept
-        term = state.term
-        await spin(3)
-        assert (host.writes, host.storage.initial_state()[0]) == (writes, state)
-    assert kept > 0
-
-
-@on_loop
-async def test_a_write_that_fails_while_the_node_is_left_comes_out() -> None:
-    one = Group(range(1, 2))
-    host = one.hosts[1] = Threaded(1, one)
-
-    def broken(ready: Ready) -> None:
-        host.may_write.wait()
-        raise OSError("disk on fire")
-
-    host.write = broken  # type: ignore[method-assign]
-
-    async def life() -> None:
-        async with one.stack:
-            await one.start(1)
-            host.may_write.clear()
-            one.nodes[1].raw.campaign()
-            one.nodes[1].wake()
-            await spin()
-            asyncio.get_running_loop().call_soon(host.may_write.set)
-
-    with pytest.raises(OSError, match="disk on fire"):
-        await life()
 
 
 @on_loop

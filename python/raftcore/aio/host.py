@@ -20,9 +20,9 @@ class Host(Protocol):
     async def persist(self, ready: Ready) -> None:
         """Stores ``ready.snapshot``, ``ready.entries`` and ``ready.hard_state`` in one batch, which
         is durable on return if ``ready.must_sync``. Leaving the node waits for it, and does not
-        cancel it. A program that cancels all tasks of its loop cancels this one, too: a write that
-        runs in a thread then goes on, and nobody waits for it. End such a thread before another
-        node has the storage."""
+        cancel it; nor does a program that cancels all tasks of its loop, as ``asyncio.run`` does at
+        its end. Tasks that ``persist`` itself makes are the program's: one that is cancelled must
+        not leave a write behind that goes on in a thread."""
 
     def send(self, message: Message) -> None:
         """Passes a message on to the transport; it may be lost. What becomes of one whose body is a

@@ -18,7 +18,7 @@ from raftcore._typing import Buffer
 from raftcore.aio.clock import TickClock
 from raftcore.aio.errors import ConfChangeRefused, NodeStopped, NotLeader, Rejected
 from raftcore.aio.host import Host
-from raftcore.aio.waiting import Proposals, Readers, fail, settled
+from raftcore.aio.waiting import Proposals, Readers, fail, hidden, settled
 from raftcore.config import Config
 from raftcore.enums import Role
 from raftcore.errors import (
@@ -256,9 +256,13 @@ class Node:
 
     async def _run(self) -> None:
         ticking = asyncio.create_task(self._tick())
-        working = asyncio.create_task(self._work())
+        working = hidden(asyncio.create_task(self._work()))
         try:
             await asyncio.wait((ticking, working), return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            if not self._leaving:
+                self._fail(RaftError("the node's task was cancelled, and not by leaving it"))
+            raise
         finally:
             was_left = self._leaving
             self._leave()
@@ -287,8 +291,8 @@ class Node:
                 self.catch_up()
 
     async def _work(self) -> None:
-        """Does what there is to do. Not cancelled when the node is left: it ends where nothing is
-        half done."""
+        """Does what there is to do. Nobody cancels it, because a write may run: it ends where
+        nothing is half done."""
         while not self._leaving:
             await self._work_left.wait()
             self._work_left.clear()

@@ -11,7 +11,7 @@ from raftcore._raftcore import EntryId
 from raftcore.aio.errors import OutcomeUnknown, Superseded
 from raftcore.errors import RaftError
 
-__all__ = ["Proposals", "Readers", "fail", "settled"]
+__all__ = ["Proposals", "Readers", "fail", "hidden", "settled"]
 
 Fail = Callable[[str], RaftError]
 
@@ -116,6 +116,16 @@ def fail(futures: Iterable[asyncio.Future[Any]], why: Exception) -> None:
     for future in futures:
         if not future.done():
             future.set_exception(why)
+
+
+def hidden(task: asyncio.Task[Any]) -> asyncio.Task[Any]:
+    """Takes a task out of ``asyncio.all_tasks``: a program that cancels all tasks, as
+    ``asyncio.run`` does at its end, leaves this one alone. Whoever made it waits for it.
+
+    A task that ignored ``cancel`` would break ``asyncio.timeout`` and ``asyncio.TaskGroup``, which
+    cancel the task that they run in."""
+    asyncio._unregister_task(task)  # public for those who extend asyncio, in spite of its name
+    return task
 
 
 async def settled(future: asyncio.Future[Any]) -> None:
