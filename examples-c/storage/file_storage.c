@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The file is a sequence of records, one for each batch: length, checksum, parts. A part is a tag, a length, and the
+// The file is a sequence of records, one for each batch: a header, then parts. A part is a tag, a length, and the
 // library's encoding: S a snapshot (it replaces all before it), E an entry (it replaces what is at its index and
 // after), H the hard state. Each record is synced before the next one is written, so that a crash can damage the last
 // one only, which nobody has been told of.
+//
+//   | position u64 | length u32 | checksum of the parts u32 | checksum of the header u32 | parts ...
+//
+// A header says where it is and is checked for itself. So a damaged length is seen, and a record behind the damage is
+// found: what is damaged before another record is an error. The end of the file is cut off if it looks as a crash leaves
+// it: too short, or with a sector of zeros that was never written. Any other damage there is an error, too: it may be a
+// record that was acknowledged.
 #define _DEFAULT_SOURCE
 
 #include "file_storage.h"
@@ -79,7 +86,23 @@ static uint32_t checksum(const uint8_t *data, size_t len) {  // CRC-32C
 
 // ---- Records
 
-enum { RECORD_HEADER = 8, PART_HEADER = 5 };
+enum { POSITION = 0, LENGTH = 8, PARTS_SUM = 12, HEADER_SUM = 16, RECORD_HEADER = 20, PART_HEADER = 5, SECTOR = 512 };
+
+static void write_header(uint8_t header[RECORD_HEADER], uint64_t position, const bytes *record) {
+  const uint32_t len = (uint32_t)record->len;
+  const uint32_t parts_sum = checksum(record->data, record->len);
+  memcpy(header + POSITION, &position, sizeof position);
+  memcpy(header + LENGTH, &len, sizeof len);
+  memcpy(header + PARTS_SUM, &parts_sum, sizeof parts_sum);
+  const uint32_t header_sum = checksum(header, HEADER_SUM);
+  memcpy(header + HEADER_SUM, &header_sum, sizeof header_sum);
+}
+
+static uint32_t number_at(const uint8_t *data) {
+  uint32_t number = 0;
+  memcpy(&number, data, sizeof number);
+  return number;
+}
 
 static bool add_part(bytes *record, char tag, const void *data, size_t len) {
   const uint32_t size = (uint32_t)len;
@@ -120,9 +143,10 @@ static bool write_all(int file, const uint8_t *data, size_t len) {
 // Appends a record, durably. A sync that failed must not be tried again: the system may have thrown away what it
 // could not write, and the next sync would say that all is well.
 static raft_status append(file_storage *self, const bytes *record) {
-  const uint32_t header[2] = {(uint32_t)record->len, checksum(record->data, record->len)};
+  uint8_t header[RECORD_HEADER];
   if (record->len > UINT32_MAX) return RAFT_ERR_TOO_LARGE;
-  if (!write_all(self->file, (const uint8_t *)header, sizeof header) ||
+  write_header(header, (uint64_t)self->size, record);
+  if (!write_all(self->file, header, sizeof header) ||
       !write_all(self->file, record->data, record->len) || fdatasync(self->file) != 0) {
     self->broken = true;
     return RAFT_ERR_IO;
@@ -242,21 +266,44 @@ static bool read_all(int file, bytes *content) {
   }
 }
 
-// The length of the record at a place, header included; 0 if there is no whole one.
-static size_t record_at(const bytes *content, size_t at) {
-  uint32_t header[2];
-  if (content->len - at < RECORD_HEADER) return 0;
-  memcpy(header, content->data + at, sizeof header);
-  if (header[0] == 0 || header[0] > content->len - at - RECORD_HEADER) return 0;
-  return checksum(content->data + at + RECORD_HEADER, header[0]) == header[1] ? RECORD_HEADER + header[0] : 0;
+// Whether there is a header at a place, as it was written there.
+static bool has_header(const bytes *content, size_t at) {
+  uint64_t position = 0;
+  if (content->len - at < RECORD_HEADER) return false;
+  const uint8_t *header = content->data + at;
+  memcpy(&position, header + POSITION, sizeof position);
+  return position == at && checksum(header, HEADER_SUM) == number_at(header + HEADER_SUM);
 }
 
-// Whether there is a whole record behind a damaged place: then that is no write that a crash has cut short.
-static bool continues_after(const bytes *content, size_t at) {
-  uint32_t len = 0;
-  if (content->len - at < RECORD_HEADER) return false;
-  memcpy(&len, content->data + at, sizeof len);
-  return len < content->len - at - RECORD_HEADER && record_at(content, at + RECORD_HEADER + len) > 0;
+// The length of the record at a place, header included; 0 if there is no whole one.
+static size_t record_at(const bytes *content, size_t at) {
+  if (!has_header(content, at)) return 0;
+  const uint8_t *header = content->data + at;
+  const size_t len = number_at(header + LENGTH);
+  if (len > content->len - at - RECORD_HEADER) return 0;
+  return checksum(header + RECORD_HEADER, len) == number_at(header + PARTS_SUM) ? RECORD_HEADER + len : 0;
+}
+
+static bool is_zero(const uint8_t *data, size_t len) {
+  while (len > 0 && data[len - 1] == 0) len--;
+  return len == 0;
+}
+
+// Whether what begins at a place can be what a crash has left of the last record.
+static bool is_torn(const bytes *content, size_t at) {
+  for (size_t later = at + 1; later < content->len; later++) {
+    if (has_header(content, later)) return false;  // it was written once the one before was synced
+  }
+  const size_t left = content->len - at;
+  if (left < RECORD_HEADER) return true;
+  const uint8_t *header = content->data + at;
+  if (!has_header(content, at)) return is_zero(header, RECORD_HEADER);  // its sector was not written
+  if (number_at(header + LENGTH) > left - RECORD_HEADER) return true;
+  for (size_t sector = (at / SECTOR + 1) * SECTOR; sector < content->len; sector += SECTOR) {
+    const size_t len = content->len - sector < SECTOR ? content->len - sector : SECTOR;
+    if (is_zero(content->data + sector, len)) return true;
+  }
+  return false;
 }
 
 static raft_status load(file_storage *self) {
@@ -267,7 +314,7 @@ static raft_status load(file_storage *self) {
     status = replay(self, content.data + at + RECORD_HEADER, len - RECORD_HEADER);
     at += len;
   }
-  if (status == RAFT_OK && continues_after(&content, at)) status = RAFT_ERR_IO;
+  if (status == RAFT_OK && at < content.len && !is_torn(&content, at)) status = RAFT_ERR_IO;
   // The torn end goes before anything is written behind it.
   if (status == RAFT_OK && at < content.len && (ftruncate(self->file, (off_t)at) != 0 || fsync(self->file) != 0)) {
     status = RAFT_ERR_IO;

@@ -22,6 +22,10 @@
 
 #include <raftcore.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct file_storage file_storage;
 
 // Opens a file, or makes it. `members` is the membership of a new group, on each of its first nodes; NULL for a node
@@ -47,5 +51,9 @@ RAFT_NODISCARD raft_status file_storage_snapshot(const file_storage *storage, ra
 // of the snapshot before; NULL for the latter.
 RAFT_NODISCARD raft_status file_storage_compact(file_storage *storage, uint64_t index, const raft_conf_state *members,
                                                 raft_slice state);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The durable storage of examples-c/storage: it keeps the contract, also over restarts; an end that a crash has torn is
-// cut off, damage in the middle is refused; and two processes do not have one file.
+// cut off, damage to what was acknowledged is refused; and two processes do not have one file.
 #define _DEFAULT_SOURCE
 
 #include <fcntl.h>
@@ -59,11 +59,15 @@ static void write_at(off_t at, const void *data, size_t len) {
 // A crash may leave a part of a record that nobody was told of.
 static raft_status reopen(void *context, int32_t how) {
   Subject *self = context;
-  file_storage_close(self->storage);
+  const off_t whole = size_of_file();
   if (how == RAFT_REOPEN_CRASHED) {
-    static const char torn[] = "\x60\0\0\0torn, and shorter than it says";
-    write_at(size_of_file(), torn, sizeof torn);
+    const raft_hard_state never = {.term = 1u << 20, .vote = 1, .commit = 1};
+    raft_persist what = {0};
+    what.hard_state = &never;
+    OK(file_storage_persist(self->storage, &what));
   }
+  file_storage_close(self->storage);
+  if (how == RAFT_REOPEN_CRASHED) CHECK(truncate(path, (whole + size_of_file()) / 2) == 0);
   open_again(self);
   return RAFT_OK;
 }
@@ -114,16 +118,22 @@ static uint64_t last_index(file_storage *storage) {
   return index;
 }
 
-static void a_torn_end_is_cut_off_and_damage_is_refused(void) {
+// Three records that were acknowledged, the group's own before them.
+static void write_three(off_t *third) {
   file_storage *storage = NULL;
   unlink(path);
   OK(file_storage_open(path, &members, &storage));
   store(storage, 2, "first");
-  const off_t second = size_of_file();
   store(storage, 3, "second");
-  const off_t third = size_of_file();
+  *third = size_of_file();
   store(storage, 4, "third");
   file_storage_close(storage);
+}
+
+static void each_torn_end_is_cut_off(void) {
+  file_storage *storage = NULL;
+  off_t third = 0;
+  write_three(&third);
   // Each length that a crash can leave of the last record.
   for (off_t size = size_of_file() - 1; size >= third; size--) {
     CHECK(truncate(path, size) == 0);
@@ -131,8 +141,62 @@ static void a_torn_end_is_cut_off_and_damage_is_refused(void) {
     CHECK(last_index(storage) == 3 && size_of_file() == third);
     file_storage_close(storage);
   }
-  write_at(second - 3, "?", 1);
+  // The file has grown, and nothing of it was written.
+  CHECK(truncate(path, third + 5000) == 0);
+  OK(file_storage_open(path, &members, &storage));
+  CHECK(last_index(storage) == 3 && size_of_file() == third);
+  file_storage_close(storage);
+}
+
+// Nor is one of several sectors whose first ones are there.
+static void a_missing_sector_is_cut_off(void) {
+  static char words[3000];
+  static const char zeros[512];
+  file_storage *storage = NULL;
+  off_t third = 0;
+  memset(words, 'w', sizeof words - 1);
+  write_three(&third);
+  OK(file_storage_open(path, &members, &storage));
+  const off_t whole = size_of_file();
+  store(storage, 5, words);
+  file_storage_close(storage);
+  write_at((whole / 512 + 2) * 512, zeros, sizeof zeros);
+  OK(file_storage_open(path, &members, &storage));
+  CHECK(last_index(storage) == 4 && size_of_file() == whole);
+  file_storage_close(storage);
+}
+
+// Each byte, with each of its bits, with all of them, and as a zero: lengths, checksums and positions too.
+static void any_damage_to_what_was_acknowledged_is_refused(void) {
+  off_t third = 0;
+  uint8_t content[1024];
+  write_three(&third);
+  const size_t len = (size_t)size_of_file();
+  const int file = open(path, O_RDONLY);
+  CHECK(file >= 0 && len <= sizeof content && pread(file, content, len, 0) == (ssize_t)len && close(file) == 0);
+  for (size_t at = 0; at < len; at++) {
+    for (int how = 0; how < 10; how++) {
+      const uint8_t flipped = how < 8 ? (uint8_t)(1u << how) : how == 8 ? 0xff : content[at];
+      const uint8_t damaged = content[at] ^ flipped;
+      file_storage *storage = NULL;
+      if (flipped == 0) continue;
+      write_at((off_t)at, &damaged, 1);
+      EXPECT(file_storage_open(path, &members, &storage), RAFT_ERR_IO);
+      CHECK(size_of_file() == (off_t)len);
+      write_at((off_t)at, &content[at], 1);
+    }
+  }
+  // A record that is gone from the middle, and one that is there twice.
+  file_storage *storage = NULL;
+  write_at(third - 60, content + third, len - (size_t)third);
   EXPECT(file_storage_open(path, &members, &storage), RAFT_ERR_IO);
+  write_at(0, content, len);
+  write_at((off_t)len, content + third, len - (size_t)third);
+  EXPECT(file_storage_open(path, &members, &storage), RAFT_ERR_IO);
+  CHECK(truncate(path, (off_t)len) == 0);
+  OK(file_storage_open(path, &members, &storage));
+  CHECK(last_index(storage) == 4);
+  file_storage_close(storage);
 }
 
 static void an_older_snapshot_is_refused(void) {
@@ -175,7 +239,9 @@ int main(int argc, char **argv) {
   members.voters = VOTERS;
   members.voters_len = 1;
   it_keeps_the_contract();
-  a_torn_end_is_cut_off_and_damage_is_refused();
+  each_torn_end_is_cut_off();
+  a_missing_sector_is_cut_off();
+  any_damage_to_what_was_acknowledged_is_refused();
   an_older_snapshot_is_refused();
   a_file_has_one_owner();
   unlink(path);
