@@ -7,7 +7,6 @@ import "C"
 
 import (
 	"math"
-	"runtime"
 	"unsafe"
 )
 
@@ -81,6 +80,19 @@ type Config struct {
 	ValidateConfChanges bool
 	StepDownOnRemoval   bool
 	EagerAppend         bool
+
+	// Priority: a voter refuses candidates of a lower one whose log is no newer than its own, unless it has heard
+	// from no leader for two election timeouts.
+	Priority int64
+	// AsyncStorageWrites: work is acknowledged with Node.Acknowledge when it is done, instead of Advance; several
+	// Readies may be worked on at a time, and each is ended by Ready.Release.
+	AsyncStorageWrites bool
+	// ApplyBeforePersist, with AsyncStorageWrites: committed entries are handed out although this node has not
+	// stored them yet. The state machine must then not be durable ahead of the log.
+	ApplyBeforePersist bool
+	// LendSnapshots: snapshots are handed out without a copy of their data, as Ready.SnapshotMessages. For snapshots
+	// that are large.
+	LendSnapshots bool
 }
 
 // DefaultConfig returns the library's defaults for node id, good for a tick of 10 to 100
@@ -91,8 +103,12 @@ func DefaultConfig(id uint64) Config {
 		// The only argument that could be wrong is the size of the struct.
 		panic("raftcore: the header is newer than the library: " + Status(status).Error())
 	}
+	return configOf(&c)
+}
+
+func configOf(c *C.raft_config) Config {
 	return Config{
-		ID:                        id,
+		ID:                        uint64(c.id),
 		GroupID:                   uint64(c.group_id),
 		Seed:                      uint64(c.seed),
 		Applied:                   uint64(c.applied),
@@ -116,6 +132,10 @@ func DefaultConfig(id uint64) Config {
 		ValidateConfChanges:       bool(c.validate_conf_changes),
 		StepDownOnRemoval:         bool(c.step_down_on_removal),
 		EagerAppend:               bool(c.eager_append),
+		Priority:                  int64(c.priority),
+		AsyncStorageWrites:        bool(c.async_storage_writes),
+		ApplyBeforePersist:        bool(c.apply_before_persist),
+		LendSnapshots:             bool(c.lend_snapshots),
 	}
 }
 
@@ -147,6 +167,10 @@ func (c Config) toC() (C.raft_config, C.raft_status) {
 	out.validate_conf_changes = C.bool(c.ValidateConfChanges)
 	out.step_down_on_removal = C.bool(c.StepDownOnRemoval)
 	out.eager_append = C.bool(c.EagerAppend)
+	out.priority = C.int64_t(c.Priority)
+	out.async_storage_writes = C.bool(c.AsyncStorageWrites)
+	out.apply_before_persist = C.bool(c.ApplyBeforePersist)
+	out.lend_snapshots = C.bool(c.LendSnapshots)
 	return out, status
 }
 
@@ -154,33 +178,24 @@ func (c Config) toC() (C.raft_config, C.raft_status) {
 // it, with its length, when a connection is made, and give the peer's to CheckHandshake. It is no message
 // of Raft.
 func (c Config) Handshake() ([]byte, error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-
 	raw, status := c.toC()
 	if status != C.RAFT_OK {
-		return nil, failure("Handshake", status, nil, nil)
+		return nil, &Error{Op: "Handshake", Status: Status(status)}
 	}
-	bytes := make([]byte, 64)
-	var size C.size_t
-	status = C.raft_config_handshake(&raw, (*C.uint8_t)(unsafe.Pointer(unsafe.SliceData(bytes))), C.size_t(len(bytes)), &size)
-	if status != C.RAFT_OK {
-		return nil, failure("Handshake", status, nil, nil)
-	}
-	return bytes[:size], nil
+	return encoded("Handshake", func(buffer *C.uint8_t, capacity C.size_t, needed *C.size_t) C.raft_status {
+		return C.raft_config_handshake(&raw, buffer, capacity, needed)
+	})
 }
 
 // CheckHandshake checks whether the peer that sent this Handshake can be in one group with a node of this
 // configuration. Refuse the connection if it cannot: the error wraps ErrConfig, and names the field that
 // does not fit (group, dialect, or ticks).
 func (c Config) CheckHandshake(peer []byte) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-
-	raw, status := c.toC()
-	if status != C.RAFT_OK {
-		return failure("CheckHandshake", status, nil, nil)
-	}
-	data, size := pointerTo(peer)
-	return failure("CheckHandshake", C.raftcore_go_check_handshake(&raw, data, size), nil, nil)
+	return withoutNode("CheckHandshake", func() C.raft_status {
+		raw, status := c.toC()
+		if status != C.RAFT_OK {
+			return status
+		}
+		return C.raft_config_check_handshake(&raw, sliceOf(peer))
+	})
 }

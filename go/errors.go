@@ -54,6 +54,18 @@ const (
 	ErrReadyOutstanding Status = C.RAFT_ERR_READY_OUTSTANDING
 	// ErrForeignReady: the Ready is not the outstanding one of this node.
 	ErrForeignReady Status = C.RAFT_ERR_FOREIGN_READY
+	// ErrWrongWriteMode: the call is for the other mode of storage writes (Config.AsyncStorageWrites).
+	ErrWrongWriteMode Status = C.RAFT_ERR_WRONG_WRITE_MODE
+	// ErrUnknownAck: an acknowledgement of work that was never handed out.
+	ErrUnknownAck Status = C.RAFT_ERR_UNKNOWN_ACK
+	// ErrReentrant: a Storage or an Observer of the node called the node.
+	ErrReentrant Status = C.RAFT_ERR_REENTRANT
+	// ErrNoMemory: there is no memory for what was to be copied.
+	ErrNoMemory Status = C.RAFT_ERR_NO_MEMORY
+	// ErrInvariant: the node's state contradicts itself: a defect of the library, or damaged memory.
+	ErrInvariant Status = C.RAFT_ERR_INVARIANT
+	// ErrRecovery: a recovery or a restore would be unsafe or makes no sense.
+	ErrRecovery Status = C.RAFT_ERR_RECOVERY
 	// ErrNoLeader: the node knows no leader to pass the request to.
 	ErrNoLeader Status = C.RAFT_ERR_NO_LEADER
 	// ErrLimit: a limit of the configuration is reached; the message names it. Nothing was taken.

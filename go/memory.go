@@ -112,12 +112,35 @@ func (m *MemoryStorage) Snapshot() (Snapshot, error) {
 }
 
 // Store stores what a Ready wants stored, at once. It costs as much as what is stored, however long the
-// log is.
+// log is. Entries that ReadyInto lent are copied.
 func (m *MemoryStorage) Store(ready *Ready) error {
+	entries := ready.Entries
+	if ready.borrowed {
+		entries = copied(entries)
+	}
+	return m.Persist(Persist{Snapshot: ready.Snapshot, Entries: entries, HardState: ready.HardState})
+}
+
+// copied copies entries; their payloads share one block.
+func copied(entries []Entry) []Entry {
+	total := 0
+	for i := range entries {
+		total += len(entries[i].Data)
+	}
+	block := make([]byte, 0, total)
+	list := append([]Entry(nil), entries...)
+	for i := range list {
+		list[i].Data, block = moved(list[i].Data, block)
+	}
+	return list
+}
+
+// Persist stores what a plan of Recover or a check wants stored, as Store: all of it, or nothing on an error.
+func (m *MemoryStorage) Persist(what Persist) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	// The one that is there already, of a Ready that was given back, changes nothing.
-	if s := ready.Snapshot; s != nil && (s.Term != m.snapshot.Term || s.Index != m.snapshot.Index) {
+	if s := what.Snapshot; s != nil && (s.Term != m.snapshot.Term || s.Index != m.snapshot.Index) {
 		if s.Index <= m.snapshot.Index {
 			return fmt.Errorf("raftcore: snapshot %d is not newer than %d", s.Index, m.snapshot.Index)
 		}
@@ -125,11 +148,11 @@ func (m *MemoryStorage) Store(ready *Ready) error {
 		m.confState = s.ConfState.Clone()
 		m.log = []Entry{{Term: s.Term, Index: s.Index}}
 	}
-	if err := m.appendEntries(ready.Entries); err != nil {
+	if err := m.appendEntries(what.Entries); err != nil {
 		return err
 	}
-	if ready.HardState != nil {
-		m.hard = *ready.HardState
+	if what.HardState != nil {
+		m.hard = *what.HardState
 	}
 	return nil
 }
@@ -204,4 +227,14 @@ func (m *MemoryStorage) appendEntries(entries []Entry) error {
 	clear(m.log[first-offset:]) // what is replaced does not keep its data
 	m.log = append(m.log[:first-offset], entries...)
 	return nil
+}
+
+// moved copies bytes to the end of a block that has room for them.
+func moved(bytes, block []byte) (copied, rest []byte) {
+	if len(bytes) == 0 {
+		return nil, block
+	}
+	start := len(block)
+	block = append(block, bytes...)
+	return block[start:len(block):len(block)], block
 }

@@ -10,7 +10,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/cgo"
-	"unsafe"
+	"sync"
 )
 
 // Storage is the host's durable log as a node reads it. The node never writes: what must be stored
@@ -36,7 +36,7 @@ import (
 //     Ready that was given to Advance. Until then the node may read them.
 //
 // The methods are called by the goroutine that calls the node, one at a time. They must not call the
-// node, which waits for them. An error, or a panic, becomes the error of that call, as [ErrStorage]; the node stays usable.
+// node, which answers ErrReentrant. An error, or a panic, becomes the error of that call, as [ErrStorage]; the node stays usable.
 type Storage interface {
 	// InitialState returns what was saved: the hard state, and the membership as it was after entry
 	// Config.Applied (after FirstIndex - 1 if that is 0). Both are zero for a node that has yet to
@@ -70,8 +70,28 @@ type PeerStorage interface {
 // storageCalls is what C knows a Storage by: it is behind the cgo.Handle.
 type storageCalls struct {
 	storage Storage
-	// failure is the last error of the storage, for the error of the call that it made fail.
+	mu      sync.Mutex
+	// failure is the error of the storage's last method, for the error of the call that it made fail.
 	failure error
+}
+
+// note keeps what the storage's last method came to.
+func (c *storageCalls) note(err error) {
+	c.mu.Lock()
+	c.failure = err
+	c.mu.Unlock()
+}
+
+// take returns the storage's last error, once. Without a storage of Go's there is none.
+func (c *storageCalls) take() error {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.failure
+	c.failure = nil
+	return err
 }
 
 // answer carries out one callback. Errors and panics of the storage become statuses: a panic must
@@ -80,20 +100,22 @@ func answer(handle C.uintptr_t, call func(Storage) error) (status C.raft_status)
 	calls := cgo.Handle(handle).Value().(*storageCalls)
 	defer func() {
 		if r := recover(); r != nil {
-			calls.failure = fmt.Errorf("the storage panicked: %v", r)
+			calls.note(fmt.Errorf("the storage panicked: %v", r))
 			status = C.RAFT_ERR_IO
 		}
 	}()
 	err := call(calls.storage)
 	if err == nil {
+		calls.note(nil)
 		return C.RAFT_OK
 	}
 	for _, code := range []Status{ErrCompacted, ErrUnavailable, ErrSnapshotUnavailable} {
 		if errors.Is(err, code) {
+			calls.note(nil)
 			return C.raft_status(code)
 		}
 	}
-	calls.failure = err
+	calls.note(err)
 	return C.RAFT_ERR_IO
 }
 
@@ -204,19 +226,7 @@ func answerSnapshot(handle C.uintptr_t, sink *C.raft_snapshot_sink, get func(Sto
 		}
 		var pinner runtime.Pinner
 		defer pinner.Unpin()
-		view := C.raft_snapshot{
-			term:       C.uint64_t(snapshot.Term),
-			index:      C.uint64_t(snapshot.Index),
-			conf_state: snapshot.ConfState.toC(&pinner),
-		}
-		view.data.data, view.data.len = pinned[C.uint8_t](&pinner, snapshot.Data)
+		view := snapshot.toC(&pinner)
 		return sunk(C.raft_snapshot_sink_set(sink, &view))
 	})
-}
-
-// newNode makes the C node for the storage behind the handle.
-func newNode(config *C.raft_config, handle cgo.Handle) (*C.raft_node, C.raft_status) {
-	var node *C.raft_node
-	status := C.raftcore_go_node_new(config, C.uintptr_t(handle), (**C.raft_node)(unsafe.Pointer(&node)))
-	return node, status
 }

@@ -153,28 +153,15 @@ type ConfChange struct {
 	Context []byte
 }
 
-func entriesOf(array *C.raft_entry, length C.size_t) []Entry {
-	if length == 0 {
-		return nil
-	}
-	entries := make([]Entry, 0, int(length))
-	for _, entry := range unsafe.Slice(array, int(length)) {
-		entries = append(entries, Entry{
-			Term:  uint64(entry.term),
-			Index: uint64(entry.index),
-			Kind:  EntryKind(entry.kind),
-			Flags: uint32(entry.flags),
-			Data:  bytesOf(entry.data),
-		})
-	}
-	return entries
-}
-
 func idsOf(array *C.uint64_t, length C.size_t) []uint64 {
 	if length == 0 {
 		return nil
 	}
 	return slices.Clone(unsafe.Slice((*uint64)(array), int(length)))
+}
+
+func hardStateOf(state *C.raft_hard_state) HardState {
+	return HardState{Term: uint64(state.term), Vote: uint64(state.vote), Commit: uint64(state.commit)}
 }
 
 func confStateOf(state *C.raft_conf_state) ConfState {
