@@ -4,6 +4,7 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -17,6 +18,8 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = (REPOSITORY / "docs/embedding.md").read_text()
 COMMAND = re.search(r"^c\+\+ .*one\.cc -o one .*$", PAGE, re.MULTILINE)[0]
+COMPILE_STORAGE = re.search(r"^cc .*-c file_storage\.c .*$", PAGE, re.MULTILINE)[0]
+LINK_STORAGE = re.search(r"^c\+\+ .*server\.cc file_storage\.o -o server .*$", PAGE, re.MULTILINE)[0]
 PATIENCE_SECONDS = 60
 
 
@@ -35,14 +38,17 @@ def programs(tmp_path_factory, environment):
     """A folder with the page's files, compiled by the page's command."""
     folder = tmp_path_factory.mktemp("embedding")
     files = dict(re.findall(r"```cpp (\S+)\n(.*?)```", PAGE, re.DOTALL))
-    assert set(files) == {"one.cc", "file_storage.h", "check.cc", "server.cc"}
+    assert set(files) == {"one.cc", "file_storage.hpp", "check.cc", "server.cc"}
     assert len(re.findall("```cpp", PAGE)) == len(files), "a block without a file's name is not tested"
     for name, text in files.items():
         (folder / name).write_text(text)
+    for name in ("file_storage.c", "file_storage.h"):
+        shutil.copy(REPOSITORY / "examples-c/storage" / name, folder)
+    subprocess.run(COMPILE_STORAGE, shell=True, cwd=folder, env=environment, check=True, timeout=300)
     compiler = os.environ.get("CXX", "c++") + " -Wall -Wextra -Werror"
     compiling = []
-    for name in (name.removesuffix(".cc") for name in files if name.endswith(".cc")):
-        command = COMMAND.replace("c++", compiler, 1).replace("one.cc -o one", f"{name}.cc -o {name}")
+    for command in (COMMAND, LINK_STORAGE, LINK_STORAGE.replace("server", "check")):
+        command = command.replace("c++", compiler, 1)
         compiling.append(
             subprocess.Popen(command, shell=True, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
         )
