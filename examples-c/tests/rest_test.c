@@ -156,7 +156,7 @@ static void follower_is_small(void) {
   takes("a new node", before, IDLE_BYTES);
   hear(node, RAFT_MESSAGE_HEARTBEAT, 1, 0, 1);
   tick(node);
-  takes("a follower at rest", before, IDLE_BYTES + (drive == drive_by_callbacks ? 160 : 0));
+  takes("a follower at rest", before, IDLE_BYTES);
   raft_node_free(node);
   CHECK(live == before);
 }

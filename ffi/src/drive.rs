@@ -172,8 +172,12 @@ pub(crate) struct Drive {
     cycle: Option<Cycle>,
 }
 
-struct Cycle {
-    work: WorkBox,
+/// The work, which says how far it is done: so a node at rest has a pointer here, and no more.
+struct Cycle(WorkBox);
+
+/// How far a cycle has come.
+#[derive(Default)]
+pub(crate) struct Reached {
     stage: Stage,
     snapshots_sent: usize,
     /// How many committed entries were applied.
@@ -188,8 +192,9 @@ struct Membership {
     encoded: Vec<u8>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 enum Stage {
+    #[default]
     SendNow,
     SendSnapshots,
     Persist,
@@ -228,7 +233,7 @@ impl Drive {
         }
         let Some(cycle) = &mut self.cycle else { return Ok(false) };
         cycle.run(node, host)?;
-        if let Some(Cycle { work, .. }) = self.cycle.take() {
+        if let Some(Cycle(work)) = self.cycle.take() {
             node.lock(|state| state.finish(node, work))?;
         }
         Ok(true)
@@ -236,63 +241,67 @@ impl Drive {
 }
 
 impl Cycle {
-    fn new(work: WorkBox) -> Self {
-        Self { work, stage: Stage::SendNow, snapshots_sent: 0, applied: 0, membership: None }
+    fn new(mut work: WorkBox) -> Self {
+        work.reached = Reached::default();
+        Self(work)
     }
 
     fn run(&mut self, node: &raft_node, host: &Host) -> Result<(), Failure> {
         loop {
             self.run_stage(node, host)?;
-            match self.stage.next() {
-                Some(stage) => self.stage = stage,
+            match self.0.reached.stage.next() {
+                Some(stage) => self.0.reached.stage = stage,
                 None => return Ok(()),
             }
         }
     }
 
     fn run_stage(&mut self, node: &raft_node, host: &Host) -> Result<(), Failure> {
-        let (now, rest) = self.work.messages.split_at(self.work.send_now);
-        match self.stage {
+        let (now, rest) = self.0.messages.split_at(self.0.send_now);
+        match self.0.reached.stage {
             Stage::SendNow => host.send(now),
             Stage::SendSnapshots => {
-                while let Some(message) = self.work.snapshot_messages.get(self.snapshots_sent) {
+                while let Some(message) = self.0.snapshot_messages.get(self.0.reached.snapshots_sent) {
                     host.send_snapshot(message)?;
-                    self.snapshots_sent += 1;
+                    self.0.reached.snapshots_sent += 1;
                 }
                 Ok(())
             }
             Stage::Persist => {
-                host.persist(&self.work)?;
-                node.lock(|state| state.store(&mut self.work))
+                host.persist(&self.0)?;
+                node.lock(|state| state.store(&mut self.0))
             }
             Stage::SendRest => host.send(rest),
-            Stage::ApplySnapshot => host.apply_snapshot(&self.work.snapshot),
+            Stage::ApplySnapshot => host.apply_snapshot(&self.0.snapshot),
             Stage::ApplyEntries => self.apply(node, host),
-            Stage::Read => host.read(&self.work.reads),
-            Stage::StateChanged => host.state_changed(&self.work),
+            Stage::Read => host.read(&self.0.reads),
+            Stage::StateChanged => host.state_changed(&self.0),
         }
     }
 
     /// Applies runs of ordinary entries, and membership changes one by one.
     fn apply(&mut self, node: &raft_node, host: &Host) -> Result<(), Failure> {
-        while let Some(rest @ [first, ..]) = self.work.committed.get(self.applied..) {
+        while let Some(rest @ [first, ..]) = self.0.committed.get(self.0.reached.applied..) {
             let run = rest.iter().take_while(|entry| entry.kind == RAFT_ENTRY_NORMAL).count();
             if run > 0 {
                 host.apply(&rest[..run])?;
-                self.applied += run;
+                self.0.reached.applied += run;
                 continue;
             }
+            let first = *first;
             // Kept until the host has taken it: the node must not apply the change again.
-            let membership = match self.membership.take() {
+            let membership = match self.0.reached.membership.take() {
                 Some(membership) => membership,
-                None => Box::new(node.lock(|state| state.change_membership(&self.work, self.applied))?),
+                None => {
+                    Box::new(node.lock(|state| state.change_membership(&self.0, self.0.reached.applied))?)
+                }
             };
-            let told = host.apply_conf_change(first, &membership);
+            let told = host.apply_conf_change(&first, &membership);
             if told.is_err() {
-                self.membership = Some(membership);
+                self.0.reached.membership = Some(membership);
             }
             told?;
-            self.applied += 1;
+            self.0.reached.applied += 1;
         }
         Ok(())
     }

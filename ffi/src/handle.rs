@@ -1,17 +1,18 @@
 //! The node handle: one door for every call, which checks for NULL, catches panics, locks, and
 //! notices callbacks that come back.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, UnsafeCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::lock_api::RawMutex as _;
+use parking_lot::{Mutex, MutexGuard, RawMutex};
 use raftcore::RawNode;
 
 use crate::busy::Busy;
 use crate::drive::Drive;
 use crate::fork::Origin;
+use crate::lazy::Lazy;
 use crate::object::{self, Mark, object};
 use crate::observe::Watch;
 use crate::status::{Failure, RAFT_OK, raft_status};
@@ -32,12 +33,17 @@ pub struct raft_node {
     poisoned: AtomicBool,
     /// Whether the data of snapshots stays out of what is encoded.
     pub(crate) lends_snapshots: bool,
-    state: Mutex<State>,
-    /// The thread that holds `state`, or 0.
+    /// Guards `state`. Apart from it, because it fits among the bytes above: a node is small.
+    lock: RawMutex,
+    state: UnsafeCell<State>,
+    /// The thread that holds `lock`, or 0.
     owner: AtomicUsize,
-    /// Made when it is needed first: an idle node has none.
-    side: OnceLock<Box<Side>>,
+    /// An idle node has none.
+    side: Lazy<Side>,
 }
+
+// SAFETY: `state`, which is `Send`, is touched only by who holds `lock`; all else is `Sync` by itself.
+unsafe impl Sync for raft_node {}
 
 object!(raft_node, 0x5af7_c02e, "node");
 
@@ -53,6 +59,12 @@ pub(crate) struct Side {
     drive: Mutex<Drive>,
     /// The thread that is inside `raft_drive`, or 0.
     driver: AtomicUsize,
+    told: Lazy<Told>,
+}
+
+/// What the host is told, other than by answers.
+#[derive(Default)]
+pub(crate) struct Told {
     last_error: Mutex<String>,
     pub(crate) watch: Watch,
 }
@@ -68,6 +80,23 @@ thread_local! {
 
 fn this_thread() -> usize {
     SELF.with(|cell| std::ptr::from_ref(cell).addr())
+}
+
+/// Holds a node's lock.
+struct Locked<'a>(&'a RawMutex);
+
+impl<'a> Locked<'a> {
+    fn enter(lock: &'a RawMutex) -> Self {
+        lock.lock();
+        Self(lock)
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        // SAFETY: `enter` has locked it.
+        unsafe { self.0.unlock() }
+    }
 }
 
 /// Marks a thread as the one that is inside, for as long as it is.
@@ -93,19 +122,20 @@ impl raft_node {
             origin: Origin::here()?,
             poisoned: AtomicBool::new(false),
             lends_snapshots,
-            state: Mutex::new(State { raw, busy: None }),
+            lock: RawMutex::INIT,
+            state: UnsafeCell::new(State { raw, busy: None }),
             owner: AtomicUsize::new(0),
-            side: OnceLock::new(),
+            side: Lazy::default(),
         })
     }
 
-    pub(crate) fn side(&self) -> &Side {
-        self.side.get_or_init(Box::default)
+    pub(crate) fn told(&self) -> &Told {
+        self.side.get_or_make().told.get_or_make()
     }
 
     /// The same, if there is one.
-    pub(crate) fn known_side(&self) -> Option<&Side> {
-        self.side.get().map(Box::as_ref)
+    pub(crate) fn known_told(&self) -> Option<&Told> {
+        self.side.get()?.told.get()
     }
 
     /// Runs `work` with the node locked.
@@ -114,13 +144,16 @@ impl raft_node {
         if self.owner.load(Relaxed) == me {
             return Err(Failure::Reentrant);
         }
-        let mut state = self.state.lock();
+        let _locked = Locked::enter(&self.lock);
         if self.poisoned.load(Relaxed) {
             return Err(Failure::Poisoned);
         }
         // Declared after the guard, so dropped before it: `owner` is never stale.
         let _inside = Inside::enter(&self.owner, me);
-        let result = guarded(|| work(&mut state));
+        // SAFETY: this thread holds the lock until `_locked` is dropped, and did not hold it before: there is no
+        // other reference.
+        let state = unsafe { &mut *self.state.get() };
+        let result = guarded(|| work(state));
         if let Err(Failure::Panic(_)) = result {
             // Before the lock is given up: nobody may see a half-changed state.
             self.poisoned.store(true, Relaxed);
@@ -138,7 +171,7 @@ impl raft_node {
         if self.is_inside() {
             return Err(Failure::Reentrant);
         }
-        let side = self.side();
+        let side = self.side.get_or_make();
         let mut drive: MutexGuard<'_, Drive> = side.drive.try_lock().ok_or(Failure::Busy)?;
         let _inside = Inside::enter(&side.driver, this_thread());
         work(&mut drive)
@@ -148,17 +181,17 @@ impl raft_node {
     pub(crate) fn is_inside(&self) -> bool {
         let me = this_thread();
         self.owner.load(Relaxed) == me
-            || self.known_side().is_some_and(|side| side.driver.load(Relaxed) == me)
+            || self.side.get().is_some_and(|side| side.driver.load(Relaxed) == me)
             || LOGGING.try_with(Cell::get).is_ok_and(|node| std::ptr::eq(node, self))
     }
 
     pub(crate) fn last_error(&self) -> String {
-        self.known_side().map(|side| side.last_error.lock().clone()).unwrap_or_default()
+        self.known_told().map(|told| told.last_error.lock().clone()).unwrap_or_default()
     }
 
     /// Keeps a failure for `raft_node_last_error`.
     pub(crate) fn note(&self, failure: &Failure) {
-        *self.side().last_error.lock() = failure.to_string();
+        *self.told().last_error.lock() = failure.to_string();
     }
 
     fn fail(&self, failure: &Failure) -> raft_status {

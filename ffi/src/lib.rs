@@ -14,6 +14,7 @@ mod copies;
 mod fork;
 mod handle;
 mod json;
+mod lazy;
 mod lend;
 mod object;
 mod sized;

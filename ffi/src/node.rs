@@ -99,7 +99,8 @@ pub unsafe extern "C" fn raft_node_new_in_memory(
 }
 
 fn make(settings: Settings, storage: NodeStorage, out: &Output<*mut raft_node>) -> Result<(), Failure> {
-    let raw = RawNode::new(settings.core, storage)?;
+    let mut raw = RawNode::new(settings.core, storage)?;
+    raw.storage_mut().forget_start();
     out.set(object::into_raw(raft_node::new(raw, settings.lend_snapshots)?));
     Ok(())
 }

@@ -184,7 +184,7 @@ impl raft_node {
     /// Puts an observer in the place of the one before.
     fn watch(&self, observer: Option<Arc<Observer>>) -> Option<Arc<Observer>> {
         let is_on = observer.is_some();
-        let watch = &self.side().watch;
+        let watch = &self.told().watch;
         let before = std::mem::replace(&mut *watch.observer.lock(), observer);
         watch.is_on.store(is_on, Release);
         before
@@ -195,11 +195,11 @@ impl raft_node {
         if !self.is_watched() {
             return None;
         }
-        self.known_side()?.watch.observer.lock().clone()
+        self.known_told()?.watch.observer.lock().clone()
     }
 
     pub(crate) fn is_watched(&self) -> bool {
-        self.known_side().is_some_and(|side| side.watch.is_on.load(Relaxed))
+        self.known_told().is_some_and(|told| told.watch.is_on.load(Relaxed))
     }
 
     /// Says that a call failed.

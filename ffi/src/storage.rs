@@ -138,14 +138,25 @@ pub(crate) enum NodeStorage {
 /// callbacks that are there.
 pub(crate) struct HostStorage {
     context: Context,
-    initial_state:
-        unsafe extern "C" fn(*mut c_void, *mut raft_hard_state, *mut raft_conf_state_sink) -> raft_status,
     entries: unsafe extern "C" fn(*mut c_void, u64, u64, u64, *mut raft_entry_sink) -> raft_status,
     term: unsafe extern "C" fn(*mut c_void, u64, *mut u64) -> raft_status,
     first_index: unsafe extern "C" fn(*mut c_void, *mut u64) -> raft_status,
-    last_index: unsafe extern "C" fn(*mut c_void, *mut u64) -> raft_status,
     snapshot: unsafe extern "C" fn(*mut c_void, *mut raft_snapshot_sink) -> raft_status,
+    /// None once a node has started from the storage, if the host has nothing of it that is called later.
+    rare: Option<Box<Rare>>,
+}
+
+/// What few hosts have, or few calls need.
+struct Rare {
     snapshot_for: Option<unsafe extern "C" fn(*mut c_void, u64, *mut raft_snapshot_sink) -> raft_status>,
+    start: Option<Box<Start>>,
+}
+
+/// What a node reads when it starts, and never again.
+struct Start {
+    initial_state:
+        unsafe extern "C" fn(*mut c_void, *mut raft_hard_state, *mut raft_conf_state_sink) -> raft_status,
+    last_index: unsafe extern "C" fn(*mut c_void, *mut u64) -> raft_status,
 }
 
 /// The host's context, released once.
@@ -170,14 +181,31 @@ impl HostStorage {
         let context = Context { pointer: table.context, release: table.release };
         Ok(Self {
             context,
-            initial_state: required(table.initial_state, "storage.initial_state")?,
+            rare: Some(Box::new(Rare {
+                snapshot_for: table.snapshot_for,
+                start: Some(Box::new(Start {
+                    initial_state: required(table.initial_state, "storage.initial_state")?,
+                    last_index: required(table.last_index, "storage.last_index")?,
+                })),
+            })),
             entries: required(table.entries, "storage.entries")?,
             term: required(table.term, "storage.term")?,
             first_index: required(table.first_index, "storage.first_index")?,
-            last_index: required(table.last_index, "storage.last_index")?,
             snapshot: required(table.snapshot, "storage.snapshot")?,
-            snapshot_for: table.snapshot_for,
         })
+    }
+
+    /// A node has started: from now on it is asked for neither its initial state nor its last index.
+    fn forget_start(&mut self) {
+        match &mut self.rare {
+            Some(rare) if rare.snapshot_for.is_some() => rare.start = None,
+            rare => *rare = None,
+        }
+    }
+
+    fn start(&self) -> Result<&Start, StorageError> {
+        let start = self.rare.as_ref().and_then(|rare| rare.start.as_deref());
+        start.ok_or_else(|| StorageError::Contract("the node has started from this storage".to_owned()))
     }
 
     /// The table, of which `release` is not called.
@@ -230,9 +258,9 @@ impl Storage for HostStorage {
     fn initial_state(&self) -> Result<(HardState, ConfState), StorageError> {
         let mut hard_state = raft_hard_state::default();
         let mut sink = raft_conf_state_sink::default();
+        let initial_state = self.start()?.initial_state;
         // SAFETY: the host's callback with the host's context; the outputs are on this stack.
-        let status =
-            unsafe { (self.initial_state)(self.context.pointer, &raw mut hard_state, &raw mut sink) };
+        let status = unsafe { initial_state(self.context.pointer, &raw mut hard_state, &raw mut sink) };
         answer_of(status, &sink.refusal)?;
         if sink.refusal.is_some() {
             return Err(sink.refusal.explain("no membership set, and no error returned".to_owned()));
@@ -269,7 +297,7 @@ impl Storage for HostStorage {
     }
 
     fn last_index(&self) -> Result<Index, StorageError> {
-        self.number(self.last_index)
+        self.number(self.start()?.last_index)
     }
 
     fn snapshot(&self) -> Result<Snapshot, StorageError> {
@@ -278,7 +306,9 @@ impl Storage for HostStorage {
     }
 
     fn snapshot_for(&self, peer: NodeId) -> Result<Snapshot, StorageError> {
-        let Some(callback) = self.snapshot_for else { return self.snapshot() };
+        let Some(callback) = self.rare.as_ref().and_then(|rare| rare.snapshot_for) else {
+            return self.snapshot();
+        };
         // SAFETY: the host's callback with the host's context; the sink is valid for the call.
         self.snapshot_from(|sink| unsafe { callback(self.context.pointer, peer, sink) })
     }
@@ -309,6 +339,15 @@ pub(crate) fn answer(status: raft_status) -> Result<(), StorageError> {
         code => {
             let message = status::message(code).to_string_lossy().into_owned();
             Err(StorageError::Host { code, message })
+        }
+    }
+}
+
+impl NodeStorage {
+    /// A node has started from it.
+    pub(crate) fn forget_start(&mut self) {
+        if let Self::Host(storage) = self {
+            storage.forget_start();
         }
     }
 }

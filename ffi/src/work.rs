@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use raftcore::{Ack, Body, Entry, Message, Ready, Response, wire};
 
 use crate::ack::raft_ack;
+use crate::drive::Reached;
 use crate::fork::Origin;
 use crate::message::{self, raft_message};
 use crate::ready::raft_ready_view;
@@ -119,6 +120,8 @@ pub(crate) struct Work {
     storage_acks: Vec<raft_ack>,
     /// Asynchronous writes: the notice to give back when it is applied; none or one.
     apply_ack: Vec<raft_ack>,
+    /// How far `raft_drive` is with it.
+    pub(crate) reached: Reached,
     /// Whether the host has it, as a view.
     is_out: AtomicBool,
 }
@@ -156,6 +159,7 @@ impl WorkBox {
             is_async: false,
             storage_acks: Vec::new(),
             apply_ack: Vec::new(),
+            reached: Reached::default(),
             is_out: AtomicBool::new(false),
         };
         Self(NonNull::from(Box::leak(Box::new(work))))
