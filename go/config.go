@@ -131,7 +131,7 @@ func configOf(c *C.raft_config) Config {
 		ForwardProposals:          bool(c.forward_proposals),
 		ValidateConfChanges:       bool(c.validate_conf_changes),
 		StepDownOnRemoval:         bool(c.step_down_on_removal),
-		EagerAppend:               bool(c.eager_append),
+		EagerAppend:               bool(c.etcd_compat),
 		Priority:                  int64(c.priority),
 		AsyncStorageWrites:        bool(c.async_storage_writes),
 		ApplyBeforePersist:        bool(c.apply_before_persist),
@@ -166,7 +166,7 @@ func (c Config) toC() (C.raft_config, C.raft_status) {
 	out.forward_proposals = C.bool(c.ForwardProposals)
 	out.validate_conf_changes = C.bool(c.ValidateConfChanges)
 	out.step_down_on_removal = C.bool(c.StepDownOnRemoval)
-	out.eager_append = C.bool(c.EagerAppend)
+	out.etcd_compat = C.bool(c.EagerAppend)
 	out.priority = C.int64_t(c.Priority)
 	out.async_storage_writes = C.bool(c.AsyncStorageWrites)
 	out.apply_before_persist = C.bool(c.ApplyBeforePersist)

@@ -58,7 +58,7 @@ func statusOf(info *C.raft_node_status_info) NodeStatus {
 		Leader:     uint64(info.leader),
 		Transferee: uint64(info.transferee),
 		Applied:    uint64(info.applied),
-		Stabled:    uint64(info.stabled),
+		Stabled:    uint64(info.persisted),
 		FirstIndex: uint64(info.first_index),
 		Last:       EntryID{Term: uint64(info.last_term), Index: uint64(info.last_index)},
 		IsVoter:    bool(info.is_voter),

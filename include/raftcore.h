@@ -52,6 +52,16 @@
 # define RAFT_NODISCARD
 #endif
 
+/* RAFT_RENAMED: a member, which can be called by its old name too until the next release. Define
+   RAFT_NO_OLD_NAMES to find what still does. */
+#if defined(RAFT_NO_OLD_NAMES)
+# define RAFT_RENAMED(type, name, old) type name
+#elif defined(__GNUC__) || defined(__clang__)
+# define RAFT_RENAMED(type, name, old) __extension__ union { type name; type old; }
+#else
+# define RAFT_RENAMED(type, name, old) union { type name; type old; }
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -463,7 +473,7 @@ typedef struct raft_config {
   bool step_down_on_removal;
   /// Message for message as etcd/raft does it: entries are sent at each proposal instead of once per ready
   /// view, and without this library's own precautions. For comparison, not for use. Default false.
-  bool eager_append;
+  RAFT_RENAMED(bool, etcd_compat, eager_append);
   /// A voter refuses candidates of lower priority whose log is no newer than its own: among equally
   /// good ones the highest priority wins. It is no veto: a voter that has heard from no leader for
   /// two election timeouts refuses nobody for it. Leadership transfers do not look at it. Default 0.
@@ -983,7 +993,7 @@ typedef struct raft_node_status_info {
   /// Last entry known to be applied.
   uint64_t applied;
   /// Last entry known to be stored.
-  uint64_t stabled;
+  RAFT_RENAMED(uint64_t, persisted, stabled);
   /// First entry that the storage has; 0: not asked (raft_node_basic_status).
   uint64_t first_index;
   /// Last entry of the log.
@@ -2013,7 +2023,7 @@ raft_status raft_conf_state_check(const raft_conf_state *state);
 /// change may be pending, no voter would remain, the configuration is or is not joint, an operation names
 /// node 0, or no member would change. raft_node_last_error has the reason. Such a change gets no place
 /// and never enters the log. One that was passed on to the leader and refused there is lost without
-/// notice, as any proposal that is passed on may be. (With raft_config.eager_append an empty
+/// notice, as any proposal that is passed on may be. (With raft_config.etcd_compat an empty
 /// RAFT_ENTRY_NORMAL entry takes its place, as in etcd/raft; without raft_config.validate_conf_changes
 /// every change is taken.)
 ///

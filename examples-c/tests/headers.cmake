@@ -12,7 +12,13 @@ set(gxx_warnings -Wuseless-cast -Wlogical-op -Wduplicated-cond -Wsuggest-overrid
 
 function(compile compiler language standard header)
   set(source ${WORK}/${standard}.${language})
-  file(WRITE ${source} "#include \"${header}\"\n#include \"${header}\"\nint main(void) { return 0; }\n")
+  set(body "return 0;")
+  if(header STREQUAL raftcore.h)
+    # What has a new name has its old one, too.
+    set(body "raft_config config; raft_node_status_info info; config.eager_append = false; info.stabled = 1;
+      return config.etcd_compat || info.persisted != 1;")
+  endif()
+  file(WRITE ${source} "#include \"${header}\"\n#include \"${header}\"\nint main(void) { ${body} }\n")
   execute_process(COMMAND ${compiler} -std=${standard} ${warnings} ${ARGN} -I${INCLUDE} -fsyntax-only ${source}
     ERROR_VARIABLE errors RESULT_VARIABLE result)
   if(NOT result EQUAL 0)

@@ -79,7 +79,7 @@ object!(raft_conf_change_buffer, 0x6c0f_c4a2, "membership change");
 /// change may be pending, no voter would remain, the configuration is or is not joint, an operation names
 /// node 0, or no member would change. raft_node_last_error has the reason. Such a change gets no place
 /// and never enters the log. One that was passed on to the leader and refused there is lost without
-/// notice, as any proposal that is passed on may be. (With raft_config.eager_append an empty
+/// notice, as any proposal that is passed on may be. (With raft_config.etcd_compat an empty
 /// RAFT_ENTRY_NORMAL entry takes its place, as in etcd/raft; without raft_config.validate_conf_changes
 /// every change is taken.)
 ///

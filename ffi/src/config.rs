@@ -89,7 +89,7 @@ pub struct raft_config {
     pub step_down_on_removal: bool,
     /// Message for message as etcd/raft does it: entries are sent at each proposal instead of once per ready
     /// view, and without this library's own precautions. For comparison, not for use. Default false.
-    pub eager_append: bool,
+    pub etcd_compat: bool,
     /// A voter refuses candidates of lower priority whose log is no newer than its own: among equally
     /// good ones the highest priority wins. It is no veto: a voter that has heard from no leader for
     /// two election timeouts refuses nobody for it. Leadership transfers do not look at it. Default 0.
@@ -134,7 +134,7 @@ unsafe impl SizedStruct for raft_config {
         offset_of!(Self, forward_proposals),
         offset_of!(Self, validate_conf_changes),
         offset_of!(Self, step_down_on_removal),
-        offset_of!(Self, eager_append),
+        offset_of!(Self, etcd_compat),
         offset_of!(Self, async_storage_writes),
         offset_of!(Self, apply_before_persist),
         offset_of!(Self, lend_snapshots),
@@ -236,7 +236,7 @@ pub(crate) fn describe(config: &Config, lend_snapshots: bool) -> raft_config {
         forward_proposals: config.forward_proposals,
         validate_conf_changes: config.validate_conf_changes,
         step_down_on_removal: config.step_down_on_removal,
-        eager_append: config.eager_append,
+        etcd_compat: config.eager_append,
         priority: config.priority,
         async_storage_writes: config.async_storage_writes,
         apply_before_persist: config.apply_before_persist,
@@ -293,7 +293,7 @@ pub(crate) unsafe fn read(config: *const raft_config) -> Result<Settings, Failur
         validate_conf_changes: given.validate_conf_changes,
         step_down_on_removal: given.step_down_on_removal,
         dialect: dialect(given.dialect, "config.dialect")?,
-        eager_append: given.eager_append,
+        eager_append: given.etcd_compat,
         priority: given.priority,
         async_storage_writes: given.async_storage_writes,
         apply_before_persist: given.apply_before_persist,

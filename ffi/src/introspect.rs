@@ -31,7 +31,7 @@ pub struct raft_node_status_info {
     /// Last entry known to be applied.
     pub applied: u64,
     /// Last entry known to be stored.
-    pub stabled: u64,
+    pub persisted: u64,
     /// First entry that the storage has; 0: not asked (raft_node_basic_status).
     pub first_index: u64,
     /// Last entry of the log.
@@ -304,7 +304,7 @@ impl State {
             vote: status.hard_state.vote,
             commit: status.hard_state.commit,
             applied: status.applied,
-            stabled: status.stabled,
+            persisted: status.stabled,
             first_index: 0,
             last_index: status.last.index,
             last_term: status.last.term,

@@ -37,12 +37,13 @@ pub(crate) fn status(status: &Status) -> String {
     let conf = &status.conf_state;
     let progress: Vec<String> = status.progress.iter().map(progress_json).collect();
     format!(
-        r#"{{"id":{},"term":{},"vote":{},"commit":{},"applied":{},"stabled":{},"#,
+        r#"{{"id":{},"term":{},"vote":{},"commit":{},"applied":{},"persisted":{},"stabled":{},"#,
         status.id,
         status.hard_state.term,
         status.hard_state.vote,
         status.hard_state.commit,
         status.applied,
+        status.stabled,
         status.stabled,
     ) + &format!(
         r#""last":{{"term":{},"index":{}}},"leader":{},"role":"{role}","is_voter":{},"transferee":{},"#,

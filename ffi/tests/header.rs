@@ -29,6 +29,19 @@ fn generate() -> String {
     polish(&String::from_utf8(header).expect("text"))
 }
 
+/// Members that can be called by their old names too: type, name, old name. Each name is one struct's alone.
+const RENAMED: [(&str, &str, &str); 2] =
+    [("bool", "etcd_compat", "eager_append"), ("uint64_t", "persisted", "stabled")];
+
+fn with_old_names(mut header: String) -> String {
+    for (kind, name, old) in RENAMED {
+        let line = format!("\n  {kind} {name};\n");
+        assert_eq!(header.matches(&line).count(), 1, "{name}");
+        header = header.replace(&line, &format!("\n  RAFT_RENAMED({kind}, {name}, {old});\n"));
+    }
+    header
+}
+
 /// What cbindgen has no setting for: structs with tags, so that programs can declare them ahead,
 /// while uses stay short; negative constants in parentheses; no double blank lines.
 fn polish(header: &str) -> String {
@@ -47,7 +60,7 @@ fn polish(header: &str) -> String {
             None => lines.push(line.to_owned()),
         }
     }
-    lines.join("\n") + "\n"
+    with_old_names(lines.join("\n") + "\n")
 }
 
 #[test]

@@ -42,7 +42,7 @@ layouts! {
         forward_proposals: 94,
         validate_conf_changes: 95,
         step_down_on_removal: 96,
-        eager_append: 97,
+        etcd_compat: 97,
         priority: 104,
         async_storage_writes: 112,
         apply_before_persist: 113,
@@ -228,7 +228,7 @@ layouts! {
         vote: 24,
         commit: 32,
         applied: 40,
-        stabled: 48,
+        persisted: 48,
         first_index: 56,
         last_index: 64,
         last_term: 72,
@@ -333,6 +333,9 @@ fn every_struct_of_the_header_is_listed_with_all_its_fields() {
 fn field_name(line: &str) -> Option<String> {
     if let Some((_, rest)) = line.split_once("(*") {
         return rest.split_once(')').map(|(name, _)| name.to_owned());
+    }
+    if let Some(renamed) = line.trim().strip_prefix("RAFT_RENAMED(") {
+        return renamed.split(", ").nth(1).map(str::to_owned);
     }
     // Further lines of a callback's arguments are indented deeper.
     let plain = line.strip_prefix("  ").filter(|rest| !rest.starts_with(' '))?.strip_suffix(';')?;

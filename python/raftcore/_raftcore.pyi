@@ -488,7 +488,7 @@ class RawNode:
 
         Raises ConfChangeError if the leader knows that the change would come to nothing: another
         may be pending, it cannot be applied, or it changes no member. It never enters the log then
-        (with `eager_append` an empty entry of kind NORMAL takes its place). Raises ProposalDropped or
+        (with `etcd_compat` an empty entry of kind NORMAL takes its place). Raises ProposalDropped or
         LimitReached.
         """
     def propose_conf_change_v1(self, change: ConfChange, *, id: int = 0) -> EntryId | Forwarded:

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from raftcore import _raftcore
+from raftcore._renamed import takes_old_names, warn_of_old_name
 from raftcore.enums import ReadMode
 
 __all__ = ["Config"]
 
 
+@takes_old_names(eager_append="etcd_compat")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """A node's configuration: ``Config(1)`` has good defaults for a tick of 10 to 100 ms.
@@ -93,9 +95,15 @@ class Config:
     stored them yet; others have. The state machine must then not be durable ahead of the log."""
     dialect: Literal["etcd", "tikv"] = "etcd"
     """Which family of peers the group is shared with: how membership changes are encoded."""
-    eager_append: bool = False
+    etcd_compat: bool = False
     """Message for message as etcd/raft does it, without this library's own economies and
     precautions. For comparison, not for use."""
+
+    @property
+    def eager_append(self) -> bool:
+        """The old name of ``etcd_compat``, until the next release."""
+        warn_of_old_name("Config.eager_append", "etcd_compat")
+        return self.etcd_compat
 
     def __post_init__(self) -> None:
         _raftcore.check_config(self)

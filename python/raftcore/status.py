@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from raftcore._raftcore import ConfState, EntryId
+from raftcore._renamed import warn_of_old_name
 from raftcore.enums import ProgressState, Role, TransferResult
 
 __all__ = ["BasicStatus", "Forwarded", "Progress", "Status", "TransferOutcome"]
@@ -75,7 +76,7 @@ class BasicStatus:
     """The node's own role."""
     applied: int
     """Last entry known to be applied."""
-    stabled: int
+    persisted: int
     """Last entry known to be stored."""
     last: EntryId
     """Last entry of the log."""
@@ -84,35 +85,19 @@ class BasicStatus:
     transferee: int | None
     """Target of a pending leadership transfer."""
 
+    @property
+    def stabled(self) -> int:
+        """The old name of ``persisted``, until the next release."""
+        warn_of_old_name("stabled", "persisted")
+        return self.persisted
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
+
+@dataclass(frozen=True, kw_only=True)
+class Status(BasicStatus):
     """A node's state."""
 
-    id: int
-    """The node."""
-    term: int
-    """Its term."""
-    vote: int
-    """Whom it voted for in this term; 0 if nobody."""
-    commit: int
-    """Highest index known to be committed."""
-    leader: int | None
-    """The leader, if known."""
-    role: Role
-    """The node's own role."""
-    applied: int
-    """Last entry known to be applied."""
-    stabled: int
-    """Last entry known to be stored."""
-    last: EntryId
-    """Last entry of the log."""
     conf_state: ConfState
     """The membership in force."""
-    is_voter: bool
-    """Whether the node itself votes."""
-    transferee: int | None
-    """Target of a pending leadership transfer."""
     progress: Mapping[int, Progress]
     """On a leader, each member's progress by id, its own included; empty otherwise."""
 

@@ -46,7 +46,7 @@ impl<'py> FromPyObject<'_, 'py> for Config {
             async_storage_writes: it.read("async_storage_writes")?,
             apply_before_persist: it.read("apply_before_persist")?,
             dialect: it.read::<Dialect>("dialect")?.0,
-            eager_append: it.read("eager_append")?,
+            eager_append: it.read("etcd_compat")?,
         }))
     }
 }
@@ -146,7 +146,7 @@ pub(crate) fn config_defaults(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         ("async_storage_writes", async_storage_writes.into_bound_py_any(py)?),
         ("apply_before_persist", apply_before_persist.into_bound_py_any(py)?),
         ("dialect", Dialect(dialect).into_bound_py_any(py)?),
-        ("eager_append", eager_append.into_bound_py_any(py)?),
+        ("etcd_compat", eager_append.into_bound_py_any(py)?),
     ]
     .into_py_dict(py)
 }

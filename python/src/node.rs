@@ -269,7 +269,7 @@ impl RawNode {
     ///
     /// Raises ConfChangeError if the leader knows that the change would come to nothing: another
     /// may be pending, it cannot be applied, or it changes no member. It never enters the log then
-    /// (with `eager_append` an empty entry of kind NORMAL takes its place). Raises ProposalDropped or
+    /// (with `etcd_compat` an empty entry of kind NORMAL takes its place). Raises ProposalDropped or
     /// LimitReached.
     fn propose_conf_change<'py>(&self, py: Python<'py>, change: ConfChange) -> PyResult<Bound<'py, PyAny>> {
         let change = change.into();

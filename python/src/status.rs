@@ -10,25 +10,7 @@ use crate::state::{EntryId, known};
 
 const MODULE: &str = "raftcore.status";
 
-/// Keyword arguments of the dataclass `Status`.
-#[derive(IntoPyObject)]
-struct Status<'py> {
-    id: u64,
-    term: u64,
-    vote: u64,
-    commit: u64,
-    leader: Option<u64>,
-    role: Role,
-    applied: u64,
-    stabled: u64,
-    last: EntryId,
-    conf_state: ConfState,
-    is_voter: bool,
-    transferee: Option<u64>,
-    progress: Bound<'py, PyDict>,
-}
-
-/// Keyword arguments of the dataclass `BasicStatus`.
+/// Keyword arguments of the dataclass `BasicStatus`, and of `Status`, which has more.
 #[derive(IntoPyObject)]
 struct BasicStatus {
     id: u64,
@@ -38,7 +20,7 @@ struct BasicStatus {
     leader: Option<u64>,
     role: Role,
     applied: u64,
-    stabled: u64,
+    persisted: u64,
     last: EntryId,
     is_voter: bool,
     transferee: Option<u64>,
@@ -60,28 +42,35 @@ struct Progress {
     is_inflight_full: bool,
 }
 
+/// What the core's two kinds of status have in common.
+macro_rules! basic_fields {
+    ($status:ident) => {
+        BasicStatus {
+            id: $status.id,
+            term: $status.hard_state.term,
+            vote: $status.hard_state.vote,
+            commit: $status.hard_state.commit,
+            leader: known($status.soft_state.leader),
+            role: Role($status.soft_state.role),
+            applied: $status.applied,
+            persisted: $status.stabled,
+            last: EntryId($status.last),
+            is_voter: $status.is_voter,
+            transferee: $status.transferee,
+        }
+    };
+}
+
 /// The dataclass `Status`.
 pub(crate) fn status_to_python(py: Python<'_>, status: core::Status) -> PyResult<Bound<'_, PyAny>> {
     let progress = PyDict::new(py);
     for member in &status.progress {
         progress.set_item(member.id, progress_to_python(py, member)?)?;
     }
-    let fields = Status {
-        id: status.id,
-        term: status.hard_state.term,
-        vote: status.hard_state.vote,
-        commit: status.hard_state.commit,
-        leader: known(status.soft_state.leader),
-        role: Role(status.soft_state.role),
-        applied: status.applied,
-        stabled: status.stabled,
-        last: EntryId(status.last),
-        conf_state: ConfState(status.conf_state),
-        is_voter: status.is_voter,
-        transferee: status.transferee,
-        progress,
-    };
-    class(py, "Status")?.call((), Some(&fields.into_pyobject(py)?))
+    let fields = basic_fields!(status).into_pyobject(py)?;
+    fields.set_item("conf_state", ConfState(status.conf_state))?;
+    fields.set_item("progress", progress)?;
+    class(py, "Status")?.call((), Some(&fields))
 }
 
 /// The dataclass `TransferOutcome`.
@@ -97,19 +86,7 @@ pub(crate) fn basic_status_to_python(
     py: Python<'_>,
     status: core::BasicStatus,
 ) -> PyResult<Bound<'_, PyAny>> {
-    let fields = BasicStatus {
-        id: status.id,
-        term: status.hard_state.term,
-        vote: status.hard_state.vote,
-        commit: status.hard_state.commit,
-        leader: known(status.soft_state.leader),
-        role: Role(status.soft_state.role),
-        applied: status.applied,
-        stabled: status.stabled,
-        last: EntryId(status.last),
-        is_voter: status.is_voter,
-        transferee: status.transferee,
-    };
+    let fields = basic_fields!(status);
     class(py, "BasicStatus")?.call((), Some(&fields.into_pyobject(py)?))
 }
 

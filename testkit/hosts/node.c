@@ -41,7 +41,7 @@ static void get_config(Frame *frame, raft_config *config) {
   config->step_down_on_removal = get_flag(frame);
   config->async_storage_writes = get_flag(frame);
   config->apply_before_persist = get_flag(frame);
-  config->eager_append = get_flag(frame);
+  config->etcd_compat = get_flag(frame);
 }
 
 raft_status start(Node *node, uint64_t number) {

@@ -252,7 +252,7 @@ def read_config(command: Reader) -> rc.Config:
         step_down_on_removal=flag(),
         async_storage_writes=flag(),
         apply_before_persist=flag(),
-        eager_append=flag(),
+        etcd_compat=flag(),
     )
 
 
@@ -298,7 +298,7 @@ def write_ready(value: Writer, ready: rc.Ready, is_async: bool) -> None:
 def write_status(value: Writer, status: rc.Status) -> None:
     value.numbers(status.id, status.term, status.vote, status.commit, status.leader or 0)
     value.byte(status.role)
-    value.numbers(status.applied, status.stabled, status.last.term, status.last.index)
+    value.numbers(status.applied, status.persisted, status.last.term, status.last.index)
     value.flag(status.is_voter)
     value.numbers(status.transferee or 0)
     value.conf_state(status.conf_state)

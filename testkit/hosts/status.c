@@ -35,7 +35,7 @@ raft_status put_status(Node *node) {
   put_number(&value, info.leader);
   put_byte(&value, (uint8_t)info.role);
   put_number(&value, info.applied);
-  put_number(&value, info.stabled);
+  put_number(&value, info.persisted);
   put_number(&value, info.last_term);
   put_number(&value, info.last_index);
   put_flag(&value, info.is_voter);
