@@ -117,14 +117,6 @@ raft_status raftcore_go_set_observer(raft_node *node, uintptr_t handle, int32_t 
   return raft_node_set_observer(node, &observer);
 }
 
-raft_status raftcore_go_step(raft_node *node, const uint8_t *data, size_t len) {
-  return raft_step(node, raft_slice_of(data, len));
-}
-
-raft_status raftcore_go_propose(raft_node *node, const uint8_t *data, size_t len, raft_entry_id *placed) {
-  return raft_propose(node, raft_slice_of(data, len), placed);
-}
-
 raft_status raftcore_go_propose_conf_change(raft_node *node, const raft_conf_change_op *ops, size_t ops_len,
                                             int32_t transition, const uint8_t *context, size_t context_len,
                                             raft_entry_id *placed) {
@@ -139,10 +131,6 @@ raft_status raftcore_go_propose_conf_change_v1(raft_node *node, uint64_t id, con
 raft_status raftcore_go_propose_entry(raft_node *node, int32_t kind, const uint8_t *data, size_t len,
                                       raft_entry_id *placed) {
   return raft_propose_entry(node, kind, raft_slice_of(data, len), placed);
-}
-
-raft_status raftcore_go_read_index(raft_node *node, const uint8_t *context, size_t len) {
-  return raft_read_index(node, raft_slice_of(context, len));
 }
 
 static raft_entry entry_of(uint64_t term, uint64_t index, int32_t kind, uint32_t flags, const uint8_t *data,
@@ -161,26 +149,6 @@ void *raftcore_go_block(size_t count, size_t bytes) {
   return malloc(count * sizeof(size_t) + bytes + 1);
 }
 
-raft_status raftcore_go_propose_block(raft_node *node, void *block, size_t count, raft_entry_id *first) {
-  raft_slice few[64];
-  raft_slice *slices = count <= sizeof few / sizeof *few ? few : malloc(count * sizeof *slices);
-  if (slices == NULL) {
-    free(block);
-    return RAFT_ERR_NO_MEMORY;
-  }
-  const size_t *sizes = block;
-  const uint8_t *data = (const uint8_t *)(sizes + count);
-  for (size_t i = 0; i < count; i++) {
-    slices[i] = raft_slice_of(data, sizes[i]);
-    data += sizes[i];
-  }
-  const raft_status status = raft_propose_batch_owned(node, slices, count, free, block, first);
-  if (slices != few) {
-    free(slices);
-  }
-  return status;
-}
-
 raft_status raftcore_go_step_snapshot(raft_node *node, const uint8_t *message, size_t len, const uint8_t *data,
                                       size_t data_len) {
   uint8_t *copy = malloc(data_len + 1);
@@ -193,17 +161,96 @@ raft_status raftcore_go_step_snapshot(raft_node *node, const uint8_t *message, s
   return raft_step_snapshot(node, raft_slice_of(message, len), raft_slice_of(copy, data_len), free, copy);
 }
 
-raftcore_go_view raftcore_go_ready(raft_node *node) {
-  raftcore_go_view answer = {0};
-  answer.status = raft_ready(node, &answer.view);
+raftcore_go_placed raftcore_go_propose_block(uintptr_t node, void *block, size_t count) {
+  raftcore_go_placed answer = {0};
+  raft_slice few[64];
+  raft_slice *slices = count <= sizeof few / sizeof *few ? few : malloc(count * sizeof *slices);
+  if (slices == NULL) {
+    free(block);
+    answer.status = RAFT_ERR_NO_MEMORY;
+    return answer;
+  }
+  const size_t *sizes = block;
+  const uint8_t *data = (const uint8_t *)(sizes + count);
+  for (size_t i = 0; i < count; i++) {
+    slices[i] = raft_slice_of(data, sizes[i]);
+    data += sizes[i];
+  }
+  answer.status = raft_propose_batch_owned((raft_node *)node, slices, count, free, block, &answer.id);
+  if (slices != few) {
+    free(slices);
+  }
   return answer;
 }
 
-raftcore_go_view raftcore_go_advance_ready(raft_node *node, raft_ready_view *view) {
+raft_status raftcore_go_tick(uintptr_t node) { return raft_tick((raft_node *)node); }
+
+size_t raftcore_go_tick_all(const uintptr_t *nodes, size_t len, raft_status *statuses) {
+  size_t failed = 0;
+  for (size_t i = 0; i < len; i++) {
+    const raft_status status = raft_tick((raft_node *)nodes[i]);
+    if (status != RAFT_OK) {
+      statuses[i] = status;
+      failed++;
+    }
+  }
+  return failed;
+}
+
+bool raftcore_go_has_ready(uintptr_t node) { return raft_has_ready((raft_node *)node); }
+
+raft_status raftcore_go_step(uintptr_t node, const uint8_t *data, size_t len) {
+  return raft_step((raft_node *)node, raft_slice_of(data, len));
+}
+
+raft_status raftcore_go_step_batch(uintptr_t node, const raft_slice *messages, size_t len, raft_status *statuses) {
+  return raft_step_batch((raft_node *)node, messages, len, statuses);
+}
+
+raftcore_go_placed raftcore_go_propose(uintptr_t node, const uint8_t *data, size_t len) {
+  raftcore_go_placed answer = {0};
+  answer.status = raft_propose((raft_node *)node, raft_slice_of(data, len), &answer.id);
+  return answer;
+}
+
+raftcore_go_view raftcore_go_ready(uintptr_t node) {
   raftcore_go_view answer = {0};
-  answer.advanced = raft_advance(node, view);
+  answer.status = raft_ready((raft_node *)node, &answer.view);
+  return answer;
+}
+
+raft_status raftcore_go_advance(uintptr_t node, uintptr_t view) {
+  return raft_advance((raft_node *)node, (raft_ready_view *)view);
+}
+
+raftcore_go_view raftcore_go_advance_ready(uintptr_t node, uintptr_t view) {
+  raftcore_go_view answer = {0};
+  answer.advanced = raft_advance((raft_node *)node, (raft_ready_view *)view);
   if (answer.advanced == RAFT_OK) {
-    answer.status = raft_ready(node, &answer.view);
+    answer.status = raft_ready((raft_node *)node, &answer.view);
   }
   return answer;
+}
+
+raftcore_go_hard_state raftcore_go_get_hard_state(uintptr_t node) {
+  raftcore_go_hard_state answer = {0};
+  answer.status = raft_node_hard_state((raft_node *)node, &answer.state);
+  return answer;
+}
+
+raftcore_go_soft_state raftcore_go_get_soft_state(uintptr_t node) {
+  raftcore_go_soft_state answer = {0};
+  answer.status = raft_node_soft_state((raft_node *)node, &answer.state);
+  return answer;
+}
+
+raftcore_go_status raftcore_go_get_basic_status(uintptr_t node) {
+  raftcore_go_status answer = {0};
+  answer.info.struct_size = sizeof answer.info;
+  answer.status = raft_node_basic_status((raft_node *)node, &answer.info);
+  return answer;
+}
+
+raft_status raftcore_go_read_index(uintptr_t node, const uint8_t *context, size_t len) {
+  return raft_read_index((raft_node *)node, raft_slice_of(context, len));
 }

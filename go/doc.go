@@ -35,9 +35,12 @@ func Version() string {
 	return C.GoString(C.raft_version())
 }
 
+// abiVersion asks the library for the version of its interface; nothing is cheaper to call.
+func abiVersion() uint32 { return uint32(C.raft_abi_version()) }
+
 // A library older than the header that the package was compiled with lacks functions, or has them in another form.
 func init() {
-	major, minor := uint32(C.raft_abi_version())>>16, uint32(C.raft_abi_version())&0xffff
+	major, minor := abiVersion()>>16, abiVersion()&0xffff
 	if major != C.RAFT_ABI_MAJOR || minor < C.RAFT_ABI_MINOR {
 		panic(fmt.Sprintf("raftcore: the library has ABI %d.%d, and the program was built for %d.%d: install one version of both",
 			major, minor, C.RAFT_ABI_MAJOR, C.RAFT_ABI_MINOR))

@@ -98,7 +98,7 @@ func (g group) drive(t *testing.T, id uint64) bool {
 	return true
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -21,7 +21,9 @@ import (
 // another goroutine that does so either.
 type Node struct {
 	node *C.raft_node
-	id   uint64
+	// raw is the same, for the calls that are made most: cgo looks at pointers.
+	raw C.uintptr_t
+	id  uint64
 	// users counts the calls that are being carried out; closedBit is added when the node is closed.
 	users  atomic.Int64
 	freed  atomic.Bool
@@ -79,7 +81,7 @@ func newNode(op string, config Config, calls *storageCalls,
 	if status := create(&raw, &node); status != C.RAFT_OK {
 		return nil, failure(op, status, nil, calls.take())
 	}
-	n := &Node{node: node, id: config.ID, async: config.AsyncStorageWrites}
+	n := &Node{node: node, raw: C.uintptr_t(uintptr(unsafe.Pointer(node))), id: config.ID, async: config.AsyncStorageWrites}
 	runtime.SetFinalizer(n, forgotten)
 	return n, nil
 }
@@ -162,7 +164,7 @@ func (n *Node) Tick() error {
 	if !n.enter() {
 		return ErrClosed
 	}
-	return n.done("Tick", C.raft_tick(n.node))
+	return n.done("Tick", C.raftcore_go_tick(n.raw))
 }
 
 // TickN tells the node that several ticks have passed, at most 1048576: for a host that was late.
@@ -183,7 +185,7 @@ func (n *Node) Step(message []byte) error {
 		return ErrClosed
 	}
 	data, size := pointerTo(message)
-	return n.done("Step", C.raftcore_go_step(n.node, data, size))
+	return n.done("Step", C.raftcore_go_step(n.raw, data, size))
 }
 
 // Propose proposes an entry; a follower passes it on to its leader.
@@ -195,10 +197,9 @@ func (n *Node) Propose(data []byte) (EntryID, error) {
 	if !n.enter() {
 		return EntryID{}, ErrClosed
 	}
-	var placed C.raft_entry_id
 	pointer, size := pointerTo(data)
-	err := n.done("Propose", C.raftcore_go_propose(n.node, pointer, size, &placed))
-	return entryID(placed), err
+	placed := C.raftcore_go_propose(n.raw, pointer, size)
+	return entryID(placed.id), n.done("Propose", placed.status)
 }
 
 // ProposeEntry proposes an entry of a kind with a payload that the host has encoded itself, as Propose. The
@@ -235,9 +236,8 @@ func (n *Node) ProposeBatch(payloads [][]byte) (EntryID, error) {
 		copy(bytes, data)
 		bytes = bytes[len(data):]
 	}
-	var first C.raft_entry_id
-	err := n.done("ProposeBatch", C.raftcore_go_propose_block(n.node, block, C.size_t(len(payloads)), &first))
-	return entryID(first), err
+	first := C.raftcore_go_propose_block(n.raw, block, C.size_t(len(payloads)))
+	return entryID(first.id), n.done("ProposeBatch", first.status)
 }
 
 // StepBatch hands over several messages, as Step, in this order: cheaper than one by one, and what they cause is
@@ -256,7 +256,7 @@ func (n *Node) StepBatch(messages [][]byte, results []Status) error {
 	work := borrow()
 	defer work.release()
 	slices := work.slicesOf(messages)
-	return n.done("StepBatch", C.raft_step_batch(n.node, unsafe.SliceData(slices), C.size_t(len(slices)),
+	return n.done("StepBatch", C.raftcore_go_step_batch(n.raw, unsafe.SliceData(slices), C.size_t(len(slices)),
 		(*C.raft_status)(unsafe.SliceData(results))))
 }
 
@@ -306,7 +306,7 @@ func (n *Node) ReadIndex(context []byte) error {
 		return ErrClosed
 	}
 	data, size := pointerTo(context)
-	return n.done("ReadIndex", C.raftcore_go_read_index(n.node, data, size))
+	return n.done("ReadIndex", C.raftcore_go_read_index(n.raw, data, size))
 }
 
 // ReportUnreachable reports that a message to a node was lost, as far as the host knows. Call it on

@@ -65,7 +65,7 @@ func (n *Node) HasReady() bool {
 	if !n.enter() {
 		return false
 	}
-	has := bool(C.raft_has_ready(n.node))
+	has := bool(C.raftcore_go_has_ready(n.raw))
 	n.leave()
 	return has
 }
@@ -77,13 +77,12 @@ func (n *Node) Ready() (*Ready, error) {
 	if !n.enter() {
 		return nil, ErrClosed
 	}
-	var view *C.raft_ready_view
-	status := C.raft_ready(n.node, &view)
-	if status != C.RAFT_OK || view == nil {
-		return nil, n.done("Ready", status)
+	answer := C.raftcore_go_ready(n.raw)
+	if answer.status != C.RAFT_OK || answer.view == nil {
+		return nil, n.done("Ready", answer.status)
 	}
 	ready := &Ready{}
-	n.took(view, ready, false)
+	n.took(answer.view, ready, false)
 	n.leave()
 	return ready, nil
 }
@@ -97,7 +96,7 @@ func (n *Node) ReadyInto(ready *Ready) (bool, error) {
 		return false, ErrClosed
 	}
 	ready.reset()
-	answer := C.raftcore_go_ready(n.node)
+	answer := C.raftcore_go_ready(n.raw)
 	if answer.status != C.RAFT_OK || answer.view == nil {
 		return false, n.done("ReadyInto", answer.status)
 	}
@@ -116,7 +115,7 @@ func (n *Node) AdvanceInto(ready *Ready) (bool, error) {
 		n.leave()
 		return false, &Error{Op: "AdvanceInto", Status: ErrForeignReady}
 	}
-	answer := C.raftcore_go_advance_ready(n.node, view)
+	answer := C.raftcore_go_advance_ready(n.raw, integer(view))
 	n.finished(ready, view, answer.advanced)
 	status := answer.advanced
 	if status == C.RAFT_OK {
@@ -136,7 +135,9 @@ func (n *Node) AdvanceInto(ready *Ready) (bool, error) {
 // done all the same, but what should have followed is tried again later. With ErrCommittedConflict it
 // counts as done, too: a member's snapshot that waited for this contradicts what is committed. Stop the node.
 func (n *Node) Advance(ready *Ready) error {
-	return n.finish("Advance", ready, func(view *C.raft_ready_view) C.raft_status { return C.raft_advance(n.node, view) })
+	return n.finish("Advance", ready, func(view *C.raft_ready_view) C.raft_status {
+		return C.raftcore_go_advance(n.raw, integer(view))
+	})
 }
 
 // GiveBack returns a Ready that was not begun: nothing of it was applied. The next Ready has its work with
@@ -193,6 +194,8 @@ func (n *Node) finished(ready *Ready, view *C.raft_ready_view, status C.raft_sta
 		n.ready.Store(view)
 	}
 }
+
+func integer(view *C.raft_ready_view) C.uintptr_t { return C.uintptr_t(uintptr(unsafe.Pointer(view))) }
 
 // took fills the Ready from a view that the library has just given out.
 func (n *Node) took(view *C.raft_ready_view, ready *Ready, borrowed bool) {

@@ -44,10 +44,8 @@ func (n *Node) BasicStatus() (NodeStatus, error) {
 	if !n.enter() {
 		return NodeStatus{}, ErrClosed
 	}
-	var info C.raft_node_status_info
-	info.struct_size = C.size_t(unsafe.Sizeof(info))
-	err := n.done("BasicStatus", C.raft_node_basic_status(n.node, &info))
-	return statusOf(&info), err
+	answer := C.raftcore_go_get_basic_status(n.raw)
+	return statusOf(&answer.info), n.done("BasicStatus", answer.status)
 }
 
 func statusOf(info *C.raft_node_status_info) NodeStatus {
@@ -70,9 +68,8 @@ func (n *Node) HardState() (HardState, error) {
 	if !n.enter() {
 		return HardState{}, ErrClosed
 	}
-	var state C.raft_hard_state
-	err := n.done("HardState", C.raft_node_hard_state(n.node, &state))
-	return hardStateOf(&state), err
+	answer := C.raftcore_go_get_hard_state(n.raw)
+	return hardStateOf(&answer.state), n.done("HardState", answer.status)
 }
 
 // SoftState returns leader and role as they are now.
@@ -80,9 +77,8 @@ func (n *Node) SoftState() (SoftState, error) {
 	if !n.enter() {
 		return SoftState{}, ErrClosed
 	}
-	var state C.raft_soft_state
-	err := n.done("SoftState", C.raft_node_soft_state(n.node, &state))
-	return SoftState{Leader: uint64(state.leader), Role: Role(state.role)}, err
+	answer := C.raftcore_go_get_soft_state(n.raw)
+	return SoftState{Leader: uint64(answer.state.leader), Role: Role(answer.state.role)}, n.done("SoftState", answer.status)
 }
 
 // Config returns the configuration that the node was made with.
