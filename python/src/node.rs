@@ -1,15 +1,18 @@
 //! The node.
 
+mod calls;
+mod ticks;
+
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use pyo3::exceptions::{PyBaseException, PyTypeError, PyValueError};
+use pyo3::exceptions::PyBaseException;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyInt};
 use raftcore as core;
 use raftcore::wire;
 
+use self::ticks::Ticks;
 use crate::ack::Ack;
 use crate::config::Config;
 use crate::enums::EntryKind;
@@ -59,88 +62,8 @@ pub(crate) struct RawNode {
     kept: Mutex<Option<Py<PyBaseException>>>,
 }
 
-impl RawNode {
-    fn call<R>(
-        &self,
-        py: Python<'_>,
-        f: impl FnOnce(&mut CoreNode) -> Result<R, core::Error>,
-    ) -> PyResult<R> {
-        self.call_watched(py, |node| f(&mut node.raw))
-    }
-
-    fn call_watched<R>(
-        &self,
-        py: Python<'_>,
-        f: impl FnOnce(&mut Watched) -> Result<R, core::Error>,
-    ) -> PyResult<R> {
-        let (result, cause) = self.enter(py, |node| {
-            let result = f(node);
-            let cause = self.failure.take();
-            if let Err(error) = &result {
-                node.tell_failure(py, error);
-            }
-            (result, cause)
-        })?;
-        match (result, cause) {
-            (_, Some((_, interrupt))) if is_interrupt(py, &interrupt) => Err(interrupt),
-            (Ok(result), None) => Ok(result),
-            (Ok(result), Some(cause)) => {
-                self.keep(py, cause)?;
-                Ok(result)
-            }
-            (Err(error), cause) => Err(to_python(py, &error, cause)),
-        }
-    }
-
-    fn look<R>(&self, py: Python<'_>, f: impl FnOnce(&mut CoreNode) -> R) -> PyResult<R> {
-        self.enter(py, |node| f(&mut node.raw))
-    }
-
-    /// Has the node to itself; the observer hears of what has changed before anybody else has it.
-    fn enter<R>(&self, py: Python<'_>, f: impl FnOnce(&mut Watched) -> R) -> PyResult<R> {
-        let (result, interrupt) = self.node.call(py, |node| {
-            let result = f(node);
-            node.tell_changes(py);
-            (result, node.take_interrupt())
-        })?;
-        interrupt.map_or(Ok(result), Err)
-    }
-
-    /// Keeps for `take_storage_error` what the storage raised while a call succeeded all the same.
-    /// What the node could deal with by itself is no failure, and forgotten.
-    fn keep(&self, py: Python<'_>, cause: (core::StorageError, PyErr)) -> PyResult<()> {
-        let error = self.look(py, CoreNode::take_storage_error)?;
-        if let Some(error) = error {
-            let raised = storage_error(py, &error);
-            raised.set_cause(py, (cause.0 == error).then_some(cause.1));
-            let before = self.kept.lock().replace(raised.into_value(py));
-            drop(before);
-        }
-        Ok(())
-    }
-}
-
 fn wrong_write_mode(py: Python<'_>) -> PyErr {
     to_python(py, &core::Error::WrongWriteMode, None)
-}
-
-/// A number of ticks. More than the limit is a mistake, and would keep the node busy for long.
-struct Ticks(u32);
-
-impl<'py> FromPyObject<'_, 'py> for Ticks {
-    type Error = PyErr;
-
-    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        const MAX: u32 = 1 << 20;
-        if !object.is_instance_of::<PyInt>() || object.is_instance_of::<PyBool>() {
-            let class = object.get_type().fully_qualified_name()?;
-            return Err(PyTypeError::new_err(format!("count: '{class}' is not a number of ticks")));
-        }
-        match object.extract() {
-            Ok(count @ 0..=MAX) => Ok(Self(count)),
-            _ => Err(PyValueError::new_err(format!("count: {} is not from 0 to {MAX}", object.to_owned()))),
-        }
-    }
 }
 
 #[pymethods]

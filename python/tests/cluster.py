@@ -226,3 +226,15 @@ class Cluster:
 
     def applied(self) -> dict[int, list[bytes]]:
         return {id: host.applied for id, host in self.hosts.items()}
+
+
+def single() -> Host:
+    """A leader of itself."""
+    one = Cluster([1], lambda state: MemoryStorage(state))
+    one.elect(1)
+    return one.hosts[1]
+
+
+def drain(host: Host) -> None:
+    while host.node.has_ready():
+        host.cycle()
