@@ -139,20 +139,48 @@ func copied(entries []Entry) []Entry {
 func (m *MemoryStorage) Persist(what Persist) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	// The one that is there already, of a Ready that was given back, changes nothing.
-	if s := what.Snapshot; s != nil && (s.Term != m.snapshot.Term || s.Index != m.snapshot.Index) {
-		if s.Index <= m.snapshot.Index {
-			return fmt.Errorf("raftcore: snapshot %d is not newer than %d", s.Index, m.snapshot.Index)
-		}
-		m.snapshot = *s
-		m.confState = s.ConfState.Clone()
-		m.log = []Entry{{Term: s.Term, Index: s.Index}}
-	}
-	if err := m.appendEntries(what.Entries); err != nil {
+	if err := m.refuses(what); err != nil {
 		return err
+	}
+	if what.covers {
+		m.snapshot = *what.Snapshot
+		m.confState = m.snapshot.ConfState.Clone()
+	} else if m.isNew(what.Snapshot) {
+		m.snapshot = *what.Snapshot
+		m.confState = m.snapshot.ConfState.Clone()
+		m.log = []Entry{{Term: m.snapshot.Term, Index: m.snapshot.Index}}
+	}
+	if entries := what.Entries; len(entries) > 0 {
+		offset, first := m.log[0].Index, entries[0].Index
+		clear(m.log[first-offset:]) // what is replaced does not keep its data
+		m.log = append(m.log[:first-offset], entries...)
 	}
 	if what.HardState != nil {
 		m.hard = *what.HardState
+	}
+	return nil
+}
+
+// isNew says whether a snapshot has to be installed. The one that is there already, of a Ready that was given back,
+// changes nothing.
+func (m *MemoryStorage) isNew(s *Snapshot) bool {
+	return s != nil && (s.Term != m.snapshot.Term || s.Index != m.snapshot.Index)
+}
+
+// refuses says why something cannot be stored.
+func (m *MemoryStorage) refuses(what Persist) error {
+	offset, last := m.log[0].Index, m.last()
+	if s := what.Snapshot; !what.covers && m.isNew(s) {
+		if s.Index <= m.snapshot.Index {
+			return fmt.Errorf("raftcore: snapshot %d is not newer than %d", s.Index, m.snapshot.Index)
+		}
+		offset, last = s.Index, s.Index
+	}
+	if len(what.Entries) == 0 {
+		return nil
+	}
+	if first := what.Entries[0].Index; first <= offset || first > last+1 {
+		return fmt.Errorf("raftcore: entry %d does not fit a log of %d to %d", first, offset+1, last)
 	}
 	return nil
 }
@@ -214,19 +242,6 @@ func (m *MemoryStorage) Compact(index uint64) error {
 
 func (m *MemoryStorage) last() uint64 {
 	return m.log[0].Index + uint64(len(m.log)) - 1
-}
-
-func (m *MemoryStorage) appendEntries(entries []Entry) error {
-	if len(entries) == 0 {
-		return nil
-	}
-	offset, first := m.log[0].Index, entries[0].Index
-	if first <= offset || first > m.last()+1 {
-		return fmt.Errorf("raftcore: entry %d does not fit a log of %d to %d", first, offset+1, m.last())
-	}
-	clear(m.log[first-offset:]) // what is replaced does not keep its data
-	m.log = append(m.log[:first-offset], entries...)
-	return nil
 }
 
 // moved copies bytes to the end of a block that has room for them.

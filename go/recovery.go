@@ -21,6 +21,8 @@ type Persist struct {
 	HardState *HardState
 	// MustSync: it must be durable before going on. A commit index alone may be lost.
 	MustSync bool
+	// covers: Snapshot is one of the host's own, of a log that stays.
+	covers bool
 }
 
 func persistOf(raw *C.raft_persist) Persist {
