@@ -394,8 +394,9 @@ class MemoryStorage:
         Raises SnapshotOutOfDate, Compacted or Unavailable.
         """
     def compact(self, index: int) -> None:
-        """Forgets the entries up to and including `index`. Only entries that a snapshot covers should
-        go. Raises Compacted if they are gone already, Unavailable if they are not there yet.
+        """Forgets the entries up to and including `index`, which the snapshot covers. Raises Compacted if
+        they are gone already, Unavailable if they are not there yet, StorageError if the snapshot does
+        not cover them: nobody could be sent what is in them.
         """
     def initial_state(self) -> tuple[HardState, ConfState]:
         """The hard state and the membership saved last."""

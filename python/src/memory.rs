@@ -8,7 +8,7 @@ use raftcore as core;
 use raftcore::Storage;
 
 use crate::entry::{from_iterable, to_tuple};
-use crate::error::storage_error;
+use crate::error::{raise, storage_error};
 use crate::fork::Origin;
 use crate::membership::ConfState;
 use crate::payload::Payload;
@@ -133,10 +133,22 @@ impl MemoryStorage {
         self.ask(py, |storage| storage.create_snapshot(index, conf_state.0, data.0).cloned()).map(Snapshot)
     }
 
-    /// Forgets the entries up to and including `index`. Only entries that a snapshot covers should
-    /// go. Raises Compacted if they are gone already, Unavailable if they are not there yet.
+    /// Forgets the entries up to and including `index`, which the snapshot covers. Raises Compacted if
+    /// they are gone already, Unavailable if they are not there yet, StorageError if the snapshot does
+    /// not cover them: nobody could be sent what is in them.
     fn compact(&self, py: Python<'_>, index: u64) -> PyResult<()> {
-        self.ask(py, |storage| storage.compact(index))
+        let covered = self.ask(py, |storage| {
+            let covered = storage.snapshot()?.id.index;
+            let goes_beyond = covered < index && index <= storage.last_index()?;
+            if !goes_beyond {
+                storage.compact(index)?;
+            }
+            Ok(goes_beyond.then_some(covered))
+        })?;
+        covered.map_or(Ok(()), |covered| {
+            let text = format!("entries up to {index} cannot go: the snapshot covers those up to {covered}");
+            Err(raise(py, "StorageError", (text,)))
+        })
     }
 
     /// The hard state and the membership saved last.

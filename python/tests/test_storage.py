@@ -360,6 +360,18 @@ class TestMemoryStorage:
             with pytest.raises(Unavailable):
                 beyond()
 
+    def test_what_no_snapshot_covers_stays(self) -> None:
+        storage = self.filled()
+        storage.create_snapshot(4, ConfState([1]), b"state")
+        for index in (5, storage.last_index()):
+            with pytest.raises(StorageError, match="the snapshot covers those up to 4"):
+                storage.compact(index)
+        with pytest.raises(Unavailable):
+            storage.compact(storage.last_index() + 1)
+        assert storage.first_index() == 2
+        storage.compact(4)
+        assert storage.first_index() == 5
+
     def test_an_older_snapshot_is_refused(self) -> None:
         storage = self.filled()
         storage.apply_snapshot(Snapshot(2, 9, ConfState([1, 2])))
