@@ -6,7 +6,7 @@ The interface is what include/raftcore.h declares (other tests see to it that th
 that). A library of empty functions is made from the header and described by abidw, which shows C
 types only; sizes, offsets and constants are kept as assertions for the C compiler. Structs that
 begin with their size, and those that the library hands out by a pointer, may grow at their end; all
-else must stay as it is, also with respect to the first header, tests/abi/v0/raftcore.h.
+else must stay as it is, also with respect to the first header, ffi/tests/c/abi/v0/raftcore.h.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 HEADER = ROOT / "include" / "raftcore.h"
-HOME = ROOT / "examples-c" / "tests" / "abi"
+HOME = ROOT / "ffi" / "tests" / "c" / "abi"
 FIRST = HOME / "v0" / "raftcore.h"
 ABI = HOME / "baseline.abi"
 LAYOUT = HOME / "baseline.c"

@@ -90,7 +90,7 @@ if ! has_command mmdebstrap || [ "$(id -u)" -ne 0 ]; then
   exit 0
 fi
 
-cp "${packages[@]}" examples-c/tests/consumer/main.c examples-c/tests/consumer/main.cc "$work/"
+cp "${packages[@]}" ffi/tests/c/consumer/main.c ffi/tests/c/consumer/main.cc "$work/"
 cat >"$work/raft.c" <<'C'
 #include <raft.h>
 #include <stdio.h>

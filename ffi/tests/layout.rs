@@ -1,5 +1,5 @@
 //! The structs are laid out as programs that were compiled earlier believe (64-bit platforms). The
-//! same numbers are in `examples-c/tests/layout.c`: a change here breaks the binary interface.
+//! same numbers are in `ffi/tests/c/layout.c`: a change here breaks the binary interface.
 #![cfg(all(target_pointer_width = "64", not(miri)))]
 
 use std::mem::offset_of;

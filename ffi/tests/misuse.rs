@@ -1,6 +1,6 @@
 //! What can be wrong with an argument is wrong in some C test. The list is made from the functions
 //! themselves: an argument that nobody has tried fails here. (What the calls answer is seen when
-//! `examples-c/tests/misuse_test.c` runs its table, and that nothing is left when `ownership_test.c` does.)
+//! `ffi/tests/c/misuse_test.c` runs its table, and that nothing is left when `ownership_test.c` does.)
 #![cfg(not(miri))]
 
 use std::collections::BTreeSet;
@@ -200,7 +200,7 @@ struct Row {
 }
 
 fn rows() -> Vec<Row> {
-    let text = read(&root().join("examples-c/tests/misuse_cases.h"));
+    let text = read(&root().join("ffi/tests/c/misuse_cases.h"));
     let lines = calls(&text, "CASE").into_iter().map(|line| {
         let [name, _, status, words, call @ ..] = &line.arguments[..] else { panic!("not a CASE") };
         Row {
@@ -215,7 +215,7 @@ fn rows() -> Vec<Row> {
 
 /// All calls in C tests, the table's included.
 fn tried() -> Vec<Call> {
-    let tests = files(&root().join("examples-c/tests"), &["c", "h"]);
+    let tests = files(&root().join("ffi/tests/c"), &["c", "h"]);
     tests.iter().flat_map(|it| calls(&read(it), "raft_")).collect()
 }
 
@@ -288,7 +288,7 @@ fn each_refusal_names_the_argument() {
 
 #[test]
 fn each_function_that_moves_memory_is_counted() {
-    let text = read(&root().join("examples-c/tests/ownership_test.c"));
+    let text = read(&root().join("ffi/tests/c/ownership_test.c"));
     let counted: BTreeSet<_> = calls(&text, "raft_").into_iter().map(|call| call.function).collect();
     let moving: Vec<_> =
         functions().into_iter().filter(|it| it.has_arguments() && it.moves_memory()).collect();
@@ -309,7 +309,7 @@ fn works_on_an_object(function: &Function) -> bool {
 
 #[test]
 fn each_function_of_a_node_is_called_in_a_child_that_has_inherited_it() {
-    let text = read(&root().join("examples-c/tests/fork_cases.h"));
+    let text = read(&root().join("ffi/tests/c/fork_cases.h"));
     let called: BTreeSet<_> = calls(&text, "raft_").into_iter().map(|call| call.function).collect();
     let wanted: Vec<_> = functions().into_iter().filter(works_on_an_object).collect();
     assert!(wanted.len() > 50, "only {} functions work on a node or a memory storage", wanted.len());

@@ -1,6 +1,6 @@
 //! A bug on purpose, of the class that Miri alone finds: a callback writes what somebody holds a unique
 //! reference to. The program does what it looks like all the same; `make miri` sees to it that Miri
-//! stops here. (The bugs planted for the other tools: `examples-c/tests/planted_test.c`.)
+//! stops here. (The bugs planted for the other tools: `ffi/tests/c/planted_test.c`.)
 
 mod common;
 

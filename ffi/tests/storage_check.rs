@@ -1,6 +1,6 @@
 //! `raft_storage_check` lends what it hands out for the time of the call only: a host that keeps the
 //! pointers is found. (The rules themselves: `core/tests/storage_check/`; from C:
-//! `examples-c/tests/storage_check_test.c`.)
+//! `ffi/tests/c/storage_check_test.c`.)
 
 mod common;
 
