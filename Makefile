@@ -190,9 +190,9 @@ test-scripts: build ## Test the linearizability checker, the kill loop itself, a
 test-kvd: build-c ## Test kvd end to end: three processes, real clients
 	@$(ENV) pytest examples-c/kvd/tests
 
-test-go: build-go ## Test the Go package: linked with either library, with the race detector, and with cgo's checks
+test-go: build-go ## Test the Go package: linked with either library, with the race detector, with cgo's checks, and by go get
 	@if command -v go >/dev/null; then $(GO_ENV) cd go && go test -count=1 ./... && go test -count=1 -tags raftcore_static . && \
-	  go test -count=1 -race . && GOEXPERIMENT=cgocheck2 go test -count=1 . && ./check_build.sh; else echo "go is not installed: the Go package is not tested"; fi
+	  go test -count=1 -race ./... && GOEXPERIMENT=cgocheck2 go test -count=1 . && ./check_build.sh && ./check_get.sh; else echo "go is not installed: the Go package is not tested"; fi
 
 test-interop: build-c build-go ## Test mixed groups with raft-rs and, where Go is installed, with etcd/raft
 	@$(ENV) cd interop/rust && cargo test --locked

@@ -19,8 +19,9 @@
 //		err = node.Advance(ready)
 //	}
 //
-// What the package hands out is memory of Go's: it may be kept for as long as one likes. A node holds
-// memory outside of Go, and must be closed.
+// A [Runner] is this loop with what most hosts need besides. What the package hands out is memory of Go's, and may be
+// kept, but for what [Node.ReadyInto], [Node.AdvanceInto] and a [SnapshotBuffer] lend. A node holds memory outside of
+// Go, and must be closed.
 //
 // The messages are those of etcd/raft, byte for byte, so that both can work in one group.
 package raftcore

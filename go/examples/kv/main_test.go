@@ -49,10 +49,10 @@ func freeAddress(t *testing.T) string {
 
 func (c *cluster) start(id uint64) {
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
+	ended, o := make(chan struct{}), c.options[id]
 	go func() {
 		defer close(ended)
-		if err := serve(ctx, c.options[id]); err != nil && ctx.Err() == nil {
+		if err := serve(ctx, o); err != nil && ctx.Err() == nil {
 			c.t.Error(err)
 		}
 	}()
