@@ -6,7 +6,7 @@ use raftcore::wire::Dialect;
 use raftcore::{Config, Error, ReadMode};
 
 use crate::args::{self, Buffer};
-use crate::handle;
+use crate::door;
 use crate::sized::{self, SizedStruct};
 use crate::status::{Failure, raft_status};
 use crate::types::raft_slice;
@@ -153,7 +153,7 @@ pub unsafe extern "C" fn raft_config_init(
     id: u64,
 ) -> raft_status {
     // SAFETY: the header demands that `config` has `struct_size` bytes.
-    handle::without_node(|| unsafe { sized::write(config, struct_size, defaults(id), "config") })
+    door::without_node(|| unsafe { sized::write(config, struct_size, defaults(id), "config") })
 }
 
 /// Writes what a peer needs to know to tell whether it can be in one group with this node: send it, with
@@ -174,7 +174,7 @@ pub unsafe extern "C" fn raft_config_handshake(
 ) -> raft_status {
     // SAFETY: the header demands NULL or a configuration of the size that it states, and room for the
     // results.
-    handle::without_node(|| unsafe {
+    door::without_node(|| unsafe {
         let buffer = Buffer::new(buffer, capacity, needed)?;
         buffer.fill(&read(config)?.core.handshake())
     })
@@ -198,7 +198,7 @@ pub unsafe extern "C" fn raft_config_check_handshake(
 ) -> raft_status {
     // SAFETY: the header demands NULL or a configuration of the size that it states, and bytes as long as
     // they say.
-    handle::without_node(|| unsafe {
+    door::without_node(|| unsafe {
         let peer = args::bytes(peer, "peer")?;
         Ok(read(config)?.core.check_handshake(peer).map_err(Error::Config)?)
     })

@@ -5,9 +5,10 @@ use std::ffi::c_void;
 use std::mem::offset_of;
 use std::ptr;
 
-use raftcore::{ConfState, Error, wire};
+use raftcore::{Error, wire};
 
 use crate::args::Output;
+use crate::cycle::{Membership, Reached, Stage};
 use crate::handle::{State, call, raft_node};
 use crate::message::raft_message;
 use crate::sized::{self, SizedStruct};
@@ -174,51 +175,6 @@ pub(crate) struct Drive {
 
 /// The work, which says how far it is done: so a node at rest has a pointer here, and no more.
 struct Cycle(WorkBox);
-
-/// How far a cycle has come.
-#[derive(Default)]
-pub(crate) struct Reached {
-    stage: Stage,
-    snapshots_sent: usize,
-    /// How many committed entries were applied.
-    applied: usize,
-    /// The membership that the next committed entry has led to in the node, while the host is yet
-    /// to be told.
-    membership: Option<Box<Membership>>,
-}
-
-struct Membership {
-    state: ConfState,
-    encoded: Vec<u8>,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-enum Stage {
-    #[default]
-    SendNow,
-    SendSnapshots,
-    Persist,
-    SendRest,
-    ApplySnapshot,
-    ApplyEntries,
-    Read,
-    StateChanged,
-}
-
-impl Stage {
-    fn next(self) -> Option<Self> {
-        match self {
-            Self::SendNow => Some(Self::SendSnapshots),
-            Self::SendSnapshots => Some(Self::Persist),
-            Self::Persist => Some(Self::SendRest),
-            Self::SendRest => Some(Self::ApplySnapshot),
-            Self::ApplySnapshot => Some(Self::ApplyEntries),
-            Self::ApplyEntries => Some(Self::Read),
-            Self::Read => Some(Self::StateChanged),
-            Self::StateChanged => None,
-        }
-    }
-}
 
 impl Drive {
     /// Runs a cycle to its end; whether there was one.

@@ -3,7 +3,7 @@
 use raftcore::wire;
 
 use crate::args::{self, Output};
-use crate::handle;
+use crate::door;
 use crate::lend::Release;
 use crate::object;
 use crate::status::{Within, raft_status};
@@ -40,7 +40,7 @@ pub unsafe extern "C" fn raft_entry_encode(
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn raft_entry_decode(encoded: raft_slice, out: *mut raft_entry) -> raft_status {
-    handle::without_node(|| {
+    door::without_node(|| {
         // SAFETY: the header demands bytes as long as they say, and room for the result. The bytes
         // are lent for this call only; the payload's place in them is what remains of it.
         unsafe {
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn raft_entries_fitting(
     max_bytes: u64,
 ) -> usize {
     let mut count = 0;
-    let _ = handle::without_node(|| {
+    let _ = door::without_node(|| {
         // SAFETY: the header demands `len` entries.
         let entries = unsafe { args::array(entries, len, "entries") }?;
         let mut size = 0u64;
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn raft_entries_fitting(
 #[must_use]
 pub unsafe extern "C" fn raft_entry_encoded_len(entry: *const raft_entry) -> u64 {
     let mut len = 0;
-    let _ = handle::without_node(|| {
+    let _ = door::without_node(|| {
         // SAFETY: the header demands NULL or an entry.
         len = encoded_len(unsafe { args::reference(entry, "entry") }?);
         Ok(())

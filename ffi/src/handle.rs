@@ -1,8 +1,7 @@
 //! The node handle: one door for every call, which checks for NULL, catches panics, locks, and
 //! notices callbacks that come back.
 
-use std::cell::{Cell, RefCell, UnsafeCell};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::{Cell, UnsafeCell};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::lock_api::RawMutex as _;
@@ -10,6 +9,7 @@ use parking_lot::{Mutex, MutexGuard, RawMutex};
 use raftcore::RawNode;
 
 use crate::busy::Busy;
+use crate::door::{guarded, remember};
 use crate::drive::Drive;
 use crate::fork::Origin;
 use crate::lazy::Lazy;
@@ -74,8 +74,6 @@ thread_local! {
     static SELF: Cell<u8> = const { Cell::new(0) };
     /// The node whose failure this thread is logging; NULL: none.
     static LOGGING: Cell<*const raft_node> = const { Cell::new(std::ptr::null()) };
-    /// Detail of this thread's last failed call without a node.
-    static LAST_ERROR: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
 fn this_thread() -> usize {
@@ -247,43 +245,6 @@ pub(crate) unsafe fn live<'a>(node: *const raft_node) -> Result<&'a raft_node, F
     let node = unsafe { object::live(node, "node") }?;
     node.origin.check()?;
     Ok(node)
-}
-
-/// Calls `work`; what goes wrong becomes a status and this thread's last error.
-pub(crate) fn without_node(work: impl FnOnce() -> Result<(), Failure>) -> raft_status {
-    match guarded(work) {
-        Ok(()) => RAFT_OK,
-        Err(failure) => {
-            remember(failure.to_string());
-            failure.status()
-        }
-    }
-}
-
-/// Runs `work` and turns a panic, a defect of ours, into a failure: it must not unwind into C.
-pub(crate) fn guarded<R>(work: impl FnOnce() -> Result<R, Failure>) -> Result<R, Failure> {
-    // Boxed on its way, so that what nearly always is no failure is not copied as if it were one.
-    let boxed = AssertUnwindSafe(|| work().map_err(Box::new));
-    catch_unwind(boxed).map(|result| result.map_err(|failure| *failure)).unwrap_or_else(|payload| {
-        let text = match payload.downcast::<String>() {
-            Ok(text) => *text,
-            Err(payload) => match payload.downcast::<&'static str>() {
-                Ok(text) => (*text).to_owned(),
-                Err(_) => "no description".to_owned(),
-            },
-        };
-        Err(Failure::Panic(text))
-    })
-}
-
-fn remember(text: String) {
-    // A thread that is being torn down has nobody left to ask.
-    let _ = LAST_ERROR.try_with(|last| *last.borrow_mut() = text);
-}
-
-/// Detail of this thread's last failed call without a node.
-pub(crate) fn thread_error() -> String {
-    LAST_ERROR.try_with(|last| last.borrow().clone()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use raftcore::{NO_NODE, ProgressState, ProgressStatus, Storage};
 
 use crate::args::{self, Buffer, Output};
 use crate::config::{self, raft_config};
+use crate::door;
 use crate::handle::{self, State, call, raft_node};
 use crate::json;
 use crate::membership::raft_conf_state_buffer;
@@ -129,14 +130,14 @@ pub unsafe extern "C" fn raft_node_last_error(
     // SAFETY: the header demands NULL or a live node, and room for the results.
     let show = || unsafe {
         let text = match node.is_null() {
-            true => handle::thread_error(),
+            true => door::thread_error(),
             false => handle::live(node)?.last_error(),
         };
         Buffer::new(buffer.cast(), capacity, needed)?.fill_text(&text);
         Ok(())
     };
     // Not remembered: the text that is asked for must not be replaced.
-    handle::guarded(show).map_or_else(|failure: Failure| failure.status(), |()| RAFT_OK)
+    door::guarded(show).map_or_else(|failure: Failure| failure.status(), |()| RAFT_OK)
 }
 
 /// The node's id, as configured. 0 for NULL, a poisoned node, and in a callback of this node.

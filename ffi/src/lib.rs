@@ -11,6 +11,8 @@
 mod args;
 mod busy;
 mod copies;
+mod cycle;
+mod door;
 mod fork;
 mod handle;
 mod json;

@@ -3,7 +3,7 @@
 use raftcore::{ConfState, Configuration, wire};
 
 use crate::args;
-use crate::handle;
+use crate::door;
 use crate::object::{self, Mark, object};
 use crate::status::{Failure, Within, raft_status};
 use crate::types::{self, raft_conf_state, raft_slice};
@@ -109,7 +109,7 @@ pub unsafe extern "C" fn raft_conf_state_decode(
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn raft_conf_state_check(state: *const raft_conf_state) -> raft_status {
-    handle::without_node(|| {
+    door::without_node(|| {
         // SAFETY: the header demands NULL or a membership as long as it says.
         let state = unsafe { types::conf_state(state) }.within("state")?;
         Configuration::restore(&state).map_err(|error| Failure::Core(error.into()))?;

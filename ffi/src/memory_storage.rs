@@ -7,8 +7,8 @@ use parking_lot::{Mutex, MutexGuard};
 use raftcore::{Error, MemoryStorage, Storage, StorageError};
 
 use crate::args::{self, Output};
+use crate::door::{guarded, without_node};
 use crate::fork::Origin;
-use crate::handle::{guarded, without_node};
 use crate::object::{self, Mark, object};
 use crate::sink::{raft_conf_state_sink, raft_entry_sink, raft_snapshot_sink};
 use crate::sized;

@@ -8,8 +8,8 @@ use raftcore::{
 };
 
 use crate::args;
+use crate::door::without_node;
 use crate::drive::raft_persist;
-use crate::handle::without_node;
 use crate::lend::Release;
 use crate::membership::raft_conf_state_buffer;
 use crate::memory_storage::raft_memory_storage;

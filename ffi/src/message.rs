@@ -7,7 +7,7 @@ use raftcore::{Body, Message, payload_len, wire};
 
 use crate::args;
 use crate::config;
-use crate::handle;
+use crate::door;
 use crate::lend::Release;
 use crate::sized::{self, SizedStruct};
 use crate::status::{Failure, raft_status};
@@ -99,7 +99,7 @@ pub unsafe extern "C" fn raft_message_inspect(
     dialect: i32,
     out: *mut raft_message_info,
 ) -> raft_status {
-    handle::without_node(|| {
+    door::without_node(|| {
         // SAFETY: the header demands a message as long as it says, and a result with its size. The
         // message is lent for this call only.
         unsafe {

@@ -6,6 +6,7 @@ use raftcore::{RawNode, SnapshotStatus};
 
 use crate::args::{self, Output};
 use crate::config::{self, Settings, raft_config};
+use crate::door;
 use crate::handle::{self, call, raft_node};
 use crate::lend;
 use crate::memory::Memory;
@@ -55,7 +56,7 @@ pub unsafe extern "C" fn raft_node_new(
     storage: *const raft_storage,
     out: *mut *mut raft_node,
 ) -> raft_status {
-    handle::without_node(|| {
+    door::without_node(|| {
         // SAFETY: the header demands that each points to what its type says. The storage goes
         // first: it is released whatever happens afterwards.
         unsafe {
@@ -84,7 +85,7 @@ pub unsafe extern "C" fn raft_node_new_in_memory(
     members: *const raft_conf_state,
     out: *mut *mut raft_node,
 ) -> raft_status {
-    handle::without_node(|| {
+    door::without_node(|| {
         // SAFETY: the header demands that each is NULL or points to what its type says.
         unsafe {
             let out = Output::required(out, "out")?;
@@ -119,7 +120,7 @@ pub unsafe extern "C" fn raft_node_free(node: *mut raft_node) {
     }
     // SAFETY: it came from `object::into_raw` in `make`, and the header demands that nobody uses it.
     // Only drops run here, and those of the core do not panic; if one did, it must not reach C.
-    let _ = handle::guarded(|| unsafe {
+    let _ = door::guarded(|| unsafe {
         drop(Box::from_raw(node));
         Ok(())
     });

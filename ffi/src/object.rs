@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use crate::args::{self, Buffer, Output};
-use crate::handle::{guarded, without_node};
+use crate::door::{guarded, without_node};
 use crate::sized::{self, SizedStruct};
 use crate::status::{Failure, raft_status};
 

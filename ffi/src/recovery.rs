@@ -10,8 +10,8 @@ use raftcore::{ConfState, EntryId, Snapshot, backup, wire};
 
 use crate::args::{self, Output};
 use crate::config;
+use crate::door::without_node;
 use crate::drive::raft_persist;
-use crate::handle::without_node;
 use crate::object::{self, Mark, object};
 use crate::sized::{self, SizedStruct};
 use crate::snapshot::raft_snapshot_buffer;

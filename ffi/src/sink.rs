@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use raftcore::{ConfState, Entry, Index, Snapshot, StorageError, wire};
 
 use crate::args;
-use crate::handle;
+use crate::door;
 use crate::lend::Release;
 use crate::status::{Failure, Within, raft_status};
 use crate::types::{self, raft_conf_state, raft_entry, raft_slice, raft_snapshot};
@@ -78,7 +78,7 @@ remembers!(raft_entry_sink, raft_conf_state_sink, raft_snapshot_sink);
 /// # Safety
 /// `sink` is NULL or the one that the running callback got; nobody else uses it until that returns.
 unsafe fn put<S: Sink>(sink: *mut S, put: impl FnOnce(&mut S) -> Result<(), Failure>) -> raft_status {
-    handle::without_node(|| {
+    door::without_node(|| {
         // SAFETY: the same contract.
         let sink = unsafe { sink.as_mut() }.ok_or_else(|| Failure::argument("sink", "is NULL"))?;
         let result = put(sink);

@@ -8,8 +8,8 @@ use raftcore::{
     ConfState, Entries, Entry, Error, HardState, Index, NodeId, Snapshot, Storage, StorageError, Term, wire,
 };
 
+use crate::door;
 use crate::drive::raft_persist;
-use crate::handle;
 use crate::sized::{self, SizedStruct};
 use crate::snapshot::raft_snapshot_buffer;
 use crate::status::{Failure, RAFT_ERR_UNAVAILABLE, raft_status};
@@ -111,7 +111,7 @@ pub unsafe extern "C" fn raft_storage_check(
     report: Option<unsafe extern "C" fn(context: *mut c_void, finding: *const raft_storage_finding)>,
     context: *mut c_void,
 ) -> raft_status {
-    handle::without_node(|| {
+    door::without_node(|| {
         // SAFETY: the header demands NULL or a table of the size that it states.
         let mut host = unsafe { CheckedHost::read(storage) }?;
         let found = check::run(&mut host);

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use raftcore::{Ack, Body, Entry, Message, Ready, Response, wire};
 
 use crate::ack::raft_ack;
-use crate::drive::Reached;
+use crate::cycle::Reached;
 use crate::fork::Origin;
 use crate::message::{self, raft_message};
 use crate::ready::raft_ready_view;
