@@ -27,7 +27,8 @@ var ErrInUse = errors.New("raftcore: the directory is in use")
 // for hosts whose state machine is in memory: that begins with the data of Snapshot, and Config.Applied with its index.
 //
 // Each Store is one frame with checksums. A frame that a crash has cut off is dropped; anything else that is not as it
-// was written is [ErrDamaged]. After a failed write nothing more is stored. It may be used by several goroutines.
+// was written is [ErrDamaged], also a last frame of the right length that a file system has written in part only. After a
+// failed write nothing more is stored. It may be used by several goroutines.
 type FileStorage struct {
 	*MemoryStorage
 	write  sync.Mutex
@@ -41,10 +42,10 @@ type FileStorage struct {
 
 const logName = "raft.log"
 
-// OpenFileStorage opens the storage in a directory, which is made if it is not there. In an empty one it begins with
+// OpenFileStorage opens the storage in a directory, which is made if it is not there (its parents are not). In an empty one it begins with
 // the members as NewMemoryStorage does; otherwise these are not looked at.
 func OpenFileStorage(dir string, members ConfState) (*FileStorage, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return nil, err
 	}
 	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
@@ -67,7 +68,10 @@ func (f *FileStorage) open(members ConfState) error {
 	file, err := os.OpenFile(filepath.Join(f.dir, logName), os.O_RDWR, 0o644)
 	if errors.Is(err, os.ErrNotExist) {
 		f.MemoryStorage = NewMemoryStorage(members)
-		return f.rewrite()
+		if err := f.rewrite(); err != nil {
+			return err
+		}
+		return syncDirectory(filepath.Dir(f.dir)) // it may have got this directory just now
 	}
 	if err != nil {
 		return err

@@ -80,6 +80,13 @@ func NewRunner(node *Node, host Host, tick time.Duration) *Runner {
 // Run drives the node until the context ends or something fails, and returns why. A Runner runs once.
 func (r *Runner) Run(ctx context.Context) error {
 	defer r.end()
+	config, err := r.node.Config()
+	if err != nil {
+		return err
+	}
+	if config.AsyncStorageWrites || config.LendSnapshots {
+		return &Error{Op: "Run", Status: ErrConfig, Detail: "a Runner knows neither AsyncStorageWrites nor LendSnapshots"}
+	}
 	status, err := r.node.BasicStatus()
 	if err != nil {
 		return err

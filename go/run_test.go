@@ -140,3 +140,19 @@ func TestALostProposalIsReported(t *testing.T) {
 		t.Errorf("in a snapshot: %v", got)
 	}
 }
+
+func TestARunnerRefusesWhatItDoesNotServe(t *testing.T) {
+	for _, change := range []func(*Config){
+		func(c *Config) { c.AsyncStorageWrites = true }, func(c *Config) { c.LendSnapshots = true },
+	} {
+		config := DefaultConfig(1)
+		change(&config)
+		storage := NewMemoryStorage(ConfState{Voters: []uint64{1}})
+		node, err := New(config, storage)
+		must(t, err)
+		defer node.Close()
+		if err := NewRunner(node, &counter{MemoryStorage: storage}, time.Second).Run(context.Background()); !errors.Is(err, ErrConfig) {
+			t.Errorf("%+v: %v", config, err)
+		}
+	}
+}
