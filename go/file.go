@@ -30,7 +30,8 @@ var ErrInUse = errors.New("raftcore: the directory is in use")
 // was written is [ErrDamaged], also a last frame of the right length that a file system has written in part only. After a
 // failed write nothing more is stored. It may be used by several goroutines.
 type FileStorage struct {
-	*MemoryStorage
+	// memory has what the file has. Not embedded: what its setters change would not be in the file.
+	memory *MemoryStorage
 	write  sync.Mutex
 	dir    string
 	lock   *os.File
@@ -67,7 +68,7 @@ func OpenFileStorage(dir string, members ConfState) (*FileStorage, error) {
 func (f *FileStorage) open(members ConfState) error {
 	file, err := os.OpenFile(filepath.Join(f.dir, logName), os.O_RDWR, 0o644)
 	if errors.Is(err, os.ErrNotExist) {
-		f.MemoryStorage = NewMemoryStorage(members)
+		f.memory = NewMemoryStorage(members)
 		if err := f.rewrite(); err != nil {
 			return err
 		}
@@ -76,7 +77,7 @@ func (f *FileStorage) open(members ConfState) error {
 	if err != nil {
 		return err
 	}
-	f.file, f.MemoryStorage = file, NewMemoryStorage(ConfState{})
+	f.file, f.memory = file, NewMemoryStorage(ConfState{})
 	bytes, err := io.ReadAll(file)
 	if err != nil {
 		return err
@@ -122,7 +123,7 @@ func (f *FileStorage) replay(bytes []byte) (int, error) {
 		}
 		what, err := decodePersist(body)
 		if err == nil {
-			err = f.MemoryStorage.Persist(what)
+			err = f.memory.Persist(what)
 		}
 		if err != nil {
 			return 0, fmt.Errorf("%w: at byte %d: %w", ErrDamaged, good, err)
@@ -144,6 +145,26 @@ func isZero(bytes []byte) bool {
 	return true
 }
 
+// InitialState is a method of Storage: the membership is that of the snapshot.
+func (f *FileStorage) InitialState() (HardState, ConfState, error) { return f.memory.InitialState() }
+
+// Entries is a method of Storage.
+func (f *FileStorage) Entries(low, high, maxBytes uint64) ([]Entry, error) {
+	return f.memory.Entries(low, high, maxBytes)
+}
+
+// Term is a method of Storage.
+func (f *FileStorage) Term(index uint64) (uint64, error) { return f.memory.Term(index) }
+
+// FirstIndex is a method of Storage.
+func (f *FileStorage) FirstIndex() (uint64, error) { return f.memory.FirstIndex() }
+
+// LastIndex is a method of Storage.
+func (f *FileStorage) LastIndex() (uint64, error) { return f.memory.LastIndex() }
+
+// Snapshot is a method of Storage: the last snapshot that was made or installed.
+func (f *FileStorage) Snapshot() (Snapshot, error) { return f.memory.Snapshot() }
+
 // Store stores what a Ready wants stored, durably if it says so.
 func (f *FileStorage) Store(ready *Ready) error {
 	entries := ready.Entries
@@ -160,9 +181,9 @@ func (f *FileStorage) Persist(what Persist) error {
 	if f.broken != nil {
 		return f.broken
 	}
-	f.mu.Lock()
-	err := f.refuses(what)
-	f.mu.Unlock()
+	f.memory.mu.Lock()
+	err := f.memory.refuses(what)
+	f.memory.mu.Unlock()
 	if err != nil {
 		return err
 	}
@@ -176,21 +197,21 @@ func (f *FileStorage) Persist(what Persist) error {
 		f.broken = fmt.Errorf("raftcore: the log file cannot be written: %w", err)
 		return f.broken
 	}
-	return f.MemoryStorage.Persist(what)
+	return f.memory.Persist(what)
 }
 
 // MakeSnapshot makes a snapshot of the state machine as it is after entry index, with the membership there, and stores
 // it.
 func (f *FileStorage) MakeSnapshot(index uint64, members ConfState, data []byte) error {
 	return f.change(func() error {
-		f.SetConfState(members)
-		return f.MemoryStorage.MakeSnapshot(index, data)
+		f.memory.SetConfState(members)
+		return f.memory.MakeSnapshot(index, data)
 	})
 }
 
 // Compact forgets the entries up to and including index, which the last snapshot must cover.
 func (f *FileStorage) Compact(index uint64) error {
-	return f.change(func() error { return f.MemoryStorage.Compact(index) })
+	return f.change(func() error { return f.memory.Compact(index) })
 }
 
 // change carries out a change of what is in memory, and writes all of it anew.
@@ -216,9 +237,9 @@ func (f *FileStorage) rewrite() error {
 	if err != nil {
 		return err
 	}
-	f.mu.Lock()
-	bytes, err := appendWhole(nil, f.MemoryStorage)
-	f.mu.Unlock()
+	f.memory.mu.Lock()
+	bytes, err := appendWhole(nil, f.memory)
+	f.memory.mu.Unlock()
 	if err == nil {
 		_, err = file.Write(bytes)
 	}

@@ -47,8 +47,8 @@ func (c *checkedFile) Compact(index uint64) error {
 	if c.failing {
 		return errFailing
 	}
-	if index > c.storage.snapshot.Index {
-		if err := c.storage.MakeSnapshot(index, c.storage.confState, []byte("made")); err != nil {
+	if index > c.storage.memory.snapshot.Index {
+		if err := c.storage.MakeSnapshot(index, c.storage.memory.confState, []byte("made")); err != nil {
 			return err
 		}
 	}
