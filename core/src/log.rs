@@ -387,14 +387,14 @@ impl<S: Storage> RaftLog<S> {
         &mut self,
         allow_unstable: bool,
         max_bytes: u64,
-    ) -> Result<Entries, StorageError> {
+    ) -> Result<Option<Entries>, StorageError> {
         if !self.has_entries_to_apply(allow_unstable) {
-            return Ok(Entries::new());
+            return Ok(None);
         }
         let budget = max_bytes.saturating_sub(self.applying_bytes);
         let high = self.appliable(allow_unstable) + 1;
         match self.slice(self.applying + 1, high, budget)? {
-            Some(entries) => Ok(entries),
+            Some(entries) => Ok(Some(entries)),
             None => Err(StorageError::Contract("an entry was compacted before it was applied".into())),
         }
     }

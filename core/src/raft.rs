@@ -51,8 +51,16 @@ impl<S: Storage> Raft<S> {
         Ok(Self { shared, role: Role::Follower(Follower::of(NO_NODE)) })
     }
 
+    #[inline]
     pub(crate) fn soft_state(&self) -> SoftState {
-        SoftState { leader: self.role.leader(self.shared.id()), role: self.role.kind() }
+        // One look at the role for both: every look for work asks.
+        let (leader, role) = match &self.role {
+            Role::Follower(follower) => (follower.leader, RoleKind::Follower),
+            Role::PreCandidate(_) => (NO_NODE, RoleKind::PreCandidate),
+            Role::Candidate(_) => (NO_NODE, RoleKind::Candidate),
+            Role::Leader(_) => (self.shared.id(), RoleKind::Leader),
+        };
+        SoftState { leader, role }
     }
 
     /// A message from a peer. An error changes nothing.
@@ -82,6 +90,8 @@ impl<S: Storage> Raft<S> {
         Ok(())
     }
 
+    // Inlined: else the body and what was found are copied once more.
+    #[inline(always)]
     fn carry_out(&mut self, from: NodeId, term: Term, body: Body, found: Finding) -> Result<Next, Error> {
         let Self { shared, role } = self;
         match (role, body) {

@@ -93,8 +93,8 @@ pub(crate) struct Completion {
     pub(crate) deferred: Vec<Deferred>,
     pub(crate) stored: Option<Ack>,
     pub(crate) applied: Option<Ack>,
-    /// What the `Ready` before told, should this one be given back.
-    pub(crate) told: (HardState, SoftState),
+    /// What was told before, if this `Ready` tells something else, should it be given back.
+    pub(crate) told: Option<(HardState, SoftState)>,
 }
 
 /// Lends out the one `Ready` of a node with synchronous writes, and keeps it, empty, while there is nothing

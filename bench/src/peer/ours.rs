@@ -90,6 +90,7 @@ impl Node for Ours {
         Ok(self.node.step(message)?)
     }
 
+    #[inline]
     fn work(&mut self, out: &mut Vec<Message>, applied: &mut Sequence) -> Result<bool, Failure> {
         if !self.node.has_ready() {
             return Ok(false);

@@ -105,6 +105,7 @@ impl Node for RaftRs {
         Ok(self.node.step(message)?)
     }
 
+    #[inline]
     fn work(&mut self, out: &mut Vec<Message>, applied: &mut Sequence) -> Result<bool, Failure> {
         if !self.node.has_ready() {
             return Ok(false);

@@ -150,8 +150,8 @@ fn a_commit_never_goes_back() {
 fn entries_to_apply_wait_for_storage_only_if_they_must() {
     let mut log = log();
     log.commit_to(5);
-    assert_eq!(log.entries_to_apply(false, NO_LIMIT).unwrap().len(), 3);
-    assert_eq!(log.entries_to_apply(true, NO_LIMIT).unwrap().len(), 5);
+    assert_eq!(log.entries_to_apply(false, NO_LIMIT).unwrap().unwrap().len(), 3);
+    assert_eq!(log.entries_to_apply(true, NO_LIMIT).unwrap().unwrap().len(), 5);
 }
 
 #[test]

@@ -121,12 +121,7 @@ impl Outbox {
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.queues.as_ref().is_none_or(|queues| {
-            queues.now.is_empty()
-                && queues.held.is_empty()
-                && queues.deferred.is_empty()
-                && queues.reads.is_empty()
-        })
+        self.len() == 0
     }
 
     pub(crate) fn has_deferred(&self) -> bool {
@@ -202,6 +197,7 @@ fn waits(body: &Body, config: &Config) -> bool {
 
 /// Bytes in a message that its cause brought: what is forwarded or repeated. Entries of the node's own log
 /// are not among them.
+#[inline]
 fn held_bytes(body: &Body) -> u64 {
     match body {
         Body::Propose(propose) => propose.entries.encoded_len(),

@@ -26,6 +26,11 @@ pub(crate) fn check_envelope<S: Storage>(shared: &Shared<S>, message: &Message) 
     if message.to != shared.id() {
         return Err(Error::InvalidMessage("it is for another node"));
     }
+    // Nearly all that a follower hears. The rest is about other messages.
+    let is_usual = message.term != 0 && message.term <= shared.term && is_from_leader(&message.body);
+    if is_usual && message.from != shared.id() && message.from != NO_NODE {
+        return Ok(());
+    }
     check_terms(shared.term, message)?;
     // Forwarded requests may come back to where they began.
     let may_be_own = || is_termless(&message.body) || matches!(message.body, Body::TransferLeader(_));

@@ -84,33 +84,48 @@ impl<S: Storage> Node<S> {
             true => Box::default(),
             false => self.ticket.issue(),
         };
+        // It is empty: only what differs from that is written. Mostly that is little.
         let (hard_state, told) = (shared.hard_state(), self.told_hard_state);
         if shared.log.has_entries_to_store() {
             ready.entries = shared.log.entries_to_store();
         }
-        ready.snapshot = shared.log.snapshot_to_store().cloned().map(Box::new);
+        if let Some(snapshot) = shared.log.snapshot_to_store() {
+            ready.snapshot = Some(Box::new(snapshot.clone()));
+        }
         let stored = stored_ack(shared, ready.snapshot.as_deref());
-        let applied = applied_ack(&committed_entries);
-        ready.committed_entries = committed_entries;
+        let mut applied = None;
+        if let Some(entries) = committed_entries {
+            applied = applied_ack(&entries);
+            ready.committed_entries = entries;
+        }
         shared.log.handed_out();
         if let Some(Ack::Applied { index, bytes, .. }) = applied {
             shared.log.handed_out_to_apply(index, bytes, may_apply_unstable, max_applying_bytes);
         }
-        self.told_soft_state = soft_state;
-        self.told_hard_state = hard_state;
         shared.outbox.take(&mut ready.messages, &mut ready.read_states);
-        ready.must_sync = !ready.entries.is_empty()
-            || ready.snapshot.is_some()
-            || (hard_state.term, hard_state.vote) != (told.term, told.vote);
-        ready.soft_state = (soft_state != told_soft_state).then_some(soft_state);
-        ready.hard_state = (hard_state != told).then_some(hard_state);
+        ready.must_sync = !ready.entries.is_empty() || ready.snapshot.is_some();
+        if soft_state != told_soft_state {
+            ready.soft_state = Some(soft_state);
+            self.told_soft_state = soft_state;
+        }
+        if hard_state != told {
+            ready.must_sync |= (hard_state.term, hard_state.vote) != (told.term, told.vote);
+            ready.hard_state = Some(hard_state);
+            self.told_hard_state = hard_state;
+        }
         if shared.config.async_storage_writes {
             ready.storage_append = self.storage_append(&ready, stored);
             ready.storage_apply = applied.map(|ack| StorageApply { ack });
         } else {
             shared.outbox.swap_deferred(&mut ready.completion.deferred);
-            (ready.completion.stored, ready.completion.applied) = (stored, applied);
-            ready.completion.told = (told, told_soft_state);
+            if stored.is_some() {
+                ready.completion.stored = stored;
+            }
+            if applied.is_some() {
+                ready.completion.applied = applied;
+            }
+            let tells = ready.hard_state.is_some() || ready.soft_state.is_some();
+            ready.completion.told = tells.then_some((told, told_soft_state));
         }
         Ok(ready)
     }
@@ -145,7 +160,9 @@ impl<S: Storage> Node<S> {
         let Ready { messages, read_states, completion, .. } = &mut *ready;
         shared.outbox.put_back(messages, read_states, &mut completion.deferred, &shared.config);
         shared.log.put_back(ready.committed_entries.encoded_len());
-        (self.told_hard_state, self.told_soft_state) = ready.completion.told;
+        if let Some(told) = ready.completion.told.take() {
+            (self.told_hard_state, self.told_soft_state) = told;
+        }
         (ready.completion.stored, ready.completion.applied) = (None, None);
         self.ticket.take_back(ready);
         Ok(())
@@ -196,6 +213,7 @@ fn stored_ack<S: Storage>(shared: &Shared<S>, snapshot: Option<&Snapshot>) -> Op
     (last.is_some() || snapshot.is_some()).then_some(Ack::Stored { term: shared.term, last, snapshot })
 }
 
+#[inline]
 fn applied_ack(entries: &Entries) -> Option<Ack> {
     let last = entries.last()?;
     let sizes = entries.sizes();

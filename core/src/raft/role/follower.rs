@@ -35,6 +35,8 @@ impl Follower {
         shared.send(id, Body::HeartbeatReply(HeartbeatReply::default()));
     }
 
+    // Inlined: see `Raft::carry_out`.
+    #[inline(always)]
     pub(crate) fn step<S: Storage>(
         &mut self,
         shared: &mut Shared<S>,
