@@ -176,7 +176,7 @@ static void any_damage_to_what_was_acknowledged_is_refused(void) {
   CHECK(file >= 0 && len <= sizeof content && pread(file, content, len, 0) == (ssize_t)len && close(file) == 0);
   for (size_t at = 0; at < len; at++) {
     for (int how = 0; how < 10; how++) {
-      const uint8_t flipped = how < 8 ? (uint8_t)(1u << how) : how == 8 ? 0xff : content[at];
+      const uint8_t flipped = (uint8_t)(how < 8 ? 1 << how : how == 8 ? 0xff : content[at]);
       const uint8_t damaged = content[at] ^ flipped;
       file_storage *storage = NULL;
       if (flipped == 0) continue;
